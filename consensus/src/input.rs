@@ -1,0 +1,85 @@
+//! Everything that can happen to a replica.
+
+use crate::verify::Verified;
+use crate::{
+    BatchDigest, CheckpointCertificate, CheckpointDigest, Record, ReplicaId, RequestDigest,
+    SequenceNumber, Timer, View,
+};
+
+/// Something that happens to a replica.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A message came from the peer `from`, and verification let it pass.
+    Message {
+        /// The peer at the other end of the connection. For votes it is not
+        /// who matters: that is the signer.
+        from: ReplicaId,
+        /// The message.
+        message: Verified,
+    },
+    /// At the primary, with [`room`](crate::Replica::room): order these requests next.
+    Propose {
+        /// The primary's clock. The batch is given a later time if the batch
+        /// before it has this one or a later one.
+        timestamp_ms: u64,
+        /// The requests, which this node holds in full and durably from the
+        /// moment the `Persist` for them is done.
+        requests: Vec<RequestDigest>,
+    },
+    /// The answer to [`Effect::CheckBatch`](crate::Effect::CheckBatch).
+    BatchChecked {
+        /// As asked.
+        view: View,
+        /// As asked.
+        sequence: SequenceNumber,
+        /// As asked.
+        digest: BatchDigest,
+        /// Sound, or why not.
+        verdict: Result<(), String>,
+    },
+    /// The answer to [`Effect::Execute`](crate::Effect::Execute): it is durable.
+    Executed {
+        /// Which one.
+        sequence: SequenceNumber,
+        /// The outcome.
+        digest: CheckpointDigest,
+    },
+    /// The answer to [`Effect::CatchUp`](crate::Effect::CatchUp), whether or
+    /// not it led all the way: everything up to here is executed and durable.
+    CaughtUp(Position),
+    /// A connection to this peer stands anew.
+    Connected(ReplicaId),
+    /// A timer set by [`Effect::SetTimer`](crate::Effect::SetTimer) has run down.
+    TimerFired(Timer),
+}
+
+/// How far a replica has executed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The last sequence number executed; 0 when none was.
+    pub last_executed: SequenceNumber,
+    /// The time of that batch; 0 when none was.
+    pub timestamp_ms: u64,
+    /// The newest certificate there is for anything up to `last_executed`.
+    pub stable: Option<CheckpointCertificate>,
+    /// The outcomes of everything executed above `stable`, in ascending order
+    /// without a gap, up to `last_executed`.
+    pub outcomes: Vec<(SequenceNumber, CheckpointDigest)>,
+}
+
+/// What a replica starts from.
+#[derive(Clone, Debug)]
+pub enum Start {
+    /// A new replica of a new network, or one that finds everything it ever
+    /// made durable.
+    Recovered {
+        /// How far it has executed.
+        position: Position,
+        /// Its records above the low watermark, in any order.
+        records: Vec<Record>,
+    },
+    /// A replica that has lost its disk, and with it what it had voted. It
+    /// listens, executes and catches up, and votes again once a checkpoint is
+    /// stable that lies beyond anything it may have voted for.
+    Amnesiac,
+}

@@ -1,0 +1,39 @@
+//! PBFT (Castro & Liskov, OSDI '99; TOCS '02) as a machine without I/O.
+//!
+//! A [`Replica`] takes an [`Input`] and returns [`Effect`]s, whose order is a
+//! contract. It knows no clock, no socket, no disk, no thread and no
+//! randomness: the same inputs give the same effects, in the node, in the
+//! simulator and in a replay. What a request means, it does not know either.
+//!
+//! *Architecture invariant:* a message is handed in as [`Verified`] or not at
+//! all, and only [`verify`] makes one.
+
+#![forbid(unsafe_code)]
+
+mod batch;
+pub mod certificate;
+mod config;
+mod effect;
+mod input;
+pub mod message;
+mod quorum;
+mod record;
+mod rejection;
+mod replica;
+mod types;
+pub mod verify;
+
+pub use batch::Batch;
+pub use certificate::{CheckpointCertificate, PreparedCertificate};
+pub use config::Config;
+pub use effect::{Effect, Timer};
+pub use input::{Input, Position, Start};
+pub use message::Message;
+pub use quorum::ReplicaSet;
+pub use record::Record;
+pub use rejection::Rejection;
+pub use replica::Replica;
+pub use types::{
+    BatchDigest, CheckpointDigest, ReplicaId, RequestDigest, SequenceNumber, View, Watermarks,
+};
+pub use verify::{Verified, Verifier};

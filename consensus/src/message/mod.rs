@@ -1,0 +1,71 @@
+//! What replicas send each other.
+//!
+//! Votes are [`Signed`] and mean the same whoever hands them on: the sender of
+//! a vote is who signed it, never the peer it came from. [`Status`] is not
+//! signed: it is a hint from the peer at the other end of an authenticated
+//! connection, and nothing worse than a useless retransmission follows from a lie.
+
+mod checkpoint;
+mod normal;
+mod signed;
+mod status;
+
+pub use checkpoint::Checkpoint;
+pub use normal::{Commit, PrePrepare, Prepare, Proposed};
+pub use signed::{Body, Signed};
+pub use status::{SlotStatus, Status};
+
+use crypto::codec::{self, CodecError, Decode, Encode};
+
+use crate::CheckpointCertificate;
+
+/// One message between replicas.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Message {
+    /// The primary assigns a sequence number to a batch (paper, 4.2).
+    PrePrepare(Proposed),
+    /// A backup agrees to that assignment.
+    Prepare(Signed<Prepare>),
+    /// A replica knows that a quorum agrees.
+    Commit(Signed<Commit>),
+    /// A replica has executed, with this outcome (paper, 4.3).
+    Checkpoint(Signed<Checkpoint>),
+    /// A quorum has executed, with this outcome.
+    CheckpointCertificate(CheckpointCertificate),
+    /// Where the sender stands and what it lacks.
+    Status(Status),
+}
+
+impl Message {
+    /// The largest encoding of a message, in bytes: a PRE-PREPARE of a full batch.
+    pub const MAX_BYTES: usize = 1024 * 1024;
+
+    /// The canonical bytes of the message.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    /// The message of these bytes: well-formed, but believed by nobody until
+    /// the [`Verifier`](crate::Verifier) has seen it.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are too many or no canonical encoding of a message.
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        codec::decode(bytes, Self::MAX_BYTES)
+    }
+
+    /// The message's name in the paper.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::PrePrepare(_) => "PRE-PREPARE",
+            Self::Prepare(_) => "PREPARE",
+            Self::Commit(_) => "COMMIT",
+            Self::Checkpoint(_) => "CHECKPOINT",
+            Self::CheckpointCertificate(_) => "CHECKPOINT-CERTIFICATE",
+            Self::Status(_) => "STATUS",
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! STATUS: where a replica stands and what it lacks (TOCS '02, 5.2).
+
+use crypto::codec::{Decode, Encode};
+
+use crate::{SequenceNumber, View};
+
+/// Where the sender stands. Whoever has what it lacks sends it again.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Status {
+    /// The sender's view.
+    pub view: View,
+    /// The last sequence number it has executed.
+    pub last_executed: SequenceNumber,
+    /// Its low watermark `h`.
+    pub low: SequenceNumber,
+    /// Whether it asks to be answered with the receiver's own status: true on
+    /// the periodic message, false on the answer, so that two do not echo for ever.
+    pub asks: bool,
+    /// What it has of the sequence numbers in `(last_executed, H]` that it has
+    /// heard of, in ascending order, none twice. Of those not named it has nothing.
+    pub slots: Vec<SlotStatus>,
+}
+
+/// What the sender of a status has of one sequence number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct SlotStatus {
+    /// Which one.
+    pub sequence: SequenceNumber,
+    /// It has accepted a PRE-PREPARE.
+    pub pre_prepared: bool,
+    /// It has a prepared certificate and needs no more PREPAREs.
+    pub prepared: bool,
+    /// It has a commit certificate and needs no more COMMITs.
+    pub committed: bool,
+}

@@ -1,0 +1,122 @@
+//! Why a message was refused. A refusal is the sender's fault or bad luck,
+//! never the receiver's: it is counted and the replica goes on.
+
+use crate::{BatchDigest, ReplicaId, SequenceNumber, View, Watermarks};
+
+/// Why a message was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// No replica of the set has this number.
+    #[error("signer {0} is not in the replica set")]
+    UnknownReplica(ReplicaId),
+    /// A signature does not hold.
+    #[error("the signature on the {message} of replica {signer} does not hold")]
+    BadSignature {
+        /// Which message.
+        message: &'static str,
+        /// Whose signature it was to be.
+        signer: ReplicaId,
+    },
+    /// Signers repeat, are out of order, or are fewer than a quorum.
+    #[error("a certificate needs {needed} distinct signers in ascending order, found {found}")]
+    BadCertificate {
+        /// How many a quorum has.
+        needed: usize,
+        /// How many signatures came.
+        found: usize,
+    },
+    /// The batch is not the one that the PRE-PREPARE names.
+    #[error("the batch hashes to {found}, the PRE-PREPARE names {named}")]
+    WrongBatchDigest {
+        /// What was signed.
+        named: BatchDigest,
+        /// What came.
+        found: BatchDigest,
+    },
+    /// More requests than a batch may hold.
+    #[error("a batch holds at most {limit} requests, found {found}")]
+    BatchTooLarge {
+        /// The agreed limit.
+        limit: usize,
+        /// What came.
+        found: usize,
+    },
+    /// The same request twice in one batch.
+    #[error("the batch names a request twice")]
+    RepeatedRequest,
+    /// A PRE-PREPARE by somebody else than the primary, or a PREPARE by the primary.
+    #[error("replica {signer} may not send {message} in {view}: its primary is {primary}")]
+    WrongRole {
+        /// Which message.
+        message: &'static str,
+        /// Who sent it.
+        signer: ReplicaId,
+        /// The view.
+        view: View,
+        /// Its primary.
+        primary: ReplicaId,
+    },
+    /// A vote in another view than the receiver's.
+    #[error("the message is of {found}, this replica is in {current}")]
+    OtherView {
+        /// The receiver's view.
+        current: View,
+        /// The message's view.
+        found: View,
+    },
+    /// A sequence number outside `(h, H]`.
+    #[error("{sequence} is outside the watermarks ({}, {}]", watermarks.low, watermarks.high)]
+    OutsideWatermarks {
+        /// The message's sequence number.
+        sequence: SequenceNumber,
+        /// The receiver's window.
+        watermarks: Watermarks,
+    },
+    /// A second PRE-PREPARE for a view and sequence, with another digest: the
+    /// primary contradicts itself.
+    #[error("the primary assigned {sequence} in {view} to {accepted} before, now to {found}")]
+    ConflictingPrePrepare {
+        /// The view.
+        view: View,
+        /// The sequence number.
+        sequence: SequenceNumber,
+        /// What was accepted.
+        accepted: BatchDigest,
+        /// What came now.
+        found: BatchDigest,
+    },
+    /// A second vote of one replica for a view and sequence, with another digest.
+    #[error("replica {signer} sent two different {message} for {sequence}")]
+    ConflictingVote {
+        /// Which message.
+        message: &'static str,
+        /// Who sent it.
+        signer: ReplicaId,
+        /// The sequence number.
+        sequence: SequenceNumber,
+    },
+    /// The batch's time is not later than that of the batch before it.
+    #[error("batch {sequence} is of {found} ms, not later than its predecessor's {previous} ms")]
+    TimestampNotLater {
+        /// The sequence number.
+        sequence: SequenceNumber,
+        /// The predecessor's time.
+        previous: u64,
+        /// The batch's time.
+        found: u64,
+    },
+    /// The node found the batch unsound, for instance too far ahead of its clock.
+    #[error("the batch of {sequence} was refused: {reason}")]
+    UnsoundBatch {
+        /// The sequence number.
+        sequence: SequenceNumber,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A status whose slots are too many, repeat, or are out of order.
+    #[error("a malformed status of {slots} slots")]
+    MalformedStatus {
+        /// How many slots it names.
+        slots: usize,
+    },
+}

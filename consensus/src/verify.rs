@@ -1,0 +1,216 @@
+//! The door: the only maker of [`Verified`].
+//!
+//! A message that passes has the form the paper demands and signatures that
+//! hold, each by the replica it names. What depends on the receiver's state
+//! (its view, its watermarks, what it accepted before) is not decided here.
+
+use std::collections::BTreeSet;
+
+use crypto::{Claim, NetworkId, Signature, verify_batch};
+
+use crate::certificate::{CheckpointCertificate, strictly_ascending};
+use crate::message::{Body, Message, Proposed, Signed, Status};
+use crate::{Rejection, ReplicaId, ReplicaSet};
+
+/// A message whose form and signatures were checked. Nothing else makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified(Message);
+
+impl Verified {
+    /// The message.
+    #[must_use]
+    pub fn message(&self) -> &Message {
+        &self.0
+    }
+
+    /// The message, taken out.
+    #[must_use]
+    pub fn into_message(self) -> Message {
+        self.0
+    }
+}
+
+/// Checks what replicas send.
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    replicas: ReplicaSet,
+    network: NetworkId,
+    max_batch_requests: usize,
+    max_status_slots: u64,
+}
+
+impl Verifier {
+    /// A verifier for one network.
+    #[must_use]
+    pub fn new(config: &crate::Config) -> Self {
+        Self {
+            replicas: config.replicas.clone(),
+            network: config.network,
+            max_batch_requests: config.max_batch_requests,
+            max_status_slots: config.log_window,
+        }
+    }
+
+    /// Checks one message.
+    ///
+    /// # Errors
+    ///
+    /// The first reason to refuse it.
+    pub fn verify(&self, message: Message) -> Result<Verified, Rejection> {
+        self.verify_all(vec![message])
+            .pop()
+            .expect("one verdict per message")
+    }
+
+    /// Checks many messages, all their signatures in one batch. One verdict per
+    /// message, in their order; a bad message costs no other its verdict.
+    #[must_use]
+    pub fn verify_all(&self, messages: Vec<Message>) -> Vec<Result<Verified, Rejection>> {
+        let mut claims = Vec::new();
+        let mut verdicts: Vec<Result<(Message, usize), Rejection>> = Vec::new();
+        for message in messages {
+            let before = claims.len();
+            let form = self.check_form(&message, &mut claims);
+            if form.is_err() {
+                claims.truncate(before);
+            }
+            verdicts.push(form.map(|()| (message, claims.len())));
+        }
+        let failed = verify_batch(&claims);
+        let mut from = 0;
+        verdicts
+            .into_iter()
+            .map(|verdict| {
+                let (message, to) = verdict?;
+                let bad = failed.iter().any(|at| (from..to).contains(at));
+                from = to;
+                if bad {
+                    Err(bad_signature(&message))
+                } else {
+                    Ok(Verified(message))
+                }
+            })
+            .collect()
+    }
+
+    /// Checks everything but the signatures, whose claims it adds to `claims`.
+    fn check_form(&self, message: &Message, claims: &mut Vec<Claim>) -> Result<(), Rejection> {
+        match message {
+            Message::PrePrepare(proposed) => {
+                self.check_proposed(proposed)?;
+                claims.push(self.claim(&proposed.pre_prepare)?);
+            }
+            Message::Prepare(prepare) => {
+                let view = prepare.body.view;
+                let primary = self.replicas.primary(view);
+                if prepare.signer == primary {
+                    return Err(Rejection::WrongRole {
+                        message: "PREPARE",
+                        signer: prepare.signer,
+                        view,
+                        primary,
+                    });
+                }
+                claims.push(self.claim(prepare)?);
+            }
+            Message::Commit(commit) => claims.push(self.claim(commit)?),
+            Message::Checkpoint(checkpoint) => claims.push(self.claim(checkpoint)?),
+            Message::CheckpointCertificate(certificate) => {
+                self.check_certificate(certificate, claims)?;
+            }
+            Message::Status(status) => self.check_status(status)?,
+        }
+        Ok(())
+    }
+
+    fn claim<B: Body>(&self, signed: &Signed<B>) -> Result<Claim, Rejection> {
+        let key = self
+            .replicas
+            .key(signed.signer)
+            .ok_or(Rejection::UnknownReplica(signed.signer))?;
+        Ok(signed.claim(key, &self.network))
+    }
+
+    fn check_proposed(&self, proposed: &Proposed) -> Result<(), Rejection> {
+        let Proposed { pre_prepare, batch } = proposed;
+        let view = pre_prepare.body.view;
+        let primary = self.replicas.primary(view);
+        if pre_prepare.signer != primary {
+            return Err(Rejection::WrongRole {
+                message: "PRE-PREPARE",
+                signer: pre_prepare.signer,
+                view,
+                primary,
+            });
+        }
+        if batch.requests.len() > self.max_batch_requests {
+            return Err(Rejection::BatchTooLarge {
+                limit: self.max_batch_requests,
+                found: batch.requests.len(),
+            });
+        }
+        let found = batch.digest();
+        if found != pre_prepare.body.digest {
+            return Err(Rejection::WrongBatchDigest {
+                named: pre_prepare.body.digest,
+                found,
+            });
+        }
+        let distinct: BTreeSet<_> = batch.requests.iter().collect();
+        if distinct.len() != batch.requests.len() {
+            return Err(Rejection::RepeatedRequest);
+        }
+        Ok(())
+    }
+
+    fn check_certificate(
+        &self,
+        certificate: &CheckpointCertificate,
+        claims: &mut Vec<Claim>,
+    ) -> Result<(), Rejection> {
+        let signatures: &[(ReplicaId, Signature)] = &certificate.signatures;
+        let (needed, found) = (self.replicas.quorum(), signatures.len());
+        let sound = (needed..=self.replicas.n()).contains(&found) && strictly_ascending(signatures);
+        if !sound {
+            return Err(Rejection::BadCertificate { needed, found });
+        }
+        for (signer, signature) in signatures {
+            claims.push(self.claim(&Signed {
+                body: certificate.checkpoint,
+                signer: *signer,
+                signature: *signature,
+            })?);
+        }
+        Ok(())
+    }
+
+    fn check_status(&self, status: &Status) -> Result<(), Rejection> {
+        let slots = &status.slots;
+        let ascending = slots
+            .windows(2)
+            .all(|pair| pair[0].sequence < pair[1].sequence);
+        let above = slots
+            .first()
+            .is_none_or(|slot| slot.sequence > status.last_executed);
+        if slots.len() as u64 <= self.max_status_slots && ascending && above {
+            Ok(())
+        } else {
+            Err(Rejection::MalformedStatus { slots: slots.len() })
+        }
+    }
+}
+
+fn bad_signature(message: &Message) -> Rejection {
+    let signer = match message {
+        Message::PrePrepare(proposed) => proposed.pre_prepare.signer,
+        Message::Prepare(prepare) => prepare.signer,
+        Message::Commit(commit) => commit.signer,
+        Message::Checkpoint(checkpoint) => checkpoint.signer,
+        Message::CheckpointCertificate(certificate) => certificate.signatures[0].0,
+        Message::Status(_) => unreachable!("a status carries no signature"),
+    };
+    Rejection::BadSignature {
+        message: message.name(),
+        signer,
+    }
+}

@@ -1,0 +1,145 @@
+//! One tag per purpose, so that bytes hashed or signed for one purpose can
+//! never be shown for another, nor in another network.
+//!
+//! Preimages, byte by byte (described for other languages in `docs/formats.md`):
+//!
+//! * hash: `SHA-256(len(tag) as u8 ‖ tag ‖ body)`
+//! * signature: Ed25519 over `len(tag) as u8 ‖ tag ‖ network id (32 bytes) ‖ body`
+
+use sha2::{Digest as _, Sha256};
+
+use crate::Digest;
+
+/// The network a signature belongs to: the hash of its genesis document.
+pub type NetworkId = Digest;
+
+/// What a digest or a signature is for. A variant is never given a second use,
+/// and a tag never changes: both would let one thing pass for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Domain {
+    /// Hash of the genesis document: the network id.
+    Genesis,
+    /// Hash of a proposal (the transaction id), and its creator's signature.
+    Proposal,
+    /// An endorser's signature over what a proposal would do.
+    Endorsement,
+    /// Hash of a whole transaction, and its creator's signature.
+    Transaction,
+    /// Hash of a batch of transaction hashes.
+    Batch,
+    /// Hash of a block header.
+    BlockHeader,
+    /// Hash of what a range query returned.
+    RangeResult,
+    /// Hash of the state accumulator: the state digest of a header.
+    State,
+    /// The primary's signature on a PRE-PREPARE.
+    PrePrepare,
+    /// A backup's signature on a PREPARE.
+    Prepare,
+    /// A replica's signature on a COMMIT.
+    Commit,
+    /// A replica's signature on a CHECKPOINT: the attestation of a block.
+    Checkpoint,
+    /// A replica's signature on a VIEW-CHANGE.
+    ViewChange,
+    /// A new primary's signature on a NEW-VIEW.
+    NewView,
+    /// Hash that names the nonce of an imported line.
+    ImportNonce,
+}
+
+impl Domain {
+    /// Every domain, for tests that compare them with each other.
+    pub const ALL: [Self; 15] = [
+        Self::Genesis,
+        Self::Proposal,
+        Self::Endorsement,
+        Self::Transaction,
+        Self::Batch,
+        Self::BlockHeader,
+        Self::RangeResult,
+        Self::State,
+        Self::PrePrepare,
+        Self::Prepare,
+        Self::Commit,
+        Self::Checkpoint,
+        Self::ViewChange,
+        Self::NewView,
+        Self::ImportNonce,
+    ];
+
+    /// The tag that stands at the head of every preimage of this domain.
+    #[must_use]
+    pub const fn tag(self) -> &'static str {
+        match self {
+            Self::Genesis => "logothete/1/genesis",
+            Self::Proposal => "logothete/1/proposal",
+            Self::Endorsement => "logothete/1/endorsement",
+            Self::Transaction => "logothete/1/transaction",
+            Self::Batch => "logothete/1/batch",
+            Self::BlockHeader => "logothete/1/block-header",
+            Self::RangeResult => "logothete/1/range-result",
+            Self::State => "logothete/1/state",
+            Self::PrePrepare => "logothete/1/pre-prepare",
+            Self::Prepare => "logothete/1/prepare",
+            Self::Commit => "logothete/1/commit",
+            Self::Checkpoint => "logothete/1/checkpoint",
+            Self::ViewChange => "logothete/1/view-change",
+            Self::NewView => "logothete/1/new-view",
+            Self::ImportNonce => "logothete/1/import-nonce",
+        }
+    }
+
+    fn head(self) -> ([u8; 1], &'static [u8]) {
+        let tag = self.tag().as_bytes();
+        let length = u8::try_from(tag.len()).expect("tags are shorter than 256 bytes");
+        ([length], tag)
+    }
+
+    /// Hashes `body` for this purpose.
+    #[must_use]
+    pub fn hash(self, body: &[u8]) -> Digest {
+        let (length, tag) = self.head();
+        let mut hasher = Sha256::new();
+        hasher.update(length);
+        hasher.update(tag);
+        hasher.update(body);
+        Digest(hasher.finalize().into())
+    }
+
+    /// The bytes that are signed when `body` is signed for this purpose in `network`.
+    #[must_use]
+    pub fn signed_bytes(self, network: &NetworkId, body: &[u8]) -> Vec<u8> {
+        let (length, tag) = self.head();
+        [&length[..], tag, network.as_bytes(), body].concat()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_domains_share_a_tag_a_hash_or_a_signing_preimage() {
+        let tags: BTreeSet<_> = Domain::ALL.iter().map(|d| d.tag()).collect();
+        let hashes: BTreeSet<_> = Domain::ALL.iter().map(|d| d.hash(b"x")).collect();
+        let preimages: BTreeSet<_> = Domain::ALL
+            .iter()
+            .map(|d| d.signed_bytes(&Digest::ZERO, b"x"))
+            .collect();
+        assert_eq!(
+            [tags.len(), hashes.len(), preimages.len()],
+            [Domain::ALL.len(); 3]
+        );
+    }
+
+    #[test]
+    fn the_network_is_part_of_what_is_signed() {
+        let here = Domain::Commit.signed_bytes(&Digest([1; 32]), b"x");
+        let there = Domain::Commit.signed_bytes(&Digest([2; 32]), b"x");
+        assert_ne!(here, there);
+    }
+}
