@@ -54,8 +54,7 @@ pub fn encode<T: Encode>(value: &T) -> Vec<u8> {
 ///
 /// When `bytes` is longer than `limit`, malformed, or has trailing bytes.
 pub fn decode<T: Decode<()>>(bytes: &[u8], limit: usize) -> Result<T, CodecError> {
-    const KIB: usize = 1024;
-    const MIB: usize = 1024 * KIB;
+    const MIB: usize = 1024 * 1024;
     if bytes.len() > limit {
         return Err(CodecError::TooLong {
             limit,
@@ -63,7 +62,7 @@ pub fn decode<T: Decode<()>>(bytes: &[u8], limit: usize) -> Result<T, CodecError
         });
     }
     match bytes.len() {
-        0..=KIB => decode_claiming::<T, { 64 * KIB }>(bytes),
+        ..=1024 => decode_claiming::<T, 65_536>(bytes),
         ..=16_384 => decode_claiming::<T, MIB>(bytes),
         ..=262_144 => decode_claiming::<T, { 16 * MIB }>(bytes),
         ..=4_194_304 => decode_claiming::<T, { 256 * MIB }>(bytes),
@@ -86,7 +85,7 @@ mod tests {
 
     use super::*;
 
-    #[derive(Debug, PartialEq, Encode, Decode)]
+    #[derive(Clone, Debug, PartialEq, Encode, Decode)]
     enum Sample {
         Unit,
         Pair(u64, Option<String>),
