@@ -62,10 +62,10 @@ pub fn decode<T: Decode<()>>(bytes: &[u8], limit: usize) -> Result<T, CodecError
         });
     }
     match bytes.len() {
-        ..=1024 => decode_claiming::<T, 65_536>(bytes),
-        ..=16_384 => decode_claiming::<T, MIB>(bytes),
-        ..=262_144 => decode_claiming::<T, { 16 * MIB }>(bytes),
-        ..=4_194_304 => decode_claiming::<T, { 256 * MIB }>(bytes),
+        0..=1024 => decode_claiming::<T, 65_536>(bytes),
+        1025..=16_384 => decode_claiming::<T, MIB>(bytes),
+        16_385..=262_144 => decode_claiming::<T, { 16 * MIB }>(bytes),
+        262_145..=4_194_304 => decode_claiming::<T, { 256 * MIB }>(bytes),
         _ => decode_claiming::<T, { 1024 * MIB }>(bytes),
     }
 }
