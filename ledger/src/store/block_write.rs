@@ -1,0 +1,162 @@
+//! The one write that a block is: everything it changes, or nothing.
+
+use crypto::codec::Encode;
+use crypto::{Digest, NetworkId, encode};
+use rocksdb::WriteBatch;
+
+use super::families::{FORMAT, history_key};
+use super::witness::{Counter, seal};
+use super::{
+    Family, HistoryRow, Location, StateValue, Store, StoreError, TipRow, block_hash_key, meta,
+    number_key, rocks, state_key, transaction_hash_key,
+};
+use crate::block::{Block, BlockCertificate};
+use crate::digest::StateAccumulator;
+use crate::proposal::TransactionId;
+use crate::rwset::Version;
+use crate::transaction::TransactionHash;
+
+/// One write to one key, in the order of the block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StateChange {
+    pub(crate) namespace: String,
+    pub(crate) key: String,
+    pub(crate) version: Version,
+    /// The transaction that writes; none for what genesis writes.
+    pub(crate) transaction_id: Option<TransactionId>,
+    /// The value; none deletes.
+    pub(crate) value: Option<Vec<u8>>,
+}
+
+impl StateChange {
+    /// The key under which the history keeps this change.
+    pub(crate) fn history_key(&self) -> Vec<u8> {
+        history_key(&self.namespace, &self.key, self.version)
+    }
+
+    /// What the history keeps of this change.
+    pub(crate) fn history_row(&self) -> HistoryRow {
+        HistoryRow {
+            transaction_id: self.transaction_id,
+            deleted: self.value.is_none(),
+            value: self.value.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// Everything that a block changes on disk.
+pub(crate) struct BlockWrite<'a> {
+    pub(crate) block: &'a Block,
+    pub(crate) hash: Digest,
+    /// The certificate, where it comes with the block.
+    pub(crate) certificate: Option<&'a BlockCertificate>,
+    /// Ids that stand in the chain for the first time.
+    pub(crate) new_ids: &'a [(TransactionId, Location)],
+    /// Transaction hashes that stand in the chain for the first time.
+    pub(crate) new_hashes: &'a [(TransactionHash, Version)],
+    pub(crate) changes: &'a [StateChange],
+    /// The state after the block.
+    pub(crate) accumulator: &'a StateAccumulator,
+}
+
+struct Batch<'a> {
+    store: &'a Store,
+    operations: WriteBatch,
+}
+
+impl Batch<'_> {
+    fn put<T: Encode>(&mut self, family: Family, key: &[u8], value: &T) {
+        self.put_bytes(family, key, &encode(value));
+    }
+
+    fn put_bytes(&mut self, family: Family, key: &[u8], value: &[u8]) {
+        self.operations.put_cf(self.store.family(family), key, value);
+    }
+
+    fn delete(&mut self, family: Family, key: &[u8]) {
+        self.operations.delete_cf(self.store.family(family), key);
+    }
+
+    fn block(&mut self, write: &BlockWrite<'_>) {
+        let number = write.block.header.number;
+        self.put(Family::Blocks, &number_key(number), write.block);
+        self.put(Family::Hashes, &block_hash_key(&write.hash), &number);
+        if let Some(certificate) = write.certificate {
+            self.put(Family::Certificates, &number_key(number), certificate);
+        }
+        for (id, location) in write.new_ids {
+            self.put(Family::Transactions, id.0.as_bytes(), location);
+        }
+        for (hash, place) in write.new_hashes {
+            self.put(Family::Hashes, &transaction_hash_key(&hash.0), place);
+        }
+        for change in write.changes {
+            self.change(change);
+        }
+        let tip = TipRow {
+            number,
+            hash: write.hash,
+        };
+        self.put(Family::Meta, meta::TIP, &tip);
+        let accumulator = write.accumulator.to_bytes();
+        self.put_bytes(Family::Meta, meta::ACCUMULATOR, &accumulator);
+    }
+
+    fn change(&mut self, change: &StateChange) {
+        let key = state_key(&change.namespace, &change.key);
+        match &change.value {
+            None => self.delete(Family::State, &key),
+            Some(value) => {
+                let value = StateValue {
+                    version: change.version,
+                    value: value.clone(),
+                };
+                self.put(Family::State, &key, &value);
+            }
+        }
+        self.put(Family::History, &change.history_key(), &change.history_row());
+    }
+}
+
+impl Store {
+    fn batch(&self) -> Batch<'_> {
+        Batch {
+            store: self,
+            operations: WriteBatch::default(),
+        }
+    }
+
+    /// Writes block 0 and what the store says of itself.
+    pub(crate) fn write_genesis(
+        &self,
+        network: &NetworkId,
+        write: &BlockWrite<'_>,
+    ) -> Result<(), StoreError> {
+        let mut batch = self.batch();
+        batch.put(Family::Meta, meta::FORMAT, &FORMAT);
+        batch.put(Family::Meta, meta::NETWORK, network);
+        batch.put_bytes(Family::Meta, meta::RECORD_WRITES, &seal(0));
+        batch.block(write);
+        self.write("block 0", batch.operations, &rocks::synced())
+    }
+
+    /// Writes a block; it is on disk when this returns.
+    pub(crate) fn write_block(&self, write: &BlockWrite<'_>) -> Result<(), StoreError> {
+        let mut batch = self.batch();
+        batch.block(write);
+        self.write("a block", batch.operations, &rocks::synced())?;
+        self.note(Counter::Blocks, write.block.header.number)
+    }
+
+    /// Writes the certificate of a block, which can be had again from others
+    /// and is therefore not waited for.
+    pub(crate) fn write_certificate(
+        &self,
+        number: u64,
+        certificate: &BlockCertificate,
+    ) -> Result<(), StoreError> {
+        let mut batch = self.batch();
+        batch.put(Family::Certificates, &number_key(number), certificate);
+        self.write("a certificate", batch.operations, &rocks::unsynced())
+    }
+}

@@ -1,0 +1,191 @@
+//! The column families, their keys and the values under them.
+//!
+//! Keys are built here and nowhere else. Numbers in keys are big-endian, so
+//! that iteration is in order; values are the canonical encoding.
+
+use crypto::Digest;
+use crypto::codec::{Decode, Encode};
+
+use crate::proposal::TransactionId;
+use crate::rwset::Version;
+use crate::validation::ValidationCode;
+
+/// A column family: one kind of thing that is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Block number to [`crate::Block`].
+    Blocks,
+    /// Block number to [`crate::BlockCertificate`].
+    Certificates,
+    /// Transaction id to [`Location`].
+    Transactions,
+    /// Block hash to its number; transaction hash to its place.
+    Hashes,
+    /// Namespace and key to version and value.
+    State,
+    /// Namespace, key and version to [`HistoryRow`].
+    History,
+    /// Whatever consensus must remember, opaque here.
+    Records,
+    /// What is said about the store itself.
+    Meta,
+}
+
+impl Family {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Blocks,
+        Self::Certificates,
+        Self::Transactions,
+        Self::Hashes,
+        Self::State,
+        Self::History,
+        Self::Records,
+        Self::Meta,
+    ];
+
+    /// The family's name in the database and in messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Blocks => "blocks",
+            Self::Certificates => "certificates",
+            Self::Transactions => "transactions",
+            Self::Hashes => "hashes",
+            Self::State => "state",
+            Self::History => "history",
+            Self::Records => "records",
+            Self::Meta => "meta",
+        }
+    }
+}
+
+/// Where a transaction stands and what became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Location {
+    /// Block number.
+    pub block: u64,
+    /// Position in the block, from 0.
+    pub index: u32,
+    /// The verdict on it.
+    pub code: ValidationCode,
+}
+
+/// What one write did to a key, as the history keeps it under the write's version.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct HistoryRow {
+    /// The transaction that wrote; none for what genesis wrote.
+    pub(crate) transaction_id: Option<TransactionId>,
+    /// The key was deleted.
+    pub(crate) deleted: bool,
+    /// The value written; empty when deleted.
+    pub(crate) value: Vec<u8>,
+}
+
+/// A value of the state with the place of the write it comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct StateValue {
+    pub(crate) version: Version,
+    pub(crate) value: Vec<u8>,
+}
+
+/// The newest block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct TipRow {
+    pub(crate) number: u64,
+    pub(crate) hash: Digest,
+}
+
+/// The version of this layout. Another one is refused, not guessed at.
+pub(crate) const FORMAT: u32 = 1;
+
+/// The keys of [`Family::Meta`].
+pub(crate) mod meta {
+    /// The layout's version (`u32`).
+    pub(crate) const FORMAT: &[u8] = b"format";
+    /// The network whose ledger this is.
+    pub(crate) const NETWORK: &[u8] = b"network";
+    /// The newest block ([`super::TipRow`]).
+    pub(crate) const TIP: &[u8] = b"tip";
+    /// The state accumulator, its 2048 bytes.
+    pub(crate) const ACCUMULATOR: &[u8] = b"accumulator";
+    /// How many times consensus records were written (a sealed counter).
+    pub(crate) const RECORD_WRITES: &[u8] = b"record-writes";
+    /// All of them, in order.
+    pub(crate) const ALL: [&[u8]; 5] = [ACCUMULATOR, FORMAT, NETWORK, RECORD_WRITES, TIP];
+}
+
+/// The key of everything that is filed under a block number.
+pub(crate) fn number_key(number: u64) -> [u8; 8] {
+    number.to_be_bytes()
+}
+
+/// The key of a block hash in [`Family::Hashes`].
+pub(crate) fn block_hash_key(hash: &Digest) -> [u8; 33] {
+    prefixed(b'b', hash)
+}
+
+/// The key of a transaction hash in [`Family::Hashes`].
+pub(crate) fn transaction_hash_key(hash: &Digest) -> [u8; 33] {
+    prefixed(b't', hash)
+}
+
+fn prefixed(prefix: u8, hash: &Digest) -> [u8; 33] {
+    let mut key = [prefix; 33];
+    key[1..].copy_from_slice(hash.as_bytes());
+    key
+}
+
+/// What all state keys of a namespace begin with; no namespace's is the
+/// beginning of another's.
+pub(crate) fn namespace_prefix(namespace: &str) -> Vec<u8> {
+    let length = u8::try_from(namespace.len()).expect("namespaces are at most 64 bytes");
+    let mut key = Vec::with_capacity(1 + namespace.len());
+    key.push(length);
+    key.extend_from_slice(namespace.as_bytes());
+    key
+}
+
+/// The state key of `key`; keys of a namespace sort as their text does.
+pub(crate) fn state_key(namespace: &str, key: &str) -> Vec<u8> {
+    let mut bytes = namespace_prefix(namespace);
+    bytes.extend_from_slice(key.as_bytes());
+    bytes
+}
+
+/// Namespace and key of a state key; `None` when it is not one.
+pub(crate) fn parse_state_key(bytes: &[u8]) -> Option<(&str, &str)> {
+    let (length, rest) = bytes.split_first()?;
+    let (namespace, key) = rest.split_at_checked(usize::from(*length))?;
+    Some((
+        std::str::from_utf8(namespace).ok()?,
+        std::str::from_utf8(key).ok()?,
+    ))
+}
+
+/// What all history keys of `key` begin with: its length stands before it, so
+/// that no key's history runs into that of a longer one.
+pub(crate) fn history_prefix(namespace: &str, key: &str) -> Vec<u8> {
+    let length = u32::try_from(key.len()).expect("keys are shorter than 4 GiB");
+    let mut bytes = namespace_prefix(namespace);
+    bytes.extend_from_slice(&length.to_be_bytes());
+    bytes.extend_from_slice(key.as_bytes());
+    bytes
+}
+
+/// The history key of one write.
+pub(crate) fn history_key(namespace: &str, key: &str, version: Version) -> Vec<u8> {
+    let mut bytes = history_prefix(namespace, key);
+    bytes.extend_from_slice(&version.block.to_be_bytes());
+    bytes.extend_from_slice(&version.index.to_be_bytes());
+    bytes
+}
+
+/// The version at the end of a history key with this prefix.
+pub(crate) fn history_version(prefix: &[u8], bytes: &[u8]) -> Option<Version> {
+    let (block, index) = bytes.strip_prefix(prefix)?.split_first_chunk::<8>()?;
+    Some(Version {
+        block: u64::from_be_bytes(*block),
+        index: u32::from_be_bytes(*index.as_array::<4>()?),
+    })
+}

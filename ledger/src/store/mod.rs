@@ -1,0 +1,199 @@
+//! The ledger's disk: one `RocksDB` with a family per kind of thing.
+//!
+//! Everything that belongs to a block is written in one atomic, synced batch
+//! over all families, so that after any crash the store is at a block boundary.
+//! After the first failed write nothing more is written: what a failed sync left
+//! on disk is known only after a restart, and a repeated one may seem to succeed.
+//!
+//! What deliberately does not live here: what a block means. The store writes
+//! what it is given and reads it back, or says by name what it cannot read.
+
+mod block_write;
+mod error;
+mod families;
+mod read;
+mod records;
+mod recovery;
+mod rocks;
+mod witness;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock};
+
+use rocksdb::{ColumnFamily, DB, WriteBatch, WriteOptions};
+
+pub(crate) use block_write::BlockWrite;
+pub use error::StoreError;
+pub use families::{Family, Location};
+pub(crate) use families::{HistoryRow, StateValue, TipRow};
+pub(crate) use families::{block_hash_key, history_key, meta, number_key, parse_state_key};
+pub(crate) use families::{state_key, transaction_hash_key};
+pub use read::HistoryEntry;
+pub(crate) use read::StoreView;
+pub use records::{RecordRow, RecordWrites};
+use witness::{Counter, Witness, io_error};
+
+/// The database's folder within the data folder.
+const DATABASE: &str = "rocksdb";
+
+/// What a store is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OpenMode {
+    /// To read and write, made where there is none.
+    ReadWrite,
+    /// To look only: nothing in the folder changes.
+    ReadOnly,
+}
+
+/// The open store.
+pub(crate) struct Store {
+    db: DB,
+    path: PathBuf,
+    witness: Option<Witness>,
+    /// How many times records were written; held while they are, which makes
+    /// their one writer one.
+    record_writes: Mutex<u64>,
+    failed: OnceLock<String>,
+}
+
+impl Store {
+    /// Opens the store in `path`. What it holds is not looked at yet.
+    pub(crate) fn open(path: &Path, mode: OpenMode) -> Result<Self, StoreError> {
+        let database = path.join(DATABASE);
+        let (db, witness) = match mode {
+            OpenMode::ReadWrite => {
+                make_folder(path)?;
+                let witness = Witness::open(path)?;
+                (rocks::open(&database)?, Some(witness))
+            }
+            OpenMode::ReadOnly => {
+                if !database.join("CURRENT").exists() {
+                    return Err(StoreError::NoLedger {
+                        path: path.to_path_buf(),
+                    });
+                }
+                let witness = Witness::read_only(path)?;
+                (rocks::open_read_only(&database)?, witness)
+            }
+        };
+        Ok(Self {
+            db,
+            path: path.to_path_buf(),
+            witness,
+            record_writes: Mutex::new(0),
+            failed: OnceLock::new(),
+        })
+    }
+
+    /// The data folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A consistent look at everything, as of now.
+    pub(crate) fn view(&self) -> StoreView<'_> {
+        StoreView::new(self)
+    }
+
+    /// Writes what is only in the log into table files, so that the next start
+    /// has nothing to replay.
+    pub(crate) fn flush(&self) -> Result<(), StoreError> {
+        let what = "the last changes";
+        self.check_alive(what)?;
+        let families = Family::ALL.map(|family| self.family(family));
+        let result = self.db.flush_cfs_opt(&families, &rocksdb::FlushOptions::default());
+        self.settle(what, result)
+    }
+
+    /// Whether a write has failed.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.failed.get().is_some()
+    }
+
+    fn family(&self, family: Family) -> &ColumnFamily {
+        self.db
+            .cf_handle(family.name())
+            .expect("every family is opened or the opening fails")
+    }
+
+    fn write(
+        &self,
+        what: &'static str,
+        batch: WriteBatch,
+        options: &WriteOptions,
+    ) -> Result<(), StoreError> {
+        self.check_alive(what)?;
+        let result = self.db.write_opt(batch, options);
+        self.settle(what, result)
+    }
+
+    fn check_alive(&self, what: &'static str) -> Result<(), StoreError> {
+        match self.failed.get() {
+            None => Ok(()),
+            Some(first) => Err(StoreError::Poisoned {
+                what,
+                path: self.path.clone(),
+                first: first.clone(),
+            }),
+        }
+    }
+
+    fn settle(&self, what: &'static str, result: Result<(), rocksdb::Error>) -> Result<(), StoreError> {
+        result.map_err(|source| {
+            // Only the first failure is kept: the later ones follow from it.
+            let _ = self.failed.set(format!("{what}: {source}"));
+            StoreError::Write {
+                what,
+                path: self.path.clone(),
+                source,
+            }
+        })
+    }
+
+    fn note(&self, counter: Counter, value: u64) -> Result<(), StoreError> {
+        match &self.witness {
+            None => Ok(()),
+            Some(witness) => witness.note(counter, value).inspect_err(|error| {
+                let _ = self.failed.set(error.to_string());
+            }),
+        }
+    }
+
+    fn bad_value(
+        &self,
+        family: Family,
+        key: &[u8],
+        block: Option<u64>,
+        what: impl Into<String>,
+    ) -> StoreError {
+        StoreError::BadValue {
+            family,
+            path: self.path.clone(),
+            key: hex(key),
+            block,
+            what: what.into(),
+        }
+    }
+}
+
+/// Makes the folder, durably: a folder that a power cut takes away takes
+/// everything in it along.
+fn make_folder(path: &Path) -> Result<(), StoreError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(path).map_err(io_error("create", path))?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    std::fs::File::open(parent)
+        .and_then(|folder| folder.sync_all())
+        .map_err(io_error("sync", parent))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing into a string cannot fail");
+        text
+    })
+}

@@ -1,0 +1,270 @@
+//! Reading: everything goes through a view, which sees the store at one moment.
+
+use crypto::codec::Decode;
+use crypto::{Digest, decode};
+use rocksdb::{Direction, IteratorMode, ReadOptions, Snapshot};
+use serde::Serialize;
+
+use super::families::{history_prefix, history_version, namespace_prefix};
+use super::{
+    Family, HistoryRow, Location, StateValue, Store, StoreError, TipRow, block_hash_key, meta,
+    number_key, parse_state_key, state_key, transaction_hash_key,
+};
+use crate::block::{Block, BlockCertificate};
+use crate::digest::StateAccumulator;
+use crate::proposal::TransactionId;
+use crate::rwset::Version;
+
+/// One write to a key, as its history tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HistoryEntry {
+    /// Where in the order it was written.
+    pub version: Version,
+    /// The transaction that wrote; none for what genesis wrote.
+    pub transaction_id: Option<TransactionId>,
+    /// The value written; none when the key was deleted.
+    pub value: Option<Vec<u8>>,
+}
+
+/// A row as the database holds it.
+pub(crate) type RawRow = (Box<[u8]>, Box<[u8]>);
+
+/// The store at one moment. Writes that follow do not show in it.
+pub(crate) struct StoreView<'a> {
+    store: &'a Store,
+    snapshot: Snapshot<'a>,
+}
+
+impl<'a> StoreView<'a> {
+    pub(super) fn new(store: &'a Store) -> Self {
+        Self {
+            store,
+            snapshot: store.db.snapshot(),
+        }
+    }
+
+    fn options(&self) -> ReadOptions {
+        let mut options = ReadOptions::default();
+        options.set_snapshot(&self.snapshot);
+        options
+    }
+
+    fn read_error(&self, family: Family) -> impl Fn(rocksdb::Error) -> StoreError + use<> {
+        let path = self.store.path.clone();
+        move |source| StoreError::Read {
+            family,
+            path: path.clone(),
+            source,
+        }
+    }
+
+    /// The error for a value that is not what it must be.
+    pub(crate) fn bad_value(
+        &self,
+        family: Family,
+        key: &[u8],
+        block: Option<u64>,
+        what: impl Into<String>,
+    ) -> StoreError {
+        self.store.bad_value(family, key, block, what)
+    }
+
+    /// The bytes under a key.
+    pub(crate) fn bytes(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store
+            .db
+            .get_cf_opt(self.store.family(family), key, &self.options())
+            .map_err(self.read_error(family))
+    }
+
+    /// All rows with keys in `start..end`, ascending; an empty end means to the end.
+    pub(crate) fn rows(
+        &self,
+        family: Family,
+        start: &[u8],
+        end: &[u8],
+    ) -> impl Iterator<Item = Result<RawRow, StoreError>> + use<'_, 'a> {
+        let mut options = self.options();
+        if !end.is_empty() {
+            options.set_iterate_upper_bound(end);
+        }
+        let mode = IteratorMode::From(start, Direction::Forward);
+        let error = self.read_error(family);
+        self.store
+            .db
+            .iterator_cf_opt(self.store.family(family), options, mode)
+            .map(move |row| row.map_err(&error))
+    }
+
+    /// The last row of a family.
+    pub(crate) fn last(&self, family: Family) -> Result<Option<RawRow>, StoreError> {
+        self.store
+            .db
+            .iterator_cf_opt(self.store.family(family), self.options(), IteratorMode::End)
+            .next()
+            .transpose()
+            .map_err(self.read_error(family))
+    }
+
+    fn value<T: Decode<()>>(
+        &self,
+        family: Family,
+        key: &[u8],
+        block: Option<u64>,
+    ) -> Result<Option<T>, StoreError> {
+        let Some(bytes) = self.bytes(family, key)? else {
+            return Ok(None);
+        };
+        self.parse(family, key, block, &bytes).map(Some)
+    }
+
+    /// Decodes a value of a family.
+    pub(crate) fn parse<T: Decode<()>>(
+        &self,
+        family: Family,
+        key: &[u8],
+        block: Option<u64>,
+        bytes: &[u8],
+    ) -> Result<T, StoreError> {
+        decode(bytes, bytes.len())
+            .map_err(|error| self.bad_value(family, key, block, error.to_string()))
+    }
+
+    /// The layout's version; none in a store that holds nothing yet.
+    pub(crate) fn format(&self) -> Result<Option<u32>, StoreError> {
+        self.value(Family::Meta, meta::FORMAT, None)
+    }
+
+    /// The network whose ledger this is.
+    pub(crate) fn network(&self) -> Result<Option<Digest>, StoreError> {
+        self.value(Family::Meta, meta::NETWORK, None)
+    }
+
+    /// The newest block, as meta has it.
+    pub(crate) fn tip(&self) -> Result<TipRow, StoreError> {
+        self.value(Family::Meta, meta::TIP, None)?
+            .ok_or_else(|| self.bad_value(Family::Meta, meta::TIP, None, "missing"))
+    }
+
+    /// The state accumulator after the newest block.
+    pub(crate) fn accumulator(&self) -> Result<StateAccumulator, StoreError> {
+        self.bytes(Family::Meta, meta::ACCUMULATOR)?
+            .and_then(|bytes| StateAccumulator::from_bytes(&bytes))
+            .ok_or_else(|| {
+                let what = "missing, or not 2048 bytes long";
+                self.bad_value(Family::Meta, meta::ACCUMULATOR, None, what)
+            })
+    }
+
+    /// The block with this number.
+    pub(crate) fn block(&self, number: u64) -> Result<Option<Block>, StoreError> {
+        let key = number_key(number);
+        let block: Option<Block> = self.value(Family::Blocks, &key, Some(number))?;
+        match &block {
+            Some(other) if other.header.number != number => {
+                let what = format!("holds block {}", other.header.number);
+                Err(self.bad_value(Family::Blocks, &key, Some(number), what))
+            }
+            _ => Ok(block),
+        }
+    }
+
+    /// The certificate of the block with this number.
+    pub(crate) fn certificate(&self, number: u64) -> Result<Option<BlockCertificate>, StoreError> {
+        self.value(Family::Certificates, &number_key(number), Some(number))
+    }
+
+    /// The highest block that has a certificate.
+    pub(crate) fn latest_certified(&self) -> Result<Option<u64>, StoreError> {
+        let Some((key, _)) = self.last(Family::Certificates)? else {
+            return Ok(None);
+        };
+        self.number_of_key(Family::Certificates, &key).map(Some)
+    }
+
+    /// The number that a key of blocks or certificates stands for.
+    pub(crate) fn number_of_key(&self, family: Family, key: &[u8]) -> Result<u64, StoreError> {
+        key.as_array::<8>()
+            .map(|bytes| u64::from_be_bytes(*bytes))
+            .ok_or_else(|| self.bad_value(family, key, None, "the key is not a block number"))
+    }
+
+    /// Where a transaction stands.
+    pub(crate) fn location(&self, id: &TransactionId) -> Result<Option<Location>, StoreError> {
+        self.value(Family::Transactions, id.0.as_bytes(), None)
+    }
+
+    /// The number of the block with this hash.
+    pub(crate) fn number_of(&self, hash: &Digest) -> Result<Option<u64>, StoreError> {
+        self.value(Family::Hashes, &block_hash_key(hash), None)
+    }
+
+    /// Where the transaction with this hash stands.
+    pub(crate) fn place_of(&self, hash: &Digest) -> Result<Option<Version>, StoreError> {
+        self.value(Family::Hashes, &transaction_hash_key(hash), None)
+    }
+
+    /// A value of the state.
+    pub(crate) fn state(&self, namespace: &str, key: &str) -> Result<Option<StateValue>, StoreError> {
+        self.value(Family::State, &state_key(namespace, key), None)
+    }
+
+    /// The values of a namespace with keys in `start..end`, ascending; an empty
+    /// end means to the end.
+    pub(crate) fn state_range(
+        &self,
+        namespace: &str,
+        start: &str,
+        end: &str,
+    ) -> impl Iterator<Item = Result<(String, StateValue), StoreError>> + use<'_, 'a> {
+        let upper = if end.is_empty() {
+            after_prefix(namespace_prefix(namespace))
+        } else {
+            state_key(namespace, end)
+        };
+        self.rows(Family::State, &state_key(namespace, start), &upper)
+            .map(|row| {
+                let (key, bytes) = row?;
+                let Some((_, name)) = parse_state_key(&key) else {
+                    return Err(self.bad_value(Family::State, &key, None, "not a state key"));
+                };
+                let value = self.parse(Family::State, &key, None, &bytes)?;
+                Ok((name.to_owned(), value))
+            })
+    }
+
+    /// What was written to a key, oldest first, at most `limit` entries of it.
+    pub(crate) fn history(
+        &self,
+        namespace: &str,
+        key: &str,
+        limit: usize,
+    ) -> Result<Vec<HistoryEntry>, StoreError> {
+        let prefix = history_prefix(namespace, key);
+        self.rows(Family::History, &prefix, &after_prefix(prefix.clone()))
+            .take(limit)
+            .map(|row| {
+                let (key, bytes) = row?;
+                let Some(version) = history_version(&prefix, &key) else {
+                    return Err(self.bad_value(Family::History, &key, None, "not a history key"));
+                };
+                let row: HistoryRow = self.parse(Family::History, &key, Some(version.block), &bytes)?;
+                Ok(HistoryEntry {
+                    version,
+                    transaction_id: row.transaction_id,
+                    value: (!row.deleted).then_some(row.value),
+                })
+            })
+            .collect()
+    }
+}
+
+/// The first key after all that begin with `prefix`.
+fn after_prefix(mut prefix: Vec<u8>) -> Vec<u8> {
+    // Bytes of 255 at the end have no successor: the one before them has.
+    while prefix.pop_if(|last| *last == u8::MAX).is_some() {}
+    if let Some(last) = prefix.last_mut() {
+        *last += 1;
+    }
+    prefix
+}

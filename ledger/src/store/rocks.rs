@@ -1,0 +1,112 @@
+//! How `RocksDB` is set up and opened. No other file names an option of it.
+//!
+//! The settings keep one promise: what was acknowledged is there after a power
+//! cut, and what is damaged is an error. Hence synced writes, one log for all
+//! families, families flushed together, and checksums looked at on every read.
+
+use std::path::Path;
+
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode,
+    ErrorKind, InfoLogger, LogLevel, Options, WriteOptions,
+};
+
+use super::{Family, StoreError};
+
+const MIB: usize = 1024 * 1024;
+/// Memory for what is not yet in table files, over all families.
+const WRITE_BUFFER_BYTES: usize = 32 * MIB;
+/// Memory for blocks of table files, over all families.
+const CACHE_BYTES: usize = 16 * MIB;
+const MAX_OPEN_FILES: i32 = 256;
+/// The log is replayed on opening: this bounds how long that takes.
+const MAX_LOG_BYTES: u64 = 64 * MIB as u64;
+const BLOOM_BITS_PER_KEY: f64 = 10.0;
+
+fn database_options() -> Options {
+    let mut options = Options::default();
+    options.set_paranoid_checks(true);
+    // A record torn by a crash at the very end is dropped; damage anywhere else stops.
+    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    options.set_track_and_verify_wals_in_manifest(true);
+    // Families flushed one by one could be at different blocks after a damaged manifest.
+    options.set_atomic_flush(true);
+    options.set_db_write_buffer_size(WRITE_BUFFER_BYTES);
+    options.set_max_total_wal_size(MAX_LOG_BYTES);
+    options.set_max_open_files(MAX_OPEN_FILES);
+    options.set_max_background_jobs(2);
+    options.set_stats_dump_period_sec(0);
+    options.set_stats_persist_period_sec(0);
+    options
+}
+
+fn descriptors(cache: &Cache) -> Vec<ColumnFamilyDescriptor> {
+    Family::ALL
+        .iter()
+        .map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(*family, cache)))
+        .collect()
+}
+
+fn family_options(family: Family, cache: &Cache) -> Options {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    table.set_cache_index_and_filter_blocks(true);
+    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    if matches!(
+        family,
+        Family::Transactions | Family::Hashes | Family::State
+    ) {
+        table.set_bloom_filter(BLOOM_BITS_PER_KEY, false);
+    }
+    let mut options = Options::default();
+    options.set_block_based_table_factory(&table);
+    options.set_compression_type(DBCompressionType::Lz4);
+    options
+}
+
+/// Opens the database for writing, and makes it where there is none.
+pub(super) fn open(folder: &Path) -> Result<DB, StoreError> {
+    let mut options = database_options();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    options.set_log_level(LogLevel::Warn);
+    options.set_keep_log_file_num(4);
+    options.set_max_log_file_size(4 * MIB);
+    let cache = Cache::new_lru_cache(CACHE_BYTES);
+    DB::open_cf_descriptors(&options, folder, descriptors(&cache))
+        .map_err(|error| opening_failed(folder, error))
+}
+
+/// Opens the database so that nothing in the folder changes: the log is
+/// replayed in memory, and the database's own diary is not written.
+pub(super) fn open_read_only(folder: &Path) -> Result<DB, StoreError> {
+    let mut options = database_options();
+    options.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Fatal, |_, _| {}));
+    let cache = Cache::new_lru_cache(CACHE_BYTES);
+    DB::open_cf_descriptors_read_only(&options, folder, descriptors(&cache), false)
+        .map_err(|error| opening_failed(folder, error))
+}
+
+fn opening_failed(folder: &Path, source: rocksdb::Error) -> StoreError {
+    let path = folder.to_path_buf();
+    // Families that are missing or unknown, and files that are gone, come as
+    // other kinds than corruption.
+    match source.kind() {
+        ErrorKind::Corruption | ErrorKind::InvalidArgument | ErrorKind::NotFound => {
+            StoreError::Damaged { path, source }
+        }
+        _ => StoreError::Open { path, source },
+    }
+}
+
+/// For what must be on disk before anything is said about it.
+pub(super) fn synced() -> WriteOptions {
+    let mut options = WriteOptions::default();
+    options.set_sync(true);
+    options
+}
+
+/// For what can be had again from the others.
+pub(super) fn unsynced() -> WriteOptions {
+    WriteOptions::default()
+}
