@@ -7,13 +7,14 @@ use rocksdb::WriteBatch;
 use super::families::{FORMAT, history_key};
 use super::witness::{Counter, seal};
 use super::{
-    Family, HistoryRow, Location, StateValue, Store, StoreError, TipRow, block_hash_key, meta,
+    Family, HistoryRow, Location, Store, StoreError, TipRow, block_hash_key, meta,
     number_key, rocks, state_key, transaction_hash_key,
 };
 use crate::block::{Block, BlockCertificate};
 use crate::digest::StateAccumulator;
 use crate::proposal::TransactionId;
 use crate::rwset::Version;
+use crate::state::VersionedValue;
 use crate::transaction::TransactionHash;
 
 /// One write to one key, in the order of the block.
@@ -44,16 +45,30 @@ impl StateChange {
     }
 }
 
+/// A transaction that stands in the chain for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct IndexedTransaction {
+    pub(crate) id: TransactionId,
+    pub(crate) hash: TransactionHash,
+    pub(crate) location: Location,
+}
+
+impl IndexedTransaction {
+    /// Its place, as the index by hash keeps it.
+    pub(crate) fn place(&self) -> Version {
+        Version {
+            block: self.location.block,
+            index: self.location.index,
+        }
+    }
+}
+
 /// Everything that a block changes on disk.
 pub(crate) struct BlockWrite<'a> {
     pub(crate) block: &'a Block,
     pub(crate) hash: Digest,
-    /// The certificate, where it comes with the block.
-    pub(crate) certificate: Option<&'a BlockCertificate>,
-    /// Ids that stand in the chain for the first time.
-    pub(crate) new_ids: &'a [(TransactionId, Location)],
-    /// Transaction hashes that stand in the chain for the first time.
-    pub(crate) new_hashes: &'a [(TransactionHash, Version)],
+    /// The transactions whose ids stand in the chain for the first time.
+    pub(crate) indexed: &'a [IndexedTransaction],
     pub(crate) changes: &'a [StateChange],
     /// The state after the block.
     pub(crate) accumulator: &'a StateAccumulator,
@@ -81,14 +96,11 @@ impl Batch<'_> {
         let number = write.block.header.number;
         self.put(Family::Blocks, &number_key(number), write.block);
         self.put(Family::Hashes, &block_hash_key(&write.hash), &number);
-        if let Some(certificate) = write.certificate {
-            self.put(Family::Certificates, &number_key(number), certificate);
-        }
-        for (id, location) in write.new_ids {
-            self.put(Family::Transactions, id.0.as_bytes(), location);
-        }
-        for (hash, place) in write.new_hashes {
-            self.put(Family::Hashes, &transaction_hash_key(&hash.0), place);
+        for indexed in write.indexed {
+            let id_key = indexed.id.0.as_bytes();
+            self.put(Family::Transactions, id_key, &indexed.location);
+            let hash_key = transaction_hash_key(&indexed.hash.0);
+            self.put(Family::Hashes, &hash_key, &indexed.place());
         }
         for change in write.changes {
             self.change(change);
@@ -107,7 +119,7 @@ impl Batch<'_> {
         match &change.value {
             None => self.delete(Family::State, &key),
             Some(value) => {
-                let value = StateValue {
+                let value = VersionedValue {
                     version: change.version,
                     value: value.clone(),
                 };

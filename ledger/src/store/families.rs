@@ -82,13 +82,6 @@ pub(crate) struct HistoryRow {
     pub(crate) value: Vec<u8>,
 }
 
-/// A value of the state with the place of the write it comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(crate) struct StateValue {
-    pub(crate) version: Version,
-    pub(crate) value: Vec<u8>,
-}
-
 /// The newest block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct TipRow {

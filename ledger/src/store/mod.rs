@@ -22,11 +22,11 @@ use std::sync::{Mutex, OnceLock};
 
 use rocksdb::{ColumnFamily, DB, WriteBatch, WriteOptions};
 
-pub(crate) use block_write::BlockWrite;
+pub(crate) use block_write::{BlockWrite, IndexedTransaction, StateChange};
 pub use error::StoreError;
 pub use families::{Family, Location};
-pub(crate) use families::{HistoryRow, StateValue, TipRow};
-pub(crate) use families::{block_hash_key, history_key, meta, number_key, parse_state_key};
+pub(crate) use families::{HistoryRow, TipRow};
+pub(crate) use families::{block_hash_key, meta, number_key, parse_state_key};
 pub(crate) use families::{state_key, transaction_hash_key};
 pub use read::HistoryEntry;
 pub(crate) use read::StoreView;
@@ -35,6 +35,8 @@ use witness::{Counter, Witness, io_error};
 
 /// The database's folder within the data folder.
 const DATABASE: &str = "rocksdb";
+
+const UNBROKEN: &str = "a panic while writing records stops the process";
 
 /// What a store is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,11 +85,6 @@ impl Store {
             record_writes: Mutex::new(0),
             failed: OnceLock::new(),
         })
-    }
-
-    /// The data folder.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// A consistent look at everything, as of now.

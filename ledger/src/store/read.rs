@@ -7,13 +7,14 @@ use serde::Serialize;
 
 use super::families::{history_prefix, history_version, namespace_prefix};
 use super::{
-    Family, HistoryRow, Location, StateValue, Store, StoreError, TipRow, block_hash_key, meta,
+    Family, HistoryRow, Location, Store, StoreError, TipRow, block_hash_key, meta,
     number_key, parse_state_key, state_key, transaction_hash_key,
 };
 use crate::block::{Block, BlockCertificate};
 use crate::digest::StateAccumulator;
 use crate::proposal::TransactionId;
 use crate::rwset::Version;
+use crate::state::VersionedValue;
 
 /// One write to a key, as its history tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -205,7 +206,7 @@ impl<'a> StoreView<'a> {
     }
 
     /// A value of the state.
-    pub(crate) fn state(&self, namespace: &str, key: &str) -> Result<Option<StateValue>, StoreError> {
+    pub(crate) fn state(&self, namespace: &str, key: &str) -> Result<Option<VersionedValue>, StoreError> {
         self.value(Family::State, &state_key(namespace, key), None)
     }
 
@@ -216,7 +217,7 @@ impl<'a> StoreView<'a> {
         namespace: &str,
         start: &str,
         end: &str,
-    ) -> impl Iterator<Item = Result<(String, StateValue), StoreError>> + use<'_, 'a> {
+    ) -> impl Iterator<Item = Result<(String, VersionedValue), StoreError>> + use<'_, 'a> {
         let upper = if end.is_empty() {
             after_prefix(namespace_prefix(namespace))
         } else {

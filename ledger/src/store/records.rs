@@ -7,7 +7,7 @@
 use rocksdb::WriteBatch;
 
 use super::witness::{Counter, seal};
-use super::{Family, Store, StoreError, StoreView, meta, rocks};
+use super::{Family, Store, StoreError, StoreView, UNBROKEN, meta, rocks};
 
 const WHAT: &str = "consensus records";
 
@@ -55,10 +55,7 @@ impl Store {
                 Operation::DeleteRange { start, end } => batch.delete_range_cf(family, start, end),
             }
         }
-        let mut count = self
-            .record_writes
-            .lock()
-            .expect("a panic while writing records stops the process");
+        let mut count = self.record_writes.lock().expect(UNBROKEN);
         let next = count.checked_add(1).expect("nobody writes 2^64 times");
         batch.put_cf(self.family(Family::Meta), meta::RECORD_WRITES, seal(next));
         self.write(WHAT, batch, &rocks::synced())?;

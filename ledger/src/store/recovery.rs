@@ -45,10 +45,11 @@ impl Store {
     ) -> Result<Recovered, StoreError> {
         let view = self.view();
         self.check_identity(&view, network)?;
-        let tip = view.tip()?;
-        self.expect_witnessed(Counter::Blocks, tip.number)?;
-        self.recover_record_writes(&view)?;
-        let recovered = recover_tip(&view, tip)?;
+        let record_writes = self.check_witness(&view)?;
+        let mut count = self.record_writes.lock().expect(super::UNBROKEN);
+        *count = record_writes;
+        drop(count);
+        let recovered = recover_tip(&view, view.tip()?)?;
         if view.number_of(genesis_hash)? != Some(0) {
             let what = "is not the block 0 that the genesis document makes";
             return Err(view.bad_value(Family::Blocks, &number_key(0), Some(0), what));
@@ -99,18 +100,17 @@ impl Store {
         Ok(())
     }
 
-    fn recover_record_writes(&self, view: &StoreView<'_>) -> Result<(), StoreError> {
+    /// Checks that what was once on disk still is, and returns how many times
+    /// records were written.
+    pub(crate) fn check_witness(&self, view: &StoreView<'_>) -> Result<u64, StoreError> {
+        self.expect_witnessed(Counter::Blocks, view.tip()?.number)?;
         let key = meta::RECORD_WRITES;
         let writes = view
             .bytes(Family::Meta, key)?
             .and_then(|bytes| unseal(&bytes))
             .ok_or_else(|| view.bad_value(Family::Meta, key, None, "missing or altered"))?;
         self.expect_witnessed(Counter::RecordWrites, writes)?;
-        *self
-            .record_writes
-            .lock()
-            .expect("a panic while writing records stops the process") = writes;
-        Ok(())
+        Ok(writes)
     }
 }
 

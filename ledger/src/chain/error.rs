@@ -1,0 +1,57 @@
+//! Why the ledger did not do what it was asked.
+
+use crypto::CodecError;
+
+use crate::store::StoreError;
+use crate::transaction::Refusal;
+
+/// The ledger refused, or its store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no such block yet.
+    #[error("there is no block {number}")]
+    NoSuchBlock {
+        /// The number asked for.
+        number: u64,
+    },
+    /// Bytes that are not a block.
+    #[error("not a block: {source}")]
+    MalformedBlock {
+        /// Where decoding failed.
+        source: CodecError,
+    },
+    /// A transaction that no correct node would have put in a block.
+    #[error("transaction {index} of block {block} is refused: {refusal}")]
+    Refused {
+        /// The block that was received.
+        block: u64,
+        /// The transaction's position in it.
+        index: usize,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// A block that does not come out as it came when it is executed.
+    #[error("block {block} has {what} {found}, and it should be {expected}")]
+    Different {
+        /// The block's place in the chain.
+        block: u64,
+        /// The part that differs.
+        what: &'static str,
+        /// What the block says.
+        found: String,
+        /// What it must be here.
+        expected: String,
+    },
+}
+
+impl LedgerError {
+    /// Whether the store failed, after which the node must stop; otherwise what
+    /// was asked for was wrong, and nothing has changed.
+    #[must_use]
+    pub fn is_store_failure(&self) -> bool {
+        matches!(self, Self::Store(_))
+    }
+}

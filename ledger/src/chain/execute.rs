@@ -1,0 +1,326 @@
+//! From a batch to a block: the one place where blocks are made.
+//!
+//! Execution depends on the state, the predecessor and the batch, and on
+//! nothing else, so that every correct node and every later verification makes
+//! the same bytes of them. It writes nothing: what is to be written comes out.
+
+use std::sync::Arc;
+
+use crypto::{Digest, NetworkId, merkle};
+
+use super::{LedgerError, OrderedBatch, Tip};
+use crate::block::{Block, BlockHeader, TransactionResult, result_leaves, transactions_root};
+use crate::digest::{StateAccumulator, StateRow};
+use crate::proposal::TransactionId;
+use crate::rwset::{Event, Version};
+use crate::state::{Overlay, StateView};
+use crate::store::{BlockWrite, IndexedTransaction, Location, StateChange};
+use crate::transaction::{CheckedTransaction, Limits, UncheckedTransaction, check_transactions};
+use crate::validation::{ValidationCode, validate};
+
+/// The block that the next one follows.
+#[derive(Clone, Debug)]
+pub(crate) struct Parent {
+    pub(crate) header: BlockHeader,
+    pub(crate) hash: Digest,
+}
+
+impl Parent {
+    pub(crate) fn tip(&self) -> Tip {
+        Tip {
+            number: self.header.number,
+            hash: self.hash,
+            timestamp_ms: self.header.timestamp_ms,
+            state_digest: self.header.state_digest,
+        }
+    }
+
+    fn next_number(&self) -> u64 {
+        let next = self.header.number.checked_add(1);
+        next.expect("no chain has 2^64 blocks")
+    }
+
+    /// The time of the next block, if this one is agreed for it. Time goes
+    /// forward whatever was agreed: a batch decided long after it was proposed
+    /// must not stop the chain.
+    fn next_timestamp(&self, agreed: u64) -> u64 {
+        agreed.max(self.header.timestamp_ms.saturating_add(1))
+    }
+}
+
+/// A block that was made, with everything it changes.
+pub(crate) struct Executed {
+    pub(crate) block: Block,
+    pub(crate) hash: Digest,
+    pub(crate) results: Vec<TransactionResult>,
+    pub(crate) indexed: Vec<IndexedTransaction>,
+    pub(crate) changes: Vec<StateChange>,
+    pub(crate) accumulator: StateAccumulator,
+    pub(crate) events: Vec<(TransactionId, Event)>,
+}
+
+impl Executed {
+    /// What the store writes for it.
+    pub(crate) fn write(&self) -> BlockWrite<'_> {
+        BlockWrite {
+            block: &self.block,
+            hash: self.hash,
+            indexed: &self.indexed,
+            changes: &self.changes,
+            accumulator: &self.accumulator,
+        }
+    }
+
+    /// This block as the one that the next follows.
+    pub(crate) fn parent(&self) -> Parent {
+        Parent {
+            header: self.block.header.clone(),
+            hash: self.hash,
+        }
+    }
+}
+
+/// What grows while the transactions of a batch are executed one after the other.
+struct Execution<'a> {
+    overlay: Overlay<'a>,
+    accumulator: StateAccumulator,
+    results: Vec<TransactionResult>,
+    indexed: Vec<IndexedTransaction>,
+    changes: Vec<StateChange>,
+    events: Vec<(TransactionId, Event)>,
+}
+
+/// Makes the block that follows `parent` of a batch.
+pub(crate) fn execute(
+    view: &dyn StateView,
+    parent: &Parent,
+    accumulator: &StateAccumulator,
+    batch: &OrderedBatch,
+) -> Result<Executed, LedgerError> {
+    let number = parent.next_number();
+    let mut execution = Execution {
+        overlay: Overlay::new(view),
+        accumulator: accumulator.clone(),
+        results: Vec::with_capacity(batch.transactions.len()),
+        indexed: Vec::with_capacity(batch.transactions.len()),
+        changes: Vec::new(),
+        events: Vec::new(),
+    };
+    let count = batch.transactions.len() as u64;
+    for (transaction, index) in batch.transactions.iter().zip(0_u32..) {
+        let version = Version {
+            block: number,
+            index,
+        };
+        execution.transaction(transaction, version, count)?;
+    }
+    Ok(execution.finish(parent, batch))
+}
+
+impl Execution<'_> {
+    fn transaction(
+        &mut self,
+        transaction: &CheckedTransaction,
+        version: Version,
+        count: u64,
+    ) -> Result<(), LedgerError> {
+        let id = transaction.id();
+        let code = validate(&self.overlay, transaction, version.block)?;
+        self.results.push(TransactionResult {
+            index: version.index.into(),
+            count,
+            transaction_id: id,
+            transaction_hash: transaction.hash(),
+            code,
+        });
+        // An id keeps its first place; what comes again under it has none.
+        if code != ValidationCode::DuplicateTransaction {
+            let location = Location {
+                block: version.block,
+                index: version.index,
+                code,
+            };
+            self.overlay.commit_id(id);
+            self.indexed.push(IndexedTransaction {
+                id,
+                hash: transaction.hash(),
+                location,
+            });
+        }
+        if code == ValidationCode::Valid {
+            self.apply(transaction, version)?;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, transaction: &CheckedTransaction, version: Version) -> Result<(), LedgerError> {
+        let body = transaction.transaction();
+        let namespace = &body.proposal.contract;
+        for write in &body.rwset.writes {
+            let change = StateChange {
+                namespace: namespace.clone(),
+                key: write.key.clone(),
+                version,
+                transaction_id: Some(transaction.id()),
+                value: write.value.clone(),
+            };
+            account(&mut self.accumulator, &self.overlay, &change)?;
+            self.overlay.write(namespace, &write.key, version, write.value.clone());
+            self.changes.push(change);
+        }
+        let events = body.response.events.iter();
+        self.events.extend(events.map(|event| (transaction.id(), event.clone())));
+        Ok(())
+    }
+
+    fn finish(self, parent: &Parent, batch: &OrderedBatch) -> Executed {
+        let header = BlockHeader {
+            number: parent.next_number(),
+            previous_hash: parent.hash,
+            transactions_root: transactions_root(&self.results),
+            results_root: merkle::root(&result_leaves(&self.results)),
+            state_digest: self.accumulator.digest(),
+            timestamp_ms: parent.next_timestamp(batch.timestamp_ms),
+            sequence: batch.sequence,
+        };
+        let hash = header.hash();
+        let bodies = batch.transactions.iter();
+        let block = Block {
+            header,
+            transactions: bodies.map(|transaction| transaction.bytes().to_vec()).collect(),
+            codes: self.results.iter().map(|result| result.code).collect(),
+        };
+        Executed {
+            block,
+            hash,
+            results: self.results,
+            indexed: self.indexed,
+            changes: self.changes,
+            accumulator: self.accumulator,
+            events: self.events,
+        }
+    }
+}
+
+/// Takes up a change in the accumulator: the row it replaces goes, its own comes.
+fn account(
+    accumulator: &mut StateAccumulator,
+    before: &dyn StateView,
+    change: &StateChange,
+) -> Result<(), LedgerError> {
+    let StateChange { namespace, key, .. } = change;
+    if let Some(old) = before.get(namespace, key)? {
+        accumulator.remove(&StateRow {
+            namespace,
+            key,
+            version: old.version,
+            value: &old.value,
+        });
+    }
+    if let Some(value) = &change.value {
+        accumulator.add(&StateRow {
+            namespace,
+            key,
+            version: change.version,
+            value,
+        });
+    }
+    Ok(())
+}
+
+/// Makes the block that follows `parent` again from what `block` holds, and
+/// compares: it must come out as it came.
+pub(crate) fn replay(
+    view: &dyn StateView,
+    parent: &Parent,
+    accumulator: &StateAccumulator,
+    (network, limits): (&NetworkId, &Limits),
+    block: &Block,
+) -> Result<Executed, LedgerError> {
+    let header = &block.header;
+    let number = parent.next_number();
+    let expect = Expectation { block: number };
+    expect.same("number", &header.number, &number)?;
+    expect.same("sequence", &header.sequence, &number)?;
+    expect.same("predecessor", &header.previous_hash, &parent.hash)?;
+    let timestamp = parent.next_timestamp(header.timestamp_ms);
+    expect.same("timestamp", &header.timestamp_ms, &timestamp)?;
+    let (verdicts, bodies) = (block.codes.len(), block.transactions.len());
+    expect.same("number of verdicts", &verdicts, &bodies)?;
+    let batch = OrderedBatch {
+        sequence: header.sequence,
+        timestamp_ms: header.timestamp_ms,
+        transactions: checked(network, limits, block)?,
+    };
+    let executed = execute(view, parent, accumulator, &batch)?;
+    let made = &executed.block;
+    for (index, (found, code)) in block.codes.iter().zip(&made.codes).enumerate() {
+        let found = format!("{found} on transaction {index}");
+        let code = format!("{code} on transaction {index}");
+        expect.same("verdict", &found, &code)?;
+    }
+    let commitments = [
+        ("transactions root", header.transactions_root, made.header.transactions_root),
+        ("results root", header.results_root, made.header.results_root),
+        ("state digest", header.state_digest, made.header.state_digest),
+    ];
+    for (what, found, expected) in commitments {
+        expect.same(what, &found, &expected)?;
+    }
+    if block != made {
+        expect.same("contents", "other bytes", "the bytes it was made of")?;
+    }
+    Ok(executed)
+}
+
+/// The transactions of a received block, each of which must be one that a
+/// correct node would have let in.
+fn checked(
+    network: &NetworkId,
+    limits: &Limits,
+    block: &Block,
+) -> Result<Vec<Arc<CheckedTransaction>>, LedgerError> {
+    let refused = |index| {
+        move |refusal| LedgerError::Refused {
+            block: block.header.number,
+            index,
+            refusal,
+        }
+    };
+    let unchecked = block
+        .transactions
+        .iter()
+        .enumerate()
+        .map(|(index, bytes)| {
+            UncheckedTransaction::decode(bytes, network, limits).map_err(refused(index))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    check_transactions(unchecked)
+        .into_iter()
+        .enumerate()
+        .map(|(index, result)| result.map(Arc::new).map_err(refused(index)))
+        .collect()
+}
+
+struct Expectation {
+    block: u64,
+}
+
+impl Expectation {
+    fn same<T: PartialEq + ToString + ?Sized>(
+        &self,
+        what: &'static str,
+        found: &T,
+        expected: &T,
+    ) -> Result<(), LedgerError> {
+        if found == expected {
+            return Ok(());
+        }
+        Err(LedgerError::Different {
+            block: self.block,
+            what,
+            found: found.to_string(),
+            expected: expected.to_string(),
+        })
+    }
+}

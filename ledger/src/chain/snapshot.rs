@@ -1,0 +1,60 @@
+//! The state between two blocks, for whoever executes contracts or validates.
+
+use crypto::Digest;
+
+use super::{Ledger, LedgerError};
+use crate::proposal::TransactionId;
+use crate::state::{StateView, VersionedValue};
+use crate::store::{StoreError, StoreView, TipRow};
+
+/// The state after one block. Blocks that follow do not show in it.
+pub struct Snapshot<'a> {
+    view: StoreView<'a>,
+    tip: TipRow,
+}
+
+impl Ledger {
+    /// The state as of now.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn snapshot(&self) -> Result<Snapshot<'_>, LedgerError> {
+        let view = self.store.view();
+        let tip = view.tip()?;
+        Ok(Snapshot { view, tip })
+    }
+}
+
+impl Snapshot<'_> {
+    /// The number of the block after which this is the state.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.tip.number
+    }
+
+    /// The hash of that block.
+    #[must_use]
+    pub fn block_hash(&self) -> Digest {
+        self.tip.hash
+    }
+}
+
+impl StateView for Snapshot<'_> {
+    fn get(&self, namespace: &str, key: &str) -> Result<Option<VersionedValue>, StoreError> {
+        self.view.state(namespace, key)
+    }
+
+    fn range(
+        &self,
+        namespace: &str,
+        start: &str,
+        end: &str,
+    ) -> Result<Vec<(String, VersionedValue)>, StoreError> {
+        self.view.state_range(namespace, start, end).collect()
+    }
+
+    fn is_committed(&self, id: &TransactionId) -> Result<bool, StoreError> {
+        Ok(self.view.location(id)?.is_some())
+    }
+}

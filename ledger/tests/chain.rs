@@ -1,0 +1,314 @@
+//! The chain on disk: what was committed stays, nothing else gets in.
+
+mod common;
+
+use common::{Network, rows, write};
+use crypto::{Digest, encode};
+use ledger::{
+    Committed, Ledger, LedgerError, OrderedBatch, RecordWrites, StoreError, ValidationCode,
+    Version,
+};
+
+fn empty_batch(sequence: u64, timestamp_ms: u64) -> OrderedBatch {
+    OrderedBatch {
+        sequence,
+        timestamp_ms,
+        transactions: vec![],
+    }
+}
+
+#[test]
+fn what_was_committed_is_there_after_a_stop_without_notice() {
+    let (network, folder) = (Network::new(), tempfile::tempdir().unwrap());
+    let ledger = network.open(folder.path());
+    network.small_chain(&ledger);
+    let before = ledger.tip();
+    let blocks: Vec<_> = (0..=4).map(|n| ledger.stored_block(n).unwrap().unwrap()).collect();
+    drop(ledger);
+
+    let ledger = network.open(folder.path());
+    assert_eq!(ledger.tip(), before);
+    assert_eq!(ledger.latest_certified(), Some(4));
+    for (number, block) in (0..).zip(blocks) {
+        assert_eq!(ledger.stored_block(number).unwrap(), Some(block));
+    }
+    // And the chain goes on from there.
+    network.commit(&ledger, &[network.put(20, "a", b"x")]);
+    assert_eq!(ledger.tip().number, 5);
+}
+
+#[test]
+fn every_question_about_the_small_chain_has_its_answer() {
+    let (network, folder) = (Network::new(), tempfile::tempdir().unwrap());
+    let ledger = network.open(folder.path());
+    network.small_chain(&ledger);
+    // Once from memory, once from disk.
+    ask(&network, &ledger);
+    drop(ledger);
+    ask(&network, &network.open(folder.path()));
+}
+
+fn ask(network: &Network, ledger: &Ledger) {
+    use ValidationCode::{DuplicateTransaction, MvccReadConflict, UnknownCreator, Valid};
+    let second = ledger.block(2).unwrap().unwrap();
+    assert_eq!(
+        second.codes,
+        [Valid, MvccReadConflict, DuplicateTransaction, UnknownCreator]
+    );
+    assert_eq!(ledger.block_by_hash(&second.header.hash()).unwrap(), Some(second.clone()));
+    assert_eq!(ledger.block_hash(2).unwrap(), second.header.hash());
+    assert_eq!(ledger.block_bytes(2).unwrap(), Some(encode(&second)));
+    assert_eq!(ledger.block_by_hash(&Digest::ZERO).unwrap(), None);
+    assert_eq!(ledger.block(5).unwrap(), None);
+    assert!(matches!(ledger.block_hash(5), Err(LedgerError::NoSuchBlock { number: 5 })));
+
+    // A replayed id keeps its first place.
+    let replayed = network.checked(&network.put(1, "a", b"1"));
+    let found = ledger.transaction(&replayed.id()).unwrap().unwrap();
+    assert_eq!((found.location.block, found.location.index), (1, 0));
+    assert_eq!(&found.transaction, replayed.transaction());
+    let bytes = ledger.transaction_by_hash(&replayed.hash()).unwrap();
+    assert_eq!(bytes.as_deref(), Some(&replayed.bytes()[..]));
+
+    assert_eq!(ledger.state("kv", "a").unwrap().unwrap().value, b"after");
+    assert_eq!(ledger.state("kv", "b").unwrap(), None);
+    let history: Vec<_> = ledger
+        .history("kv", "b", 10)
+        .unwrap()
+        .into_iter()
+        .map(|entry| (entry.version, entry.value))
+        .collect();
+    assert_eq!(
+        history,
+        [
+            (Version { block: 1, index: 1 }, Some(b"2".to_vec())),
+            (Version { block: 4, index: 0 }, None)
+        ]
+    );
+    assert_eq!(ledger.history("kv", "b", 1).unwrap().len(), 1);
+}
+
+/// Consensus compares block hashes: execution must not depend on where it happens.
+#[test]
+fn a_chain_executed_twice_gives_the_same_bytes_on_disk() {
+    let network = Network::new();
+    let [one, two] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    network.small_chain(&network.open(one.path()));
+    let ledger = network.open(two.path());
+    network.small_chain(&ledger);
+    drop(ledger);
+    assert_eq!(rows(one.path()), rows(two.path()));
+}
+
+#[test]
+fn a_received_chain_gives_the_same_bytes_on_disk() {
+    let network = Network::new();
+    let [one, two] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let (source, target) = (network.open(one.path()), network.open(two.path()));
+    network.small_chain(&source);
+    for number in 1..=4 {
+        let bytes = source.block_bytes(number).unwrap().unwrap();
+        let committed = target.commit_received(&bytes).unwrap();
+        assert_eq!(committed.hash, source.block_hash(number).unwrap());
+        let certificate = source.certificate(number).unwrap().unwrap();
+        target.put_certificate(number, &certificate).unwrap();
+    }
+    drop((source, target));
+    assert_eq!(rows(one.path()), rows(two.path()));
+}
+
+#[test]
+fn an_altered_block_is_refused_and_leaves_no_trace() {
+    let network = Network::new();
+    let [one, two] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let source = network.open(one.path());
+    network.small_chain(&source);
+    let target = network.open(two.path());
+    let first = source.block_bytes(1).unwrap().unwrap();
+    target.commit_received(&first).unwrap();
+    let tip = target.tip();
+    drop(target);
+    let before = rows(two.path());
+
+    let target = network.open(two.path());
+    let good = source.block_bytes(2).unwrap().unwrap();
+    // The agreed time is the one thing that execution cannot give: it is for the
+    // certificate, which the caller has checked.
+    let agreed_time = 136..144;
+    for at in (0..good.len()).filter(|at| !agreed_time.contains(at)) {
+        let mut altered = good.clone();
+        altered[at] ^= 1;
+        let error = target.commit_received(&altered).map(|_| at).unwrap_err();
+        assert!(!error.is_store_failure(), "byte {at}: {error}");
+    }
+    for wrong in [&first, &source.block_bytes(3).unwrap().unwrap()] {
+        assert!(target.commit_received(wrong).is_err());
+    }
+    assert_eq!(target.tip(), tip);
+    drop(target);
+    assert_eq!(rows(two.path()), before);
+    // Nor is the good block any worse for having been altered.
+    network.open(two.path()).commit_received(&good).unwrap();
+}
+
+/// A stranger's transaction, or one for another network, cannot come in with a block.
+#[test]
+fn a_block_with_an_inadmissible_transaction_is_refused() {
+    let network = Network::new();
+    let [one, two] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let source = network.open(one.path());
+    network.commit(&source, &[network.put(1, "a", b"1")]);
+    let mut block = source.block(1).unwrap().unwrap();
+    block.transactions[0] = encode(&Network::named(2).put(1, "a", b"1"));
+    let target = network.open(two.path());
+    assert!(matches!(
+        target.commit_received(&encode(&block)),
+        Err(LedgerError::Refused { block: 1, index: 0, .. })
+    ));
+}
+
+#[test]
+fn time_goes_forward_whatever_was_agreed() {
+    let (network, folder) = (Network::new(), tempfile::tempdir().unwrap());
+    let ledger = network.open(folder.path());
+    let times = [50, 50, 0, u64::MAX, 0].map(|agreed| {
+        let batch = empty_batch(ledger.tip().number + 1, agreed);
+        ledger.commit(&batch).unwrap().block.header.timestamp_ms
+    });
+    assert_eq!(times, [50, 51, 52, u64::MAX, u64::MAX]);
+}
+
+#[test]
+#[should_panic(expected = "once and in order")]
+fn a_batch_out_of_turn_is_never_committed() {
+    let (network, folder) = (Network::new(), tempfile::tempdir().unwrap());
+    let ledger = network.open(folder.path());
+    let _ = ledger.commit(&empty_batch(2, 1));
+}
+
+#[test]
+fn the_second_of_two_blind_writes_in_a_block_stands() {
+    let (network, folder) = (Network::new(), tempfile::tempdir().unwrap());
+    let ledger = network.open(folder.path());
+    let Committed { block, .. } = network.commit(
+        &ledger,
+        &[network.put(1, "a", b"1"), network.delete(2, "a"), network.put(3, "a", b"3")],
+    );
+    assert_eq!(block.codes, [ValidationCode::Valid; 3]);
+    let value = ledger.state("kv", "a").unwrap().unwrap();
+    assert_eq!((value.version.index, value.value), (2, b"3".to_vec()));
+    assert_eq!(ledger.history("kv", "a", 10).unwrap().len(), 3);
+}
+
+#[test]
+fn a_snapshot_does_not_see_what_is_committed_after_it() {
+    use ledger::StateView;
+    let (network, folder) = (Network::new(), tempfile::tempdir().unwrap());
+    let ledger = network.open(folder.path());
+    network.commit(&ledger, &[network.put(1, "a", b"1"), network.put(2, "ab", b"2")]);
+    let snapshot = ledger.snapshot().unwrap();
+    network.commit(&ledger, &[network.put(3, "a", b"3"), network.put(4, "aa", b"4")]);
+    assert_eq!(snapshot.number(), 1);
+    assert_eq!(snapshot.get("kv", "a").unwrap().unwrap().value, b"1");
+    let keys = |start, end| -> Vec<String> {
+        let rows = snapshot.range("kv", start, end).unwrap();
+        rows.into_iter().map(|(key, _)| key).collect()
+    };
+    assert_eq!(keys("", ""), ["a", "ab"]);
+    assert_eq!(keys("aa", ""), ["ab"]);
+    assert_eq!(keys("", "ab"), ["a"]);
+    assert_eq!(keys("b", "a"), [""; 0]);
+}
+
+#[test]
+fn a_certificate_waits_for_its_block_and_survives() {
+    let (network, folder) = (Network::new(), tempfile::tempdir().unwrap());
+    let ledger = network.open(folder.path());
+    let certificate = network.certificate(&[0, 1], 1, &Digest::ZERO);
+    for number in [0, 1] {
+        let early = ledger.put_certificate(number, &certificate);
+        assert!(matches!(early, Err(LedgerError::NoSuchBlock { .. })));
+    }
+    assert_eq!(ledger.latest_certified(), None);
+    network.commit(&ledger, &[]);
+    network.commit_certified(&ledger, &[]);
+    network.commit(&ledger, &[]);
+    drop(ledger);
+    let ledger = network.open(folder.path());
+    assert_eq!(ledger.latest_certified(), Some(2));
+    assert_eq!(ledger.uncertified(0, u64::MAX, 10).unwrap(), [1, 3]);
+    assert_eq!(ledger.uncertified(0, u64::MAX, 1).unwrap(), [1]);
+}
+
+#[test]
+fn records_are_kept_in_the_order_they_were_changed() {
+    let (network, folder) = (Network::new(), tempfile::tempdir().unwrap());
+    let ledger = network.open(folder.path());
+    let mut writes = RecordWrites::default();
+    for key in ["a1", "a2", "b1"] {
+        writes.put(key.into(), b"old".to_vec());
+    }
+    ledger.write_records(writes).unwrap();
+    let mut writes = RecordWrites::default();
+    writes.delete_range(b"a".to_vec(), b"b".to_vec());
+    writes.put(b"a2".to_vec(), b"new".to_vec());
+    ledger.write_records(writes).unwrap();
+    drop(ledger);
+    let found = network.open(folder.path()).read_records().unwrap();
+    let row = |key: &str, value: &str| (key.as_bytes().to_vec(), value.as_bytes().to_vec());
+    assert_eq!(found, [row("a2", "new"), row("b1", "old")]);
+}
+
+#[test]
+fn the_folder_of_another_network_is_refused_with_both_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let (here, there) = (Network::named(1), Network::named(2));
+    drop(there.open(folder.path()));
+    match Ledger::open(folder.path(), &here.genesis).map(|_| ()) {
+        Err(LedgerError::Store(StoreError::OtherNetwork { expected, found, .. })) => {
+            assert_eq!((expected, found), (here.id(), there.id()));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_folder_in_use_is_refused_to_a_second_opener() {
+    let (network, folder) = (Network::new(), tempfile::tempdir().unwrap());
+    let first = network.open(folder.path());
+    let second = Ledger::open(folder.path(), &network.genesis).map(|_| ());
+    assert!(matches!(second, Err(LedgerError::Store(StoreError::InUse { .. }))));
+    let verified = ledger::verify_folder(folder.path(), &network.genesis);
+    assert!(matches!(verified, Err(StoreError::InUse { .. })));
+    drop(first);
+    network.open(folder.path());
+}
+
+/// What a failed write left on disk is not known before a restart, so nothing
+/// may be written on top of it.
+#[test]
+fn after_a_failed_write_nothing_more_is_written() {
+    let (network, folder) = (Network::new(), tempfile::tempdir().unwrap());
+    let data = folder.path().join("data");
+    let ledger = network.open(&data);
+    network.commit(&ledger, &[network.put(1, "a", b"1")]);
+    std::fs::remove_dir_all(&data).unwrap();
+    assert!(ledger.flush().is_err());
+    assert!(ledger.is_poisoned());
+    let poisoned = |error| matches!(error, LedgerError::Store(StoreError::Poisoned { .. }));
+    assert!(poisoned(ledger.commit(&empty_batch(2, 1)).unwrap_err()));
+    assert!(poisoned(ledger.write_records(RecordWrites::default()).unwrap_err()));
+    assert!(poisoned(ledger.flush().unwrap_err()));
+    assert_eq!(ledger.tip().number, 1);
+}
+
+#[test]
+fn what_the_valid_transactions_announced_comes_out() {
+    let (network, folder) = (Network::new(), tempfile::tempdir().unwrap());
+    let ledger = network.open(folder.path());
+    let conflicting = network.put_after(1, "a", Some(Version { block: 9, index: 9 }));
+    let valid = network.transaction_by(&network.client, 2, vec![], vec![write("a", None)]);
+    let committed = network.commit(&ledger, &[conflicting, valid.clone()]);
+    let announced: Vec<_> = committed.events.iter().map(|(id, _)| *id).collect();
+    assert_eq!(announced, [valid.proposal.id()]);
+}

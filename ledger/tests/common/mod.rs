@@ -1,0 +1,262 @@
+//! A small network to make chains of: three attesters who also endorse, one
+//! client, and a contract `kv` that any one of them may endorse.
+
+#![allow(dead_code, reason = "each test file uses its own part of this")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crypto::{Digest, Domain, NetworkId, SigningKey, encode};
+use ledger::{
+    Attesters, BlockCertificate, CheckedTransaction, Committed, ContractDefinition, EndorsedAction,
+    Endorsement, Event, GenesisState, Identity, Ledger, Limits, OrderedBatch, OrgId, Proposal,
+    Read, ReadWriteSet, Response, Role, Transaction, UncheckedTransaction, Version, Write,
+    attested_bytes, check_transactions,
+};
+
+/// Everything that signs in the small network.
+pub(crate) struct Network {
+    pub(crate) genesis: GenesisState,
+    pub(crate) attesters: Vec<SigningKey>,
+    pub(crate) client: SigningKey,
+}
+
+impl Network {
+    pub(crate) fn new() -> Self {
+        Self::named(1)
+    }
+
+    /// Another `name` makes another network of the same members.
+    pub(crate) fn named(name: u8) -> Self {
+        let attesters: Vec<_> = (1..=3).map(|i| SigningKey::from_seed(&[i; 32])).collect();
+        let client = SigningKey::from_seed(&[9; 32]);
+        let organisation: OrgId = "org1".parse().unwrap();
+        let identity = |name: String, role, key: &SigningKey| Identity {
+            name,
+            organisation: organisation.clone(),
+            role,
+            key: key.public(),
+        };
+        let mut members: Vec<_> = (0..)
+            .zip(&attesters)
+            .map(|(i, key)| identity(format!("node{i}"), Role::Peer, key))
+            .collect();
+        members.push(identity("alice".to_owned(), Role::Client, &client));
+        let kv = ContractDefinition {
+            name: "kv".to_owned(),
+            policy: "OutOf(1, 'org1.peer')".parse().unwrap(),
+        };
+        let keys = attesters.iter().map(SigningKey::public).collect();
+        let genesis = GenesisState::new(
+            Digest([name; 32]),
+            Attesters::new(keys, 2).unwrap(),
+            Limits::default(),
+            &members,
+            &[kv],
+        );
+        Self {
+            genesis,
+            attesters,
+            client,
+        }
+    }
+
+    pub(crate) fn id(&self) -> NetworkId {
+        *self.genesis.network()
+    }
+
+    pub(crate) fn open(&self, path: &Path) -> Ledger {
+        Ledger::open(path, &self.genesis).unwrap()
+    }
+
+    /// A transaction of `kv` by `client` with these effects.
+    pub(crate) fn transaction_by(
+        &self,
+        client: &SigningKey,
+        nonce: u8,
+        reads: Vec<Read>,
+        writes: Vec<Write>,
+    ) -> Transaction {
+        let proposal = Proposal {
+            network: self.id(),
+            contract: "kv".to_owned(),
+            function: "put".to_owned(),
+            args: vec![],
+            creator: client.public(),
+            nonce: [nonce; 32],
+            valid_until_block: u64::MAX,
+        };
+        let rwset = ReadWriteSet {
+            reads,
+            ranges: vec![],
+            writes,
+        };
+        let response = Response {
+            payload: b"done".to_vec(),
+            events: vec![Event {
+                name: "put".to_owned(),
+                payload: vec![nonce],
+            }],
+        };
+        let endorser = &self.attesters[usize::from(nonce) % 3];
+        let action = encode(&EndorsedAction {
+            transaction_id: proposal.id(),
+            rwset: rwset.clone(),
+            response: response.clone(),
+        });
+        let endorsement = Endorsement {
+            endorser: endorser.public(),
+            signature: endorser.sign(Domain::Endorsement, &self.id(), &action),
+        };
+        Transaction::assemble(proposal, rwset, response, vec![endorsement], client)
+    }
+
+    /// A transaction that puts one key.
+    pub(crate) fn put(&self, nonce: u8, key: &str, value: &[u8]) -> Transaction {
+        self.transaction_by(&self.client, nonce, vec![], vec![write(key, Some(value))])
+    }
+
+    /// A transaction that puts one key, if it still has this version.
+    pub(crate) fn put_after(&self, nonce: u8, key: &str, version: Option<Version>) -> Transaction {
+        let read = Read {
+            key: key.to_owned(),
+            version,
+        };
+        let write = write(key, Some(b"after"));
+        self.transaction_by(&self.client, nonce, vec![read], vec![write])
+    }
+
+    /// A transaction that deletes one key.
+    pub(crate) fn delete(&self, nonce: u8, key: &str) -> Transaction {
+        self.transaction_by(&self.client, nonce, vec![], vec![write(key, None)])
+    }
+
+    pub(crate) fn checked(&self, transaction: &Transaction) -> Arc<CheckedTransaction> {
+        let bytes = encode(transaction);
+        let unchecked = UncheckedTransaction::decode(&bytes, &self.id(), &Limits::default());
+        let checked = check_transactions(vec![unchecked.unwrap()]).remove(0);
+        Arc::new(checked.unwrap())
+    }
+
+    /// Commits these as the next block.
+    pub(crate) fn commit(&self, ledger: &Ledger, transactions: &[Transaction]) -> Committed {
+        let tip = ledger.tip();
+        let batch = OrderedBatch {
+            sequence: tip.number + 1,
+            timestamp_ms: 1_000 * (tip.number + 1),
+            transactions: transactions.iter().map(|each| self.checked(each)).collect(),
+        };
+        ledger.commit(&batch).unwrap()
+    }
+
+    /// Commits these as the next block, and certifies it.
+    pub(crate) fn commit_certified(&self, ledger: &Ledger, transactions: &[Transaction]) -> Committed {
+        let committed = self.commit(ledger, transactions);
+        let number = committed.block.header.number;
+        let certificate = self.certificate(&[0, 2], number, &committed.hash);
+        ledger.put_certificate(number, &certificate).unwrap();
+        committed
+    }
+
+    pub(crate) fn certificate(&self, signers: &[u32], number: u64, hash: &Digest) -> BlockCertificate {
+        let body = attested_bytes(number, hash);
+        let sign = |signer: &u32| {
+            let key = &self.attesters[usize::try_from(*signer).unwrap()];
+            (*signer, key.sign(Domain::Checkpoint, &self.id(), &body))
+        };
+        BlockCertificate {
+            signatures: signers.iter().map(sign).collect(),
+        }
+    }
+
+    /// A chain of four blocks with something of everything: writes, an
+    /// overwrite, a deletion, a refusal, a replay and an empty block.
+    pub(crate) fn small_chain(&self, ledger: &Ledger) {
+        let stranger = SigningKey::from_seed(&[77; 32]);
+        self.commit_certified(
+            ledger,
+            &[self.put(1, "a", b"1"), self.put(2, "b", b"2")],
+        );
+        self.commit_certified(
+            ledger,
+            &[
+                self.put_after(3, "a", Some(Version { block: 1, index: 0 })),
+                self.put_after(4, "a", Some(Version { block: 1, index: 0 })),
+                self.put(1, "a", b"1"),
+                self.transaction_by(&stranger, 5, vec![], vec![write("c", Some(b"3"))]),
+            ],
+        );
+        self.commit_certified(ledger, &[]);
+        self.commit_certified(ledger, &[self.delete(6, "b"), self.put(7, "d", b"4")]);
+    }
+}
+
+pub(crate) fn write(key: &str, value: Option<&[u8]>) -> Write {
+    Write {
+        key: key.to_owned(),
+        value: value.map(<[u8]>::to_vec),
+    }
+}
+
+/// All rows of all families of a closed ledger, for comparison.
+pub(crate) fn rows(path: &Path) -> Vec<(String, Vec<u8>, Vec<u8>)> {
+    let database = raw(path);
+    let mut rows = Vec::new();
+    for family in FAMILIES {
+        let handle = database.cf_handle(family).unwrap();
+        for row in database.iterator_cf(handle, rocksdb::IteratorMode::Start) {
+            let (key, value) = row.unwrap();
+            rows.push((family.to_owned(), key.into_vec(), value.into_vec()));
+        }
+    }
+    rows
+}
+
+/// The families that the ledger itself fills.
+pub(crate) const FAMILIES: [&str; 7] = [
+    "blocks",
+    "certificates",
+    "transactions",
+    "hashes",
+    "state",
+    "history",
+    "meta",
+];
+
+/// The database of a closed ledger, opened past the ledger.
+pub(crate) fn raw(path: &Path) -> rocksdb::DB {
+    let mut options = rocksdb::Options::default();
+    options.set_atomic_flush(true);
+    let families = FAMILIES.iter().chain(&["records"]);
+    rocksdb::DB::open_cf(&options, path.join("rocksdb"), families).unwrap()
+}
+
+/// A copy of a folder, with everything in it.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// The files of a folder and what is in them, in order.
+pub(crate) fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            let contents = std::fs::read(&path).unwrap();
+            found.push((path, contents));
+        }
+    }
+    found.sort();
+    found
+}
