@@ -11,7 +11,9 @@
 use std::collections::BTreeSet;
 
 use crypto::codec::{Decode, Encode};
-use crypto::{Claim, Digest, Domain, NetworkId, PublicKey, Signature, encode, merkle, verify_batch};
+use crypto::{
+    Claim, Digest, Domain, NetworkId, PublicKey, Signature, encode, merkle, verify_batch,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::proposal::TransactionId;
@@ -162,7 +164,9 @@ pub enum CertificateError {
 
 /// A set of attesters that cannot attest anything.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-#[error("a quorum of {quorum} of {distinct} distinct attester keys (of {keys} given) is impossible or meaningless")]
+#[error(
+    "a quorum of {quorum} of {distinct} distinct attester keys (of {keys} given) is impossible or meaningless"
+)]
 pub struct AttestersError {
     /// The quorum that was asked for.
     pub quorum: usize,
@@ -234,7 +238,13 @@ impl Attesters {
             .iter()
             .map(|(signer, signature)| {
                 let key = self.key(*signer)?;
-                Ok(Claim::new(key, signature, Domain::Checkpoint, network, &body))
+                Ok(Claim::new(
+                    key,
+                    signature,
+                    Domain::Checkpoint,
+                    network,
+                    &body,
+                ))
             })
             .collect::<Result<Vec<_>, _>>()?;
         match verify_batch(&claims).first() {

@@ -207,13 +207,23 @@ mod tests {
         ];
         let digest = sum(std::slice::from_ref(&base)).digest();
         for other in others {
-            assert_ne!(sum(std::slice::from_ref(&other)).digest(), digest, "{other:?}");
+            assert_ne!(
+                sum(std::slice::from_ref(&other)).digest(),
+                digest,
+                "{other:?}"
+            );
         }
     }
 
     #[test]
     fn another_length_is_no_accumulator() {
-        assert_eq!(StateAccumulator::from_bytes(&[0; ACCUMULATOR_BYTES - 1]), None);
-        assert_eq!(StateAccumulator::from_bytes(&[0; ACCUMULATOR_BYTES + 1]), None);
+        assert_eq!(
+            StateAccumulator::from_bytes(&[0; ACCUMULATOR_BYTES - 1]),
+            None
+        );
+        assert_eq!(
+            StateAccumulator::from_bytes(&[0; ACCUMULATOR_BYTES + 1]),
+            None
+        );
     }
 }

@@ -5,8 +5,7 @@ mod common;
 use common::{Network, rows, write};
 use crypto::{Digest, encode};
 use ledger::{
-    Committed, Ledger, LedgerError, OrderedBatch, RecordWrites, StoreError, ValidationCode,
-    Version,
+    Committed, Ledger, LedgerError, OrderedBatch, RecordWrites, StoreError, ValidationCode, Version,
 };
 
 fn empty_batch(sequence: u64, timestamp_ms: u64) -> OrderedBatch {
@@ -23,7 +22,9 @@ fn what_was_committed_is_there_after_a_stop_without_notice() {
     let ledger = network.open(folder.path());
     network.small_chain(&ledger);
     let before = ledger.tip();
-    let blocks: Vec<_> = (0..=4).map(|n| ledger.stored_block(n).unwrap().unwrap()).collect();
+    let blocks: Vec<_> = (0..=4)
+        .map(|n| ledger.stored_block(n).unwrap().unwrap())
+        .collect();
     drop(ledger);
 
     let ledger = network.open(folder.path());
@@ -53,14 +54,25 @@ fn ask(network: &Network, ledger: &Ledger) {
     let second = ledger.block(2).unwrap().unwrap();
     assert_eq!(
         second.codes,
-        [Valid, MvccReadConflict, DuplicateTransaction, UnknownCreator]
+        [
+            Valid,
+            MvccReadConflict,
+            DuplicateTransaction,
+            UnknownCreator
+        ]
     );
-    assert_eq!(ledger.block_by_hash(&second.header.hash()).unwrap(), Some(second.clone()));
+    assert_eq!(
+        ledger.block_by_hash(&second.header.hash()).unwrap(),
+        Some(second.clone())
+    );
     assert_eq!(ledger.block_hash(2).unwrap(), second.header.hash());
     assert_eq!(ledger.block_bytes(2).unwrap(), Some(encode(&second)));
     assert_eq!(ledger.block_by_hash(&Digest::ZERO).unwrap(), None);
     assert_eq!(ledger.block(5).unwrap(), None);
-    assert!(matches!(ledger.block_hash(5), Err(LedgerError::NoSuchBlock { number: 5 })));
+    assert!(matches!(
+        ledger.block_hash(5),
+        Err(LedgerError::NoSuchBlock { number: 5 })
+    ));
 
     // A replayed id keeps its first place.
     let replayed = network.checked(&network.put(1, "a", b"1"));
@@ -163,7 +175,11 @@ fn a_block_with_an_inadmissible_transaction_is_refused() {
     let target = network.open(two.path());
     assert!(matches!(
         target.commit_received(&encode(&block)),
-        Err(LedgerError::Refused { block: 1, index: 0, .. })
+        Err(LedgerError::Refused {
+            block: 1,
+            index: 0,
+            ..
+        })
     ));
 }
 
@@ -173,7 +189,7 @@ fn time_goes_forward_whatever_was_agreed() {
     let ledger = network.open(folder.path());
     let times = [50, 50, 0, u64::MAX, 0].map(|agreed| {
         let batch = empty_batch(ledger.tip().number + 1, agreed);
-        ledger.commit(&batch).unwrap().block.header.timestamp_ms
+        ledger.commit(batch).unwrap().block.header.timestamp_ms
     });
     assert_eq!(times, [50, 51, 52, u64::MAX, u64::MAX]);
 }
@@ -183,7 +199,7 @@ fn time_goes_forward_whatever_was_agreed() {
 fn a_batch_out_of_turn_is_never_committed() {
     let (network, folder) = (Network::new(), tempfile::tempdir().unwrap());
     let ledger = network.open(folder.path());
-    let _ = ledger.commit(&empty_batch(2, 1));
+    let _ = ledger.commit(empty_batch(2, 1));
 }
 
 #[test]
@@ -192,7 +208,11 @@ fn the_second_of_two_blind_writes_in_a_block_stands() {
     let ledger = network.open(folder.path());
     let Committed { block, .. } = network.commit(
         &ledger,
-        &[network.put(1, "a", b"1"), network.delete(2, "a"), network.put(3, "a", b"3")],
+        &[
+            network.put(1, "a", b"1"),
+            network.delete(2, "a"),
+            network.put(3, "a", b"3"),
+        ],
     );
     assert_eq!(block.codes, [ValidationCode::Valid; 3]);
     let value = ledger.state("kv", "a").unwrap().unwrap();
@@ -205,9 +225,15 @@ fn a_snapshot_does_not_see_what_is_committed_after_it() {
     use ledger::StateView;
     let (network, folder) = (Network::new(), tempfile::tempdir().unwrap());
     let ledger = network.open(folder.path());
-    network.commit(&ledger, &[network.put(1, "a", b"1"), network.put(2, "ab", b"2")]);
+    network.commit(
+        &ledger,
+        &[network.put(1, "a", b"1"), network.put(2, "ab", b"2")],
+    );
     let snapshot = ledger.snapshot().unwrap();
-    network.commit(&ledger, &[network.put(3, "a", b"3"), network.put(4, "aa", b"4")]);
+    network.commit(
+        &ledger,
+        &[network.put(3, "a", b"3"), network.put(4, "aa", b"4")],
+    );
     assert_eq!(snapshot.number(), 1);
     assert_eq!(snapshot.get("kv", "a").unwrap().unwrap().value, b"1");
     let keys = |start, end| -> Vec<String> {
@@ -265,7 +291,9 @@ fn the_folder_of_another_network_is_refused_with_both_names() {
     let (here, there) = (Network::named(1), Network::named(2));
     drop(there.open(folder.path()));
     match Ledger::open(folder.path(), &here.genesis).map(|_| ()) {
-        Err(LedgerError::Store(StoreError::OtherNetwork { expected, found, .. })) => {
+        Err(LedgerError::Store(StoreError::OtherNetwork {
+            expected, found, ..
+        })) => {
             assert_eq!((expected, found), (here.id(), there.id()));
         }
         other => panic!("{other:?}"),
@@ -277,7 +305,10 @@ fn a_folder_in_use_is_refused_to_a_second_opener() {
     let (network, folder) = (Network::new(), tempfile::tempdir().unwrap());
     let first = network.open(folder.path());
     let second = Ledger::open(folder.path(), &network.genesis).map(|_| ());
-    assert!(matches!(second, Err(LedgerError::Store(StoreError::InUse { .. }))));
+    assert!(matches!(
+        second,
+        Err(LedgerError::Store(StoreError::InUse { .. }))
+    ));
     let verified = ledger::verify_folder(folder.path(), &network.genesis);
     assert!(matches!(verified, Err(StoreError::InUse { .. })));
     drop(first);
@@ -296,8 +327,10 @@ fn after_a_failed_write_nothing_more_is_written() {
     assert!(ledger.flush().is_err());
     assert!(ledger.is_poisoned());
     let poisoned = |error| matches!(error, LedgerError::Store(StoreError::Poisoned { .. }));
-    assert!(poisoned(ledger.commit(&empty_batch(2, 1)).unwrap_err()));
-    assert!(poisoned(ledger.write_records(RecordWrites::default()).unwrap_err()));
+    assert!(poisoned(ledger.commit(empty_batch(2, 1)).unwrap_err()));
+    assert!(poisoned(
+        ledger.write_records(RecordWrites::default()).unwrap_err()
+    ));
     assert!(poisoned(ledger.flush().unwrap_err()));
     assert_eq!(ledger.tip().number, 1);
 }

@@ -14,10 +14,16 @@ fn receipts(network: &Network) -> Vec<Receipt> {
         .iter()
         .map(|each| each.proposal.id())
         .collect();
-    let from_memory: Vec<_> = ids.iter().map(|id| ledger.receipt(id).unwrap().unwrap()).collect();
+    let from_memory: Vec<_> = ids
+        .iter()
+        .map(|id| ledger.receipt(id).unwrap().unwrap())
+        .collect();
     drop(ledger);
     let ledger = network.open(folder.path());
-    let from_disk: Vec<_> = ids.iter().map(|id| ledger.receipt(id).unwrap().unwrap()).collect();
+    let from_disk: Vec<_> = ids
+        .iter()
+        .map(|id| ledger.receipt(id).unwrap().unwrap())
+        .collect();
     assert_eq!(from_memory, from_disk);
     from_memory
 }
@@ -27,9 +33,14 @@ fn a_receipt_proves_the_verdict_whichever_it_was() {
     let network = Network::new();
     let receipts = receipts(&network);
     let codes: Vec<_> = receipts.iter().map(|receipt| receipt.code).collect();
-    assert_eq!(codes, [ValidationCode::Valid, ValidationCode::MvccReadConflict]);
+    assert_eq!(
+        codes,
+        [ValidationCode::Valid, ValidationCode::MvccReadConflict]
+    );
     for receipt in receipts {
-        receipt.verify(&network.id(), network.genesis.attesters()).unwrap();
+        receipt
+            .verify(&network.id(), network.genesis.attesters())
+            .unwrap();
         let json = serde_json::to_string(&receipt).unwrap();
         assert_eq!(serde_json::from_str::<Receipt>(&json).unwrap(), receipt);
         let elsewhere = receipt.verify(&Digest::ZERO, network.genesis.attesters());
@@ -81,7 +92,10 @@ fn a_certificate_takes_a_quorum_of_distinct_known_signers_of_this_very_block() {
     };
     assert_eq!(check(&[0, 2], 7, &hash), Ok(()));
     assert_eq!(check(&[0, 1, 2], 7, &hash), Ok(()));
-    let few = CertificateError::TooFew { found: 1, quorum: 2 };
+    let few = CertificateError::TooFew {
+        found: 1,
+        quorum: 2,
+    };
     assert_eq!(check(&[1], 7, &hash), Err(few));
     let twice = CertificateError::NotAscending { signer: 1 };
     assert_eq!(check(&[1, 1], 7, &hash), Err(twice.clone()));
@@ -92,10 +106,19 @@ fn a_certificate_takes_a_quorum_of_distinct_known_signers_of_this_very_block() {
 
     let mut foreign = network.certificate(&[0, 1], 7, &hash);
     foreign.signatures[1].0 = 3;
-    let verdict = network.genesis.attesters().verify(&foreign, &network.id(), 7, &hash);
-    let unknown = CertificateError::UnknownSigner { signer: 3, attesters: 3 };
+    let verdict = network
+        .genesis
+        .attesters()
+        .verify(&foreign, &network.id(), 7, &hash);
+    let unknown = CertificateError::UnknownSigner {
+        signer: 3,
+        attesters: 3,
+    };
     assert_eq!(verdict, Err(unknown));
     foreign.signatures[1].0 = 2;
-    let verdict = network.genesis.attesters().verify(&foreign, &network.id(), 7, &hash);
+    let verdict = network
+        .genesis
+        .attesters()
+        .verify(&foreign, &network.id(), 7, &hash);
     assert_eq!(verdict, bad(2));
 }

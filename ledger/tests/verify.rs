@@ -14,7 +14,9 @@ fn small_chain(network: &Network, folder: &Path) -> Vec<StoredBlock> {
     let mut writes = ledger::RecordWrites::default();
     writes.put(b"vote".to_vec(), vec![7; 300]);
     ledger.write_records(writes).unwrap();
-    (0..=4).map(|n| ledger.stored_block(n).unwrap().unwrap()).collect()
+    (0..=4)
+        .map(|n| ledger.stored_block(n).unwrap().unwrap())
+        .collect()
 }
 
 fn problem(report: &ChainReport) -> (Option<u64>, &str) {
@@ -30,8 +32,14 @@ fn a_chain_that_holds_verifies_from_blocks_and_from_a_folder_and_nothing_is_writ
     let report = verify_folder(folder.path(), &network.genesis).unwrap();
     assert_eq!(files(folder.path()), before);
     assert_eq!(report.problem, None);
-    assert_eq!((report.height, report.blocks_verified, report.transactions), (4, 5, 8));
-    assert_eq!((report.uncertified_tip, report.attested_by_successors), (0, 0));
+    assert_eq!(
+        (report.height, report.blocks_verified, report.transactions),
+        (4, 5, 8)
+    );
+    assert_eq!(
+        (report.uncertified_tip, report.attested_by_successors),
+        (0, 0)
+    );
     assert_eq!(verify_chain(&mut blocks, &network.genesis), report);
 }
 
@@ -47,7 +55,10 @@ fn the_newest_blocks_may_wait_for_their_certificates() {
     drop(ledger);
     let report = verify_folder(folder.path(), &network.genesis).unwrap();
     assert_eq!(report.problem, None);
-    assert_eq!((report.uncertified_tip, report.attested_by_successors), (2, 1));
+    assert_eq!(
+        (report.uncertified_tip, report.attested_by_successors),
+        (2, 1)
+    );
 }
 
 #[test]
@@ -68,10 +79,13 @@ fn any_altered_byte_of_any_stored_value_is_found() {
     small_chain(&network, folder.path());
     for (family, key, value) in rows(folder.path()) {
         assert!(!value.is_empty());
+        // Opened anew for each row, or each look would replay an ever longer log.
+        let database = raw(folder.path());
+        let handle = database.cf_handle(&family).unwrap();
         for at in 0..value.len() {
             let mut altered = value.clone();
             altered[at] ^= 1 << (at % 8);
-            put(folder.path(), &family, &key, &altered);
+            database.put_cf(handle, &key, &altered).unwrap();
             let found = verify_folder(folder.path(), &network.genesis);
             let named = match &found {
                 Ok(report) => report.problem.is_some(),
@@ -84,12 +98,10 @@ fn any_altered_byte_of_any_stored_value_is_found() {
             if family == "blocks" || family == "certificates" {
                 let number = u64::from_be_bytes(key.clone().try_into().unwrap());
                 let report = found.unwrap();
-                // What is wrong with the time of a block shows in what signs it
-                // or follows it, at the latest.
-                assert_eq!(problem(&report).0, Some(number), "{report:?}");
+                assert_eq!(problem(&report).0, Some(number), "byte {at}: {report:?}");
             }
         }
-        put(folder.path(), &family, &key, &value);
+        database.put_cf(handle, &key, &value).unwrap();
     }
     let report = verify_folder(folder.path(), &network.genesis).unwrap();
     assert_eq!(report.problem, None);
@@ -116,7 +128,10 @@ fn any_missing_or_additional_row_is_found() {
         if family == "certificates" {
             assert_eq!(report.uncertified_tip + report.attested_by_successors, 1);
         } else {
-            assert!(report.problem.is_some(), "{family} {key:02x?} is not missed");
+            assert!(
+                report.problem.is_some(),
+                "{family} {key:02x?} is not missed"
+            );
         }
         put(folder.path(), &family, &key, &value);
     }
@@ -124,7 +139,10 @@ fn any_missing_or_additional_row_is_found() {
         for key in [&b"\0\0\0\0\0\0\0\x09"[..], b"\x02kvzz", b"x"] {
             put(folder.path(), family, key, b"more");
             let report = verify_folder(folder.path(), &network.genesis).unwrap();
-            assert!(report.problem.is_some(), "{family} {key:02x?} is not noticed");
+            assert!(
+                report.problem.is_some(),
+                "{family} {key:02x?} is not noticed"
+            );
             let database = raw(folder.path());
             let handle = database.cf_handle(family).unwrap();
             database.delete_cf(handle, key).unwrap();
@@ -242,20 +260,34 @@ fn a_flipped_bit_in_any_file_is_found_or_harmless() {
         }
         let good = verify_folder(folder.path(), &network.genesis).unwrap();
         assert_eq!(good.problem, None);
-        let (mut flips, mut found) = (0, 0);
         for (path, contents) in files(folder.path()) {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            // The database's diary and its notes on how it was opened.
+            if ["LOG", "OPTIONS", "IDENTITY", "LOCK"]
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
+            {
+                continue;
+            }
+            let (mut flips, mut found) = (0, 0);
             for at in sampled(contents.len()) {
                 flips += 1;
                 found += u32::from(flip(&network, folder.path(), &path, at, &good));
             }
+            // A table file has a few bytes that nobody reads back.
+            let harmless = if path.extension().is_some_and(|kind| kind == "sst") {
+                flips / 20
+            } else {
+                0
+            };
+            assert!(found + harmless >= flips, "{name}: {found} of {flips}");
         }
-        assert!(flips > 500 && found > flips / 4, "{found} of {flips}");
     }
 }
 
 /// Offsets at which a file is tried: a prime step, and both ends closely.
 fn sampled(length: usize) -> impl Iterator<Item = usize> {
-    (0..length).filter(move |at| at % 61 == 0 || *at < 64 || at + 64 > length)
+    (0..length).filter(move |at| at % 61 == 0 || *at < 32 || at + 64 > length)
 }
 
 fn flip(network: &Network, folder: &Path, path: &Path, at: usize, good: &ChainReport) -> bool {
@@ -293,7 +325,10 @@ fn a_torn_log_is_mended_and_a_log_that_lost_synced_blocks_is_refused() {
         let torn = copied.join(log.0.strip_prefix(folder.path()).unwrap());
         std::fs::write(&torn, &log.1[..cut]).unwrap();
         // The witness knows that all of it was on disk.
-        assert!(Ledger::open(&copied, &network.genesis).is_err(), "cut at {cut}");
+        assert!(
+            Ledger::open(&copied, &network.genesis).is_err(),
+            "cut at {cut}"
+        );
         std::fs::remove_dir_all(&copied).unwrap();
     }
     for cut in (1..log.1.len()).step_by(97) {

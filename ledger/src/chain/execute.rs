@@ -84,6 +84,7 @@ impl Executed {
 struct Execution<'a> {
     overlay: Overlay<'a>,
     accumulator: StateAccumulator,
+    bodies: Vec<Vec<u8>>,
     results: Vec<TransactionResult>,
     indexed: Vec<IndexedTransaction>,
     changes: Vec<StateChange>,
@@ -95,26 +96,28 @@ pub(crate) fn execute(
     view: &dyn StateView,
     parent: &Parent,
     accumulator: &StateAccumulator,
-    batch: &OrderedBatch,
+    batch: OrderedBatch,
 ) -> Result<Executed, LedgerError> {
     let number = parent.next_number();
+    let (sequence, agreed_ms) = (batch.sequence, batch.timestamp_ms);
     let mut execution = Execution {
         overlay: Overlay::new(view),
         accumulator: accumulator.clone(),
+        bodies: Vec::with_capacity(batch.transactions.len()),
         results: Vec::with_capacity(batch.transactions.len()),
         indexed: Vec::with_capacity(batch.transactions.len()),
         changes: Vec::new(),
         events: Vec::new(),
     };
     let count = batch.transactions.len() as u64;
-    for (transaction, index) in batch.transactions.iter().zip(0_u32..) {
+    for (transaction, index) in batch.transactions.into_iter().zip(0_u32..) {
         let version = Version {
             block: number,
             index,
         };
-        execution.transaction(transaction, version, count)?;
+        execution.transaction(&transaction, version, count)?;
     }
-    Ok(execution.finish(parent, batch))
+    Ok(execution.finish(parent, sequence, agreed_ms))
 }
 
 impl Execution<'_> {
@@ -126,6 +129,7 @@ impl Execution<'_> {
     ) -> Result<(), LedgerError> {
         let id = transaction.id();
         let code = validate(&self.overlay, transaction, version.block)?;
+        self.bodies.push(transaction.bytes().to_vec());
         self.results.push(TransactionResult {
             index: version.index.into(),
             count,
@@ -153,7 +157,11 @@ impl Execution<'_> {
         Ok(())
     }
 
-    fn apply(&mut self, transaction: &CheckedTransaction, version: Version) -> Result<(), LedgerError> {
+    fn apply(
+        &mut self,
+        transaction: &CheckedTransaction,
+        version: Version,
+    ) -> Result<(), LedgerError> {
         let body = transaction.transaction();
         let namespace = &body.proposal.contract;
         for write in &body.rwset.writes {
@@ -165,29 +173,30 @@ impl Execution<'_> {
                 value: write.value.clone(),
             };
             account(&mut self.accumulator, &self.overlay, &change)?;
-            self.overlay.write(namespace, &write.key, version, write.value.clone());
+            self.overlay
+                .write(namespace, &write.key, version, write.value.clone());
             self.changes.push(change);
         }
         let events = body.response.events.iter();
-        self.events.extend(events.map(|event| (transaction.id(), event.clone())));
+        self.events
+            .extend(events.map(|event| (transaction.id(), event.clone())));
         Ok(())
     }
 
-    fn finish(self, parent: &Parent, batch: &OrderedBatch) -> Executed {
+    fn finish(self, parent: &Parent, sequence: u64, agreed_ms: u64) -> Executed {
         let header = BlockHeader {
             number: parent.next_number(),
             previous_hash: parent.hash,
             transactions_root: transactions_root(&self.results),
             results_root: merkle::root(&result_leaves(&self.results)),
             state_digest: self.accumulator.digest(),
-            timestamp_ms: parent.next_timestamp(batch.timestamp_ms),
-            sequence: batch.sequence,
+            timestamp_ms: parent.next_timestamp(agreed_ms),
+            sequence,
         };
         let hash = header.hash();
-        let bodies = batch.transactions.iter();
         let block = Block {
             header,
-            transactions: bodies.map(|transaction| transaction.bytes().to_vec()).collect(),
+            transactions: self.bodies,
             codes: self.results.iter().map(|result| result.code).collect(),
         };
         Executed {
@@ -252,7 +261,7 @@ pub(crate) fn replay(
         timestamp_ms: header.timestamp_ms,
         transactions: checked(network, limits, block)?,
     };
-    let executed = execute(view, parent, accumulator, &batch)?;
+    let executed = execute(view, parent, accumulator, batch)?;
     let made = &executed.block;
     for (index, (found, code)) in block.codes.iter().zip(&made.codes).enumerate() {
         let found = format!("{found} on transaction {index}");
@@ -260,9 +269,21 @@ pub(crate) fn replay(
         expect.same("verdict", &found, &code)?;
     }
     let commitments = [
-        ("transactions root", header.transactions_root, made.header.transactions_root),
-        ("results root", header.results_root, made.header.results_root),
-        ("state digest", header.state_digest, made.header.state_digest),
+        (
+            "transactions root",
+            header.transactions_root,
+            made.header.transactions_root,
+        ),
+        (
+            "results root",
+            header.results_root,
+            made.header.results_root,
+        ),
+        (
+            "state digest",
+            header.state_digest,
+            made.header.state_digest,
+        ),
     ];
     for (what, found, expected) in commitments {
         expect.same(what, &found, &expected)?;

@@ -136,7 +136,7 @@ impl Ledger {
     ///
     /// When the batch is not the one that comes next: whoever orders applies
     /// each sequence once and in order.
-    pub fn commit(&self, batch: &OrderedBatch) -> Result<Committed, LedgerError> {
+    pub fn commit(&self, batch: OrderedBatch) -> Result<Committed, LedgerError> {
         let mut head = self.lock_head();
         assert_eq!(
             Some(batch.sequence),

@@ -104,7 +104,10 @@ impl Ledger {
             if missing.len() == limit {
                 break;
             }
-            if view.bytes(Family::Certificates, &number_key(number))?.is_none() {
+            if view
+                .bytes(Family::Certificates, &number_key(number))?
+                .is_none()
+            {
                 missing.push(number);
             }
         }
@@ -136,7 +139,12 @@ impl Ledger {
         let bytes = self.body(&view, location.block, location.index)?;
         let transaction = decode(&bytes, bytes.len()).map_err(|error| {
             let key = number_key(location.block);
-            view.bad_value(Family::Blocks, &key, Some(location.block), error.to_string())
+            view.bad_value(
+                Family::Blocks,
+                &key,
+                Some(location.block),
+                error.to_string(),
+            )
         })?;
         Ok(Some(CommittedTransaction {
             location,
@@ -176,7 +184,10 @@ impl Ledger {
         let recent = self.with_results(&view, location.block)?;
         let index = index_of(location.index);
         let leaves = result_leaves(&recent.results);
-        let proven = recent.results.get(index).zip(InclusionProof::build(&leaves, index));
+        let proven = recent
+            .results
+            .get(index)
+            .zip(InclusionProof::build(&leaves, index));
         let Some((result, proof)) = proven else {
             return Err(points_nowhere(&view, location.block, location.index));
         };
@@ -195,11 +206,7 @@ impl Ledger {
     /// # Errors
     ///
     /// When the store cannot be read.
-    pub fn state(
-        &self,
-        namespace: &str,
-        key: &str,
-    ) -> Result<Option<VersionedValue>, LedgerError> {
+    pub fn state(&self, namespace: &str, key: &str) -> Result<Option<VersionedValue>, LedgerError> {
         Ok(self.store.view().state(namespace, key)?)
     }
 
@@ -221,9 +228,9 @@ impl Ledger {
         let at = index_of(index);
         let body = match self.recent.get(block) {
             Some(recent) => recent.block.transactions.get(at).cloned(),
-            None => view
-                .block(block)?
-                .and_then(|mut found| (at < found.transactions.len()).then(|| found.transactions.swap_remove(at))),
+            None => view.block(block)?.and_then(|mut found| {
+                (at < found.transactions.len()).then(|| found.transactions.swap_remove(at))
+            }),
         };
         body.ok_or_else(|| points_nowhere(view, block, index))
     }

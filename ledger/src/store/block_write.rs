@@ -7,8 +7,8 @@ use rocksdb::WriteBatch;
 use super::families::{FORMAT, history_key};
 use super::witness::{Counter, seal};
 use super::{
-    Family, HistoryRow, Location, Store, StoreError, TipRow, block_hash_key, meta,
-    number_key, rocks, state_key, transaction_hash_key,
+    Family, HistoryRow, Location, Store, StoreError, TipRow, block_hash_key, meta, number_key,
+    rocks, state_key, transaction_hash_key,
 };
 use crate::block::{Block, BlockCertificate};
 use crate::digest::StateAccumulator;
@@ -85,7 +85,8 @@ impl Batch<'_> {
     }
 
     fn put_bytes(&mut self, family: Family, key: &[u8], value: &[u8]) {
-        self.operations.put_cf(self.store.family(family), key, value);
+        self.operations
+            .put_cf(self.store.family(family), key, value);
     }
 
     fn delete(&mut self, family: Family, key: &[u8]) {
@@ -126,7 +127,11 @@ impl Batch<'_> {
                 self.put(Family::State, &key, &value);
             }
         }
-        self.put(Family::History, &change.history_key(), &change.history_row());
+        self.put(
+            Family::History,
+            &change.history_key(),
+            &change.history_row(),
+        );
     }
 }
 

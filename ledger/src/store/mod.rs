@@ -98,7 +98,9 @@ impl Store {
         let what = "the last changes";
         self.check_alive(what)?;
         let families = Family::ALL.map(|family| self.family(family));
-        let result = self.db.flush_cfs_opt(&families, &rocksdb::FlushOptions::default());
+        let result = self
+            .db
+            .flush_cfs_opt(&families, &rocksdb::FlushOptions::default());
         self.settle(what, result)
     }
 
@@ -135,7 +137,11 @@ impl Store {
         }
     }
 
-    fn settle(&self, what: &'static str, result: Result<(), rocksdb::Error>) -> Result<(), StoreError> {
+    fn settle(
+        &self,
+        what: &'static str,
+        result: Result<(), rocksdb::Error>,
+    ) -> Result<(), StoreError> {
         result.map_err(|source| {
             // Only the first failure is kept: the later ones follow from it.
             let _ = self.failed.set(format!("{what}: {source}"));
@@ -180,7 +186,9 @@ fn make_folder(path: &Path) -> Result<(), StoreError> {
         return Ok(());
     }
     std::fs::create_dir_all(path).map_err(io_error("create", path))?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
     std::fs::File::open(parent)
         .and_then(|folder| folder.sync_all())

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::families::{history_prefix, history_version, namespace_prefix};
 use super::{
-    Family, HistoryRow, Location, Store, StoreError, TipRow, block_hash_key, meta,
-    number_key, parse_state_key, state_key, transaction_hash_key,
+    Family, HistoryRow, Location, Store, StoreError, TipRow, block_hash_key, meta, number_key,
+    parse_state_key, state_key, transaction_hash_key,
 };
 use crate::block::{Block, BlockCertificate};
 use crate::digest::StateAccumulator;
@@ -206,7 +206,11 @@ impl<'a> StoreView<'a> {
     }
 
     /// A value of the state.
-    pub(crate) fn state(&self, namespace: &str, key: &str) -> Result<Option<VersionedValue>, StoreError> {
+    pub(crate) fn state(
+        &self,
+        namespace: &str,
+        key: &str,
+    ) -> Result<Option<VersionedValue>, StoreError> {
         self.value(Family::State, &state_key(namespace, key), None)
     }
 
@@ -249,7 +253,8 @@ impl<'a> StoreView<'a> {
                 let Some(version) = history_version(&prefix, &key) else {
                     return Err(self.bad_value(Family::History, &key, None, "not a history key"));
                 };
-                let row: HistoryRow = self.parse(Family::History, &key, Some(version.block), &bytes)?;
+                let row: HistoryRow =
+                    self.parse(Family::History, &key, Some(version.block), &bytes)?;
                 Ok(HistoryEntry {
                     version,
                     transaction_id: row.transaction_id,

@@ -27,9 +27,15 @@ impl Store {
             return Ok(false);
         }
         if let Some((key, _)) = view.last(Family::Blocks)? {
-            return Err(view.bad_value(Family::Meta, meta::FORMAT, None, format!(
-                "missing, though blocks up to key {} are there", super::hex(&key)
-            )));
+            return Err(view.bad_value(
+                Family::Meta,
+                meta::FORMAT,
+                None,
+                format!(
+                    "missing, though blocks up to key {} are there",
+                    super::hex(&key)
+                ),
+            ));
         }
         // The database makes itself anew where its first file is gone.
         self.expect_witnessed(Counter::Blocks, 0)?;

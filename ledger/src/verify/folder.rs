@@ -14,8 +14,8 @@ use crate::block::StoredBlock;
 use crate::chain::{Executed, GenesisState};
 use crate::state::VersionedValue;
 use crate::store::{
-    Family, OpenMode, StateChange, Store, StoreError, StoreView, TipRow,
-    block_hash_key, meta, state_key, transaction_hash_key,
+    Family, OpenMode, StateChange, Store, StoreError, StoreView, TipRow, block_hash_key, meta,
+    state_key, transaction_hash_key,
 };
 
 /// Verifies the data folder of a stopped node. Nothing in it changes.
@@ -29,7 +29,10 @@ pub fn verify_folder(path: &Path, genesis: &GenesisState) -> Result<ChainReport,
     let mut report = ChainReport::empty();
     let result = open(path, genesis).and_then(|store| {
         let view = store.view();
-        let audit = Audit { store: &store, view };
+        let audit = Audit {
+            store: &store,
+            view,
+        };
         audit.run(genesis, &mut report)
     });
     match result {

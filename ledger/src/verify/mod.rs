@@ -177,7 +177,9 @@ fn replay_all(
     report: &mut ChainReport,
     mut also: impl FnMut(&Executed) -> Result<(), ChainProblem>,
 ) -> Result<(), ChainProblem> {
-    report.height = source.height().map_err(|error| ChainProblem::anywhere(&error))?;
+    report.height = source
+        .height()
+        .map_err(|error| ChainProblem::anywhere(&error))?;
     genesis_block(&fetch(source, 0)?, genesis)?;
     report.blocks_verified = 1;
     for number in 1..=report.height {
@@ -215,7 +217,10 @@ fn genesis_block(stored: &StoredBlock, genesis: &GenesisState) -> Result<(), Cha
     }
     match certificate {
         None => Ok(()),
-        Some(_) => Err(ChainProblem::at(0, "block 0 has a certificate, and nobody signs it")),
+        Some(_) => Err(ChainProblem::at(
+            0,
+            "block 0 has a certificate, and nobody signs it",
+        )),
     }
 }
 
@@ -236,7 +241,10 @@ fn certificate(
         .verify(certificate, network, sequence, &executed.hash)
         .map_err(|error| {
             let number = header.number;
-            ChainProblem::at(number, &format!("the certificate of block {number} does not hold: {error}"))
+            ChainProblem::at(
+                number,
+                &format!("the certificate of block {number} does not hold: {error}"),
+            )
         })?;
     report.attested_by_successors += report.uncertified_tip;
     report.uncertified_tip = 0;

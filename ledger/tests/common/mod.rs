@@ -146,11 +146,15 @@ impl Network {
             timestamp_ms: 1_000 * (tip.number + 1),
             transactions: transactions.iter().map(|each| self.checked(each)).collect(),
         };
-        ledger.commit(&batch).unwrap()
+        ledger.commit(batch).unwrap()
     }
 
     /// Commits these as the next block, and certifies it.
-    pub(crate) fn commit_certified(&self, ledger: &Ledger, transactions: &[Transaction]) -> Committed {
+    pub(crate) fn commit_certified(
+        &self,
+        ledger: &Ledger,
+        transactions: &[Transaction],
+    ) -> Committed {
         let committed = self.commit(ledger, transactions);
         let number = committed.block.header.number;
         let certificate = self.certificate(&[0, 2], number, &committed.hash);
@@ -158,7 +162,12 @@ impl Network {
         committed
     }
 
-    pub(crate) fn certificate(&self, signers: &[u32], number: u64, hash: &Digest) -> BlockCertificate {
+    pub(crate) fn certificate(
+        &self,
+        signers: &[u32],
+        number: u64,
+        hash: &Digest,
+    ) -> BlockCertificate {
         let body = attested_bytes(number, hash);
         let sign = |signer: &u32| {
             let key = &self.attesters[usize::try_from(*signer).unwrap()];
@@ -173,10 +182,7 @@ impl Network {
     /// overwrite, a deletion, a refusal, a replay and an empty block.
     pub(crate) fn small_chain(&self, ledger: &Ledger) {
         let stranger = SigningKey::from_seed(&[77; 32]);
-        self.commit_certified(
-            ledger,
-            &[self.put(1, "a", b"1"), self.put(2, "b", b"2")],
-        );
+        self.commit_certified(ledger, &[self.put(1, "a", b"1"), self.put(2, "b", b"2")]);
         self.commit_certified(
             ledger,
             &[
@@ -227,8 +233,11 @@ pub(crate) const FAMILIES: [&str; 7] = [
 pub(crate) fn raw(path: &Path) -> rocksdb::DB {
     let mut options = rocksdb::Options::default();
     options.set_atomic_flush(true);
+    // Files must not come and go under someone who only looks on.
+    options.set_disable_auto_compactions(true);
     let families = FAMILIES.iter().chain(&["records"]);
-    rocksdb::DB::open_cf(&options, path.join("rocksdb"), families).unwrap()
+    let families = families.map(|family| (family, options.clone()));
+    rocksdb::DB::open_cf_with_opts(&options, path.join("rocksdb"), families).unwrap()
 }
 
 /// A copy of a folder, with everything in it.
