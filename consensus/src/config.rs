@@ -29,6 +29,21 @@ pub struct Config {
     pub max_batch_requests: usize,
     /// How often a replica tells the others where it stands.
     pub status_interval: Duration,
+    /// A bug to be found by the tests of the tests.
+    #[cfg(feature = "planted-bugs")]
+    pub planted: Option<PlantedBug>,
+}
+
+/// Bugs that can be planted, to see that the simulator finds them.
+#[cfg(feature = "planted-bugs")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlantedBug {
+    /// A batch counts as prepared with one PREPARE less than needed.
+    PrepareQuorumOneTooSmall,
+    /// What is to be made durable comes after what it permits to be sent.
+    VoteBeforePersist,
+    /// Batches that become executable together are executed last first.
+    ExecuteOutOfOrder,
 }
 
 impl Config {

@@ -46,6 +46,8 @@ pub enum Input {
     },
     /// The answer to [`Effect::CatchUp`](crate::Effect::CatchUp), whether or
     /// not it led all the way: everything up to here is executed and durable.
+    /// What was asked by `Execute` before and lies up to here is done with it;
+    /// what lies beyond is still to be answered by `Executed`.
     CaughtUp(Position),
     /// A connection to this peer stands anew.
     Connected(ReplicaId),
@@ -80,6 +82,8 @@ pub enum Start {
     },
     /// A replica that has lost its disk, and with it what it had voted. It
     /// listens, executes and catches up, and votes again once a checkpoint is
-    /// stable that lies beyond anything it may have voted for.
+    /// stable that lies beyond anything it may have voted for. Its next start
+    /// is `Recovered`: that it listens is among its records from the first
+    /// effect on. With `n = 1` there is nobody to learn from: it listens for ever.
     Amnesiac,
 }

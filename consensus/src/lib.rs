@@ -15,6 +15,7 @@ pub mod certificate;
 mod config;
 mod effect;
 mod input;
+mod log;
 pub mod message;
 mod quorum;
 mod record;
@@ -26,6 +27,8 @@ pub mod verify;
 pub use batch::Batch;
 pub use certificate::{CheckpointCertificate, PreparedCertificate};
 pub use config::Config;
+#[cfg(feature = "planted-bugs")]
+pub use config::PlantedBug;
 pub use effect::{Effect, Timer};
 pub use input::{Input, Position, Start};
 pub use message::Message;

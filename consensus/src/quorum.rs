@@ -56,6 +56,10 @@ impl ReplicaSet {
     }
 
     /// The primary of `view`.
+    ///
+    /// # Panics
+    ///
+    /// Never: an index into the set is small.
     #[must_use]
     pub fn primary(&self, view: View) -> ReplicaId {
         let index = view.0 % self.n() as u64;
@@ -69,6 +73,10 @@ impl ReplicaSet {
     }
 
     /// Every replica, in ascending order.
+    ///
+    /// # Panics
+    ///
+    /// Never: a set has at most [`ReplicaSet::MAX_REPLICAS`].
     pub fn ids(&self) -> impl Iterator<Item = ReplicaId> + use<> {
         (0..u32::try_from(self.n()).expect("at most MAX_REPLICAS")).map(ReplicaId)
     }

@@ -20,12 +20,16 @@ pub enum Record {
     /// This replica lost what it had voted. It sends no vote for any sequence
     /// number up to this one, and none at all before this one is stable.
     Listening {
-        /// Beyond anything it may have voted for.
+        /// Beyond anything it may have voted for: [`Record::UNKNOWN`] until the
+        /// others have said where they stand, and 0 once the listening is over.
         until: SequenceNumber,
     },
 }
 
 impl Record {
+    /// Listens until a sequence number that is not known yet.
+    pub const UNKNOWN: SequenceNumber = SequenceNumber(u64::MAX);
+
     /// The largest encoding of a record, in bytes.
     pub const MAX_BYTES: usize = 2 * 1024 * 1024;
 

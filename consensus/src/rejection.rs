@@ -113,10 +113,11 @@ pub enum Rejection {
         /// Why, in words.
         reason: String,
     },
-    /// A status whose slots are too many, repeat, or are out of order.
-    #[error("a malformed status of {slots} slots")]
+    /// A status that names too many sequence numbers, or repeats one, or names
+    /// them out of order or on the wrong side of what it has executed.
+    #[error("a malformed status of {named} sequence numbers")]
     MalformedStatus {
-        /// How many slots it names.
-        slots: usize,
+        /// How many sequence numbers it names.
+        named: usize,
     },
 }

@@ -56,6 +56,10 @@ impl Verifier {
     /// # Errors
     ///
     /// The first reason to refuse it.
+    ///
+    /// # Panics
+    ///
+    /// Never: there is one verdict per message.
     pub fn verify(&self, message: Message) -> Result<Verified, Rejection> {
         self.verify_all(vec![message])
             .pop()
@@ -192,10 +196,16 @@ impl Verifier {
         let above = slots
             .first()
             .is_none_or(|slot| slot.sequence > status.last_executed);
-        if slots.len() as u64 <= self.max_status_slots && ascending && above {
+        let uncertified = &status.uncertified;
+        let executed = uncertified.windows(2).all(|pair| pair[0] < pair[1])
+            && uncertified
+                .last()
+                .is_none_or(|last| *last <= status.last_executed);
+        let named = slots.len().max(uncertified.len());
+        if named as u64 <= self.max_status_slots && ascending && above && executed {
             Ok(())
         } else {
-            Err(Rejection::MalformedStatus { slots: slots.len() })
+            Err(Rejection::MalformedStatus { named })
         }
     }
 }

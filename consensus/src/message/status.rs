@@ -19,6 +19,9 @@ pub struct Status {
     /// What it has of the sequence numbers in `(last_executed, H]` that it has
     /// heard of, in ascending order, none twice. Of those not named it has nothing.
     pub slots: Vec<SlotStatus>,
+    /// What it has executed and has no certificate of, in ascending order, none
+    /// twice. Of everything else up to `last_executed` it needs no CHECKPOINT.
+    pub uncertified: Vec<SequenceNumber>,
 }
 
 /// What the sender of a status has of one sequence number.

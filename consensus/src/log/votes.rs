@@ -1,0 +1,74 @@
+//! Votes of one kind on one sequence number, one per signer.
+//!
+//! *Architecture invariant:* whatever is counted is counted here, and a signer
+//! is a key of a map: no replica is ever counted twice. A vote counts only for
+//! the whole statement it signed (view, sequence number and digest).
+
+use std::collections::BTreeMap;
+
+use crypto::Signature;
+
+use crate::ReplicaId;
+use crate::message::Signed;
+
+/// What became of a vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Added {
+    /// It is the signer's first.
+    New,
+    /// The signer had said the same before.
+    Known,
+    /// The signer had said something else before, which stands.
+    Conflicting,
+}
+
+/// The first vote of every signer.
+#[derive(Clone, Debug)]
+pub(crate) struct Votes<B> {
+    by_signer: BTreeMap<ReplicaId, Signed<B>>,
+}
+
+impl<B> Default for Votes<B> {
+    fn default() -> Self {
+        Self {
+            by_signer: BTreeMap::new(),
+        }
+    }
+}
+
+impl<B: PartialEq> Votes<B> {
+    /// Takes in a vote unless its signer has voted before.
+    pub(crate) fn add(&mut self, vote: Signed<B>) -> Added {
+        match self.by_signer.get(&vote.signer) {
+            Some(known) if known.body == vote.body => Added::Known,
+            Some(_) => Added::Conflicting,
+            None => {
+                self.by_signer.insert(vote.signer, vote);
+                Added::New
+            }
+        }
+    }
+
+    /// The vote of `signer`.
+    pub(crate) fn of(&self, signer: ReplicaId) -> Option<&Signed<B>> {
+        self.by_signer.get(&signer)
+    }
+
+    /// How many signers made this statement.
+    pub(crate) fn count(&self, body: &B) -> usize {
+        self.matching(body).count()
+    }
+
+    /// The signatures under this statement, in ascending order of signers.
+    pub(crate) fn signatures(&self, body: &B) -> Vec<(ReplicaId, Signature)> {
+        self.matching(body)
+            .map(|vote| (vote.signer, vote.signature))
+            .collect()
+    }
+
+    fn matching<'a>(&'a self, body: &'a B) -> impl Iterator<Item = &'a Signed<B>> {
+        self.by_signer
+            .values()
+            .filter(move |vote| vote.body == *body)
+    }
+}

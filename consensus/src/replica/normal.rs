@@ -1,0 +1,334 @@
+//! The normal case: PRE-PREPARE, PREPARE, COMMIT, execution (paper, 4.2).
+//!
+//! Not here: what a batch means and whether it is sound (the world says so),
+//! and what happens when the primary is faulty.
+
+use super::Replica;
+use crate::certificate::PreparedCertificate;
+use crate::log::{Added, Check, Held};
+use crate::message::{Commit, PrePrepare, Prepare, Proposed, Signed};
+use crate::{
+    Batch, BatchDigest, Effect, Message, Record, Rejection, ReplicaId, RequestDigest,
+    SequenceNumber, View,
+};
+
+impl Replica {
+    /// How many batches this primary may propose now: within the watermarks, at
+    /// most `max_in_flight` beyond the last one executed; none at a backup, and
+    /// none while listening or catching up.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        let proposes = self.is_primary() && !self.is_listening() && !self.is_catching_up();
+        let next = self.next_to_propose();
+        if self.halted || !proposes || self.time_before(next).is_none() {
+            return 0;
+        }
+        let in_flight = self.last_executed.saturating_add(self.config.max_in_flight);
+        let highest = in_flight.min(self.watermarks().high);
+        let room = highest.next().0.saturating_sub(next.0);
+        usize::try_from(room).unwrap_or(usize::MAX)
+    }
+
+    /// The primary assigns the next sequence number to a batch of `requests`.
+    pub(super) fn propose(&mut self, timestamp_ms: u64, requests: Vec<RequestDigest>) {
+        assert!(self.room() > 0, "a batch is proposed where there is room");
+        let limit = self.config.max_batch_requests;
+        assert!(requests.len() <= limit, "a batch holds at most {limit}");
+        let sequence = self.next_to_propose();
+        let previous = self
+            .time_before(sequence)
+            .expect("there is no room while the predecessor's time is unknown");
+        let batch = Batch {
+            timestamp_ms: timestamp_ms.max(previous.saturating_add(1)),
+            requests,
+        };
+        let pre_prepare = self.sign(PrePrepare {
+            view: self.view,
+            sequence,
+            digest: batch.digest(),
+        });
+        let proposed = Proposed { pre_prepare, batch };
+        let from = self.id();
+        let slot = self.log.slot(sequence);
+        assert!(slot.held.is_none(), "a sequence number is assigned once");
+        slot.held = Some(Held {
+            proposed: proposed.clone(),
+            from,
+            check: Check::Passed,
+            voted: true,
+        });
+        self.emit(Effect::Persist(Record::PrePrepared(proposed.clone())));
+        self.emit(Effect::Broadcast(Message::PrePrepare(proposed)));
+        self.progress(sequence);
+    }
+
+    fn next_to_propose(&self) -> SequenceNumber {
+        let held = self.log.highest_held().unwrap_or_default();
+        held.max(self.execution_asked)
+            .max(self.last_executed)
+            .next()
+    }
+
+    /// "A backup accepts a pre-prepare message provided: the signatures are
+    /// correct and d is the digest for m [the door saw to it]; it is in view v;
+    /// it has not accepted a pre-prepare message for view v and sequence number
+    /// n containing a different digest; n is between h and H." Then its time is
+    /// examined, and then the world is asked about the batch.
+    pub(super) fn on_pre_prepare(&mut self, from: ReplicaId, proposed: Proposed) {
+        let PrePrepare {
+            view,
+            sequence,
+            digest,
+        } = proposed.pre_prepare.body;
+        if !self.admits(from, view, sequence) {
+            return;
+        }
+        // What a primary proposed it finds in its records, not in the network,
+        // unless it lost them.
+        if proposed.pre_prepare.signer == self.id() && !self.is_listening() {
+            return;
+        }
+        let held = &mut self.log.slot(sequence).held;
+        if let Some(held) = held {
+            let accepted = held.digest();
+            if accepted != digest {
+                let reason = Rejection::ConflictingPrePrepare {
+                    view,
+                    sequence,
+                    accepted,
+                    found: digest,
+                };
+                self.reject(from, reason);
+            }
+            return;
+        }
+        *held = Some(Held {
+            proposed,
+            from,
+            check: Check::Waiting,
+            voted: false,
+        });
+        self.examine(sequence);
+    }
+
+    /// Whether a message of the normal case is for this view and window. One of
+    /// an earlier view or below the window is late, not wrong.
+    fn admits(&mut self, from: ReplicaId, view: View, sequence: SequenceNumber) -> bool {
+        let watermarks = self.watermarks();
+        if view > self.view {
+            let current = self.view;
+            self.reject(
+                from,
+                Rejection::OtherView {
+                    current,
+                    found: view,
+                },
+            );
+        } else if view == self.view && sequence > watermarks.high {
+            self.reject(
+                from,
+                Rejection::OutsideWatermarks {
+                    sequence,
+                    watermarks,
+                },
+            );
+        }
+        view == self.view && watermarks.contain(sequence)
+    }
+
+    /// The time of the batch before `sequence`, if it is known.
+    pub(super) fn time_before(&self, sequence: SequenceNumber) -> Option<u64> {
+        let previous = sequence.saturating_sub(1);
+        if previous == self.last_executed {
+            return Some(self.last_timestamp_ms);
+        }
+        self.log.held(previous)?.time()
+    }
+
+    /// Holds the time of the PRE-PREPARE that waits at `sequence`, and of those
+    /// that wait behind it, against the time of its predecessor.
+    pub(super) fn examine(&mut self, mut sequence: SequenceNumber) {
+        while let Some(previous) = self.time_before(sequence) {
+            let Some(held) = self.log.held_mut(sequence) else {
+                return;
+            };
+            if held.check != Check::Waiting {
+                return;
+            }
+            let statement = held.statement();
+            let batch = held.proposed.batch.clone();
+            let from = held.from;
+            if batch.timestamp_ms <= previous {
+                held.check = Check::Failed;
+                self.reject(
+                    from,
+                    Rejection::TimestampNotLater {
+                        sequence,
+                        previous,
+                        found: batch.timestamp_ms,
+                    },
+                );
+                return;
+            }
+            held.check = Check::Asked;
+            self.emit(Effect::CheckBatch {
+                view: statement.view,
+                sequence,
+                digest: statement.digest,
+                batch,
+            });
+            sequence = sequence.next();
+        }
+    }
+
+    /// The world has examined a batch. An answer to a question that no longer
+    /// stands is let go.
+    pub(super) fn on_batch_checked(
+        &mut self,
+        view: View,
+        sequence: SequenceNumber,
+        digest: BatchDigest,
+        verdict: Result<(), String>,
+    ) {
+        let current = self.view;
+        let Some(held) = self.log.held_mut(sequence) else {
+            return;
+        };
+        let asked = held.check == Check::Asked && held.digest() == digest;
+        if view != current || !asked {
+            return;
+        }
+        if let Err(reason) = verdict {
+            held.check = Check::Failed;
+            let from = held.from;
+            self.reject(from, Rejection::UnsoundBatch { sequence, reason });
+            return;
+        }
+        held.check = Check::Passed;
+        self.vote(sequence);
+    }
+
+    /// Stands by the batch that passed at `sequence`: the record first, then
+    /// the PREPARE. A listening replica does not.
+    pub(super) fn vote(&mut self, sequence: SequenceNumber) {
+        let held = self.log.held(sequence).expect("what passed is held");
+        assert_eq!(held.check, Check::Passed, "only sound batches get a vote");
+        let own = held.proposed.pre_prepare.signer == self.id();
+        if !held.voted && !own && !self.is_listening() {
+            let proposed = held.proposed.clone();
+            let prepare = self.sign(held.prepare());
+            let slot = self.log.slot(sequence);
+            if let Some(held) = &mut slot.held {
+                held.voted = true;
+            }
+            let added = slot.prepares.add(prepare.clone());
+            assert_eq!(added, Added::New, "a replica prepares once");
+            self.emit(Effect::Persist(Record::PrePrepared(proposed)));
+            self.emit(Effect::Broadcast(Message::Prepare(prepare)));
+        }
+        self.progress(sequence);
+    }
+
+    /// A PREPARE counts when it is of this view and window, and the first of
+    /// its signer. The primary has none to send: the door saw to it.
+    pub(super) fn on_prepare(&mut self, from: ReplicaId, prepare: Signed<Prepare>) {
+        let Prepare { view, sequence, .. } = prepare.body;
+        assert_ne!(
+            prepare.signer,
+            self.config.replicas.primary(view),
+            "the primary's PREPARE does not pass the door"
+        );
+        if prepare.signer == self.id() || !self.admits(from, view, sequence) {
+            return;
+        }
+        let signer = prepare.signer;
+        let added = self.log.slot(sequence).prepares.add(prepare);
+        self.after_vote(from, "PREPARE", signer, sequence, added);
+    }
+
+    /// A COMMIT counts when it is of this view and window, and the first of its signer.
+    pub(super) fn on_commit(&mut self, from: ReplicaId, commit: Signed<Commit>) {
+        let Commit { view, sequence, .. } = commit.body;
+        if commit.signer == self.id() || !self.admits(from, view, sequence) {
+            return;
+        }
+        let signer = commit.signer;
+        let added = self.log.slot(sequence).commits.add(commit);
+        self.after_vote(from, "COMMIT", signer, sequence, added);
+    }
+
+    fn after_vote(
+        &mut self,
+        from: ReplicaId,
+        message: &'static str,
+        signer: ReplicaId,
+        sequence: SequenceNumber,
+        added: Added,
+    ) {
+        match added {
+            Added::New => self.progress(sequence),
+            Added::Known => {}
+            Added::Conflicting => self.reject(
+                from,
+                Rejection::ConflictingVote {
+                    message,
+                    signer,
+                    sequence,
+                },
+            ),
+        }
+    }
+
+    /// How many PREPAREs, with the PRE-PREPARE, make a quorum.
+    pub(super) fn prepares_needed(&self) -> usize {
+        let needed = self.config.replicas.quorum() - 1;
+        #[cfg(feature = "planted-bugs")]
+        let needed = self.distort_prepares(needed);
+        needed
+    }
+
+    /// Does what has become possible at `sequence`: the record of a batch that
+    /// has prepared and then the COMMIT, and whatever is to be executed.
+    pub(super) fn progress(&mut self, sequence: SequenceNumber) {
+        let needed = self.prepares_needed();
+        if let Some(slot) = self.log.get(sequence)
+            && slot.prepared.is_none()
+            && slot.is_prepared(needed)
+            && let Some(held) = &slot.held
+        {
+            let mut prepares = slot.prepares.signatures(&held.prepare());
+            prepares.truncate(needed);
+            let certificate = PreparedCertificate {
+                pre_prepare: held.proposed.pre_prepare.clone(),
+                prepares,
+            };
+            let commit = self.sign(held.commit());
+            let slot = self.log.slot(sequence);
+            slot.prepared = Some(certificate.clone());
+            let added = slot.commits.add(commit.clone());
+            assert_eq!(added, Added::New, "a replica commits once");
+            self.emit(Effect::Persist(Record::Prepared(certificate)));
+            self.emit(Effect::Broadcast(Message::Commit(commit)));
+        }
+        self.execute_ready();
+    }
+
+    /// Asks for the execution of everything committed that follows without a
+    /// gap on what was asked for before. Not while catching up: somebody else
+    /// executes then.
+    pub(super) fn execute_ready(&mut self) {
+        let quorum = self.config.replicas.quorum();
+        while !self.is_catching_up() {
+            let sequence = self.execution_asked.next();
+            let Some(slot) = self.log.get(sequence) else {
+                return;
+            };
+            let Some(held) = slot.held.as_ref().filter(|_| slot.committed_local(quorum)) else {
+                return;
+            };
+            let batch = held.proposed.batch.clone();
+            self.execution_asked = sequence;
+            self.emit(Effect::Execute { sequence, batch });
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Planted bugs, for the tests of the simulator alone.
+
+use super::Replica;
+use crate::{Effect, PlantedBug};
+
+impl Replica {
+    /// `needed`, or one less.
+    pub(super) fn distort_prepares(&self, needed: usize) -> usize {
+        match self.config.planted {
+            Some(PlantedBug::PrepareQuorumOneTooSmall) => needed.saturating_sub(1),
+            _ => needed,
+        }
+    }
+
+    /// Gives the effects of a step an order that breaks their contract.
+    pub(super) fn distort_effects(&mut self) {
+        match self.config.planted {
+            Some(PlantedBug::VoteBeforePersist) => self
+                .effects
+                .sort_by_key(|effect| matches!(effect, Effect::Persist(_))),
+            Some(PlantedBug::ExecuteOutOfOrder) => {
+                let executes = |effect: &Effect| matches!(effect, Effect::Execute { .. });
+                let first = self.effects.iter().position(executes);
+                let last = self.effects.iter().rposition(executes);
+                if let (Some(first), Some(last)) = (first, last) {
+                    self.effects.swap(first, last);
+                }
+            }
+            _ => {}
+        }
+    }
+}

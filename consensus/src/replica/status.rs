@@ -1,0 +1,161 @@
+//! STATUS and retransmission: messages get lost, and no connection is trusted
+//! to bring them all (TOCS '02, 5.2).
+//!
+//! Every replica tells the others from time to time where it stands, and each
+//! sends it again what it itself has said and the other lacks. When nobody
+//! lacks anything that is all: an idle network stays quiet.
+
+use super::Replica;
+use crate::message::{SlotStatus, Status};
+use crate::{Effect, Message, ReplicaId, SequenceNumber, Timer, Watermarks};
+
+/// How many statuses of one peer are acted on between two status ticks: the
+/// periodic one and one more, as after a reconnection.
+const STATUSES_PER_TICK: u8 = 2;
+
+impl Replica {
+    pub(super) fn set_status_timer(&mut self) {
+        self.emit(Effect::SetTimer {
+            timer: Timer::Status,
+            after: self.config.status_interval,
+        });
+    }
+
+    pub(super) fn on_status_tick(&mut self) {
+        self.statuses_heard.clear();
+        self.set_status_timer();
+        let status = self.own_status(true);
+        self.emit(Effect::Broadcast(Message::Status(status)));
+        self.catch_up_if_stuck();
+    }
+
+    pub(super) fn on_connected(&mut self, peer: ReplicaId) {
+        let status = self.own_status(true);
+        self.send(peer, Message::Status(status));
+    }
+
+    /// Sends the peer what it lacks, and asks in turn if it is ahead. A status
+    /// proves nothing: this replica's own state does not follow from it.
+    pub(super) fn on_status(&mut self, from: ReplicaId, status: &Status) {
+        if from == self.id() {
+            return;
+        }
+        let heard = self.statuses_heard.entry(from).or_default();
+        if *heard == STATUSES_PER_TICK {
+            return;
+        }
+        *heard += 1;
+        self.learn_where_others_stand(from, status.last_executed);
+        self.resend_certificates(from, status);
+        if status.view == self.view {
+            self.resend_votes(from, status);
+        }
+        if status.asks && self.is_behind(status) {
+            let status = self.own_status(false);
+            self.send(from, Message::Status(status));
+        }
+    }
+
+    fn own_status(&self, asks: bool) -> Status {
+        let watermarks = self.watermarks();
+        let quorum = self.config.replicas.quorum();
+        let slots = self
+            .log
+            .iter()
+            .filter(|(sequence, _)| *sequence > self.last_executed)
+            .filter(|(sequence, _)| watermarks.contain(*sequence))
+            .map(|(sequence, slot)| SlotStatus {
+                sequence,
+                pre_prepared: slot.held.is_some(),
+                prepared: slot.prepared.is_some() || slot.has_commits(quorum),
+                committed: slot.has_commits(quorum),
+            })
+            .collect();
+        let window = usize::try_from(self.config.log_window).unwrap_or(usize::MAX);
+        Status {
+            view: self.view,
+            last_executed: self.last_executed,
+            low: watermarks.low,
+            asks,
+            slots,
+            uncertified: self.checkpoints.uncertified().take(window).collect(),
+        }
+    }
+
+    /// The newest certificate, to whoever has not executed so far; and for what
+    /// the peer has executed without having a certificate, the certificate or
+    /// else this replica's own CHECKPOINT.
+    fn resend_certificates(&mut self, to: ReplicaId, status: &Status) {
+        let newest = self.checkpoints.newest_certified().or(self.stable.as_ref());
+        if let Some(newest) = newest
+            && newest.checkpoint.sequence > status.last_executed
+        {
+            let message = Message::CheckpointCertificate(newest.clone());
+            self.send(to, message);
+        }
+        for sequence in &status.uncertified {
+            let Some(entry) = self.checkpoints.get(*sequence) else {
+                continue;
+            };
+            let certificate = entry.certificate.clone().filter(|_| entry.certified);
+            let message = certificate
+                .map(Message::CheckpointCertificate)
+                .or_else(|| entry.votes.of(self.id()).cloned().map(Message::Checkpoint));
+            if let Some(message) = message {
+                self.send(to, message);
+            }
+        }
+    }
+
+    /// Of every sequence number in the peer's window that it has not executed:
+    /// the PRE-PREPARE, this replica's PREPARE and COMMIT, as far as it lacks them.
+    fn resend_votes(&mut self, to: ReplicaId, status: &Status) {
+        let window = Watermarks {
+            low: status.last_executed,
+            high: status.low.saturating_add(self.config.log_window),
+        };
+        for sequence in self.log.sequences() {
+            if !window.contain(sequence) {
+                continue;
+            }
+            let has = has_of(status, sequence);
+            let pre_prepare = self
+                .log
+                .held(sequence)
+                .filter(|held| !has.pre_prepared && held.time().is_some())
+                .map(|held| Message::PrePrepare(held.proposed.clone()));
+            let prepare = self.own_prepare(sequence).filter(|_| !has.prepared);
+            let commit = self.own_commit(sequence).filter(|_| !has.committed);
+            for message in pre_prepare.into_iter().chain(prepare).chain(commit) {
+                self.send(to, message);
+            }
+        }
+    }
+
+    /// Whether the peer seems to have something that this replica lacks.
+    fn is_behind(&self, status: &Status) -> bool {
+        let own = self.own_status(false);
+        let has_more = |theirs: &SlotStatus| {
+            let ours = has_of(&own, theirs.sequence);
+            theirs.sequence > own.last_executed
+                && ((theirs.pre_prepared && !ours.pre_prepared)
+                    || (theirs.prepared && !ours.prepared)
+                    || (theirs.committed && !ours.committed))
+        };
+        status.last_executed > self.last_executed || status.slots.iter().any(has_more)
+    }
+}
+
+/// What the sender of `status` has of `sequence`.
+fn has_of(status: &Status, sequence: SequenceNumber) -> SlotStatus {
+    let nothing = SlotStatus {
+        sequence,
+        pre_prepared: false,
+        prepared: false,
+        committed: false,
+    };
+    status
+        .slots
+        .binary_search_by_key(&sequence, |slot| slot.sequence)
+        .map_or(nothing, |at| status.slots[at])
+}
