@@ -347,3 +347,35 @@ fn a_torn_log_is_mended_and_a_log_that_lost_synced_blocks_is_refused() {
         std::fs::remove_dir_all(&copied).unwrap();
     }
 }
+
+/// A length that points past the end of the log looks like a torn last record,
+/// and the database drops what follows without a word.
+#[test]
+fn a_damaged_length_in_the_log_does_not_pass_for_a_torn_end() {
+    let (network, folder) = (Network::new(), tempfile::tempdir().unwrap());
+    small_chain(&network, folder.path());
+    let (path, log) = files(folder.path())
+        .into_iter()
+        .find(|(path, _)| path.extension().is_some_and(|kind| kind == "log"))
+        .unwrap();
+    // A record is a checksum (4 bytes), a length (2), a type (1) and that many bytes.
+    let (mut at, mut silently_shorter) = (0, 0);
+    while at < log.len() {
+        let length = u16::from_le_bytes([log[at + 4], log[at + 5]]);
+        let mut damaged = log.clone();
+        damaged[at + 5] ^= 0x80;
+        std::fs::write(&path, &damaged).unwrap();
+        let report = verify_folder(folder.path(), &network.genesis).unwrap();
+        assert!(report.problem.is_some(), "record at {at}");
+
+        let alone = tempfile::tempdir().unwrap();
+        copy(folder.path(), alone.path());
+        assert!(Ledger::open(alone.path(), &network.genesis).is_err());
+        std::fs::remove_file(alone.path().join("witness")).unwrap();
+        let unwitnessed = verify_folder(alone.path(), &network.genesis);
+        let lost = unwitnessed.is_ok_and(|report| report.problem.is_none() && report.height < 4);
+        silently_shorter += u32::from(lost);
+        at += 7 + usize::from(length);
+    }
+    assert!(silently_shorter > 0, "then the witness would not be needed");
+}
