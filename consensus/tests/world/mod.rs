@@ -1,0 +1,412 @@
+//! A network of replicas in one thread, moved by hand: nothing happens that the
+//! test does not ask for. Messages pass the door on the way in.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+pub(crate) mod show;
+pub(crate) mod words;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use consensus::message::{Body, Checkpoint, PrePrepare, Proposed, Signed};
+use consensus::{
+    Batch, BatchDigest, CheckpointCertificate, CheckpointDigest, Config, Effect, Input, Message,
+    Position, Record, Replica, ReplicaId, ReplicaSet, RequestDigest, SequenceNumber, Start,
+    Verifier, View,
+};
+use crypto::{Digest, Domain, SigningKey};
+
+/// A message on its way.
+#[derive(Clone, Debug)]
+pub(crate) struct Envelope {
+    pub(crate) from: ReplicaId,
+    pub(crate) to: ReplicaId,
+    pub(crate) message: Message,
+}
+
+/// A replica and what survives its crash.
+pub(crate) struct Node {
+    pub(crate) config: Config,
+    pub(crate) replica: Option<Replica>,
+    pub(crate) records: BTreeMap<[u8; 17], Record>,
+    /// What was executed: outcome and time.
+    pub(crate) chain: BTreeMap<SequenceNumber, (CheckpointDigest, u64)>,
+    pub(crate) certificates: BTreeMap<SequenceNumber, CheckpointCertificate>,
+    /// Batches it was asked to examine.
+    pub(crate) checks: VecDeque<(View, SequenceNumber, BatchDigest)>,
+    /// Batches it was asked to execute.
+    pub(crate) executions: VecDeque<(SequenceNumber, Batch)>,
+    /// It crashes after so many effects of its next step.
+    pub(crate) crash_after: Option<usize>,
+    /// Everything it ever sent, to find contradictions.
+    pub(crate) sent: Vec<Message>,
+}
+
+pub(crate) struct World {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) network: Vec<Envelope>,
+    pub(crate) names: show::Names,
+    /// What has happened since it was last looked at.
+    pub(crate) log: Vec<String>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Sizes {
+    pub(crate) replicas: u8,
+    pub(crate) interval: u64,
+    pub(crate) window: u64,
+    pub(crate) in_flight: u64,
+}
+
+impl Sizes {
+    pub(crate) fn of(replicas: u8) -> Self {
+        Self {
+            replicas,
+            interval: 1,
+            window: 8,
+            in_flight: 4,
+        }
+    }
+}
+
+pub(crate) const NETWORK: Digest = Digest([7; 32]);
+
+pub(crate) fn key(of: u8) -> SigningKey {
+    SigningKey::from_seed(&[of + 1; 32])
+}
+
+pub(crate) fn sign<B: Body>(body: B, signer: ReplicaId) -> Signed<B> {
+    let index = u8::try_from(signer.0).unwrap();
+    Signed::sign(body, signer, &key(index), &NETWORK)
+}
+
+pub(crate) fn request(name: &str) -> RequestDigest {
+    RequestDigest(Domain::Transaction.hash(name.as_bytes()))
+}
+
+pub(crate) fn config(sizes: Sizes, id: u8) -> Config {
+    let keys = (0..sizes.replicas).map(|i| key(i).public()).collect();
+    Config {
+        id: ReplicaId(id.into()),
+        replicas: ReplicaSet::new(keys).unwrap(),
+        network: NETWORK,
+        checkpoint_interval: sizes.interval,
+        log_window: sizes.window,
+        max_in_flight: sizes.in_flight,
+        max_batch_requests: 4,
+        status_interval: Duration::from_secs(1),
+        #[cfg(feature = "planted-bugs")]
+        planted: None,
+    }
+}
+
+impl World {
+    pub(crate) fn new(sizes: Sizes) -> Self {
+        let mut world = Self {
+            nodes: Vec::new(),
+            network: Vec::new(),
+            names: show::Names::default(),
+            log: Vec::new(),
+        };
+        for id in 0..sizes.replicas {
+            world.nodes.push(Node {
+                config: config(sizes, id),
+                replica: None,
+                records: BTreeMap::new(),
+                chain: BTreeMap::new(),
+                certificates: BTreeMap::new(),
+                checks: VecDeque::new(),
+                executions: VecDeque::new(),
+                crash_after: None,
+                sent: Vec::new(),
+            });
+            world.start(ReplicaId(id.into()));
+        }
+        world.log.clear();
+        world
+    }
+
+    pub(crate) fn node(&mut self, id: ReplicaId) -> &mut Node {
+        &mut self.nodes[id.0 as usize]
+    }
+
+    pub(crate) fn replica(&self, id: u8) -> &Replica {
+        self.nodes[usize::from(id)].replica.as_ref().unwrap()
+    }
+
+    pub(crate) fn batch(&mut self, requests: &[&str], timestamp_ms: u64) -> Batch {
+        let batch = Batch {
+            timestamp_ms,
+            requests: requests.iter().copied().map(request).collect(),
+        };
+        self.names.learn(&batch, requests);
+        batch
+    }
+
+    /// A PRE-PREPARE signed by the primary of `view`, or whoever else.
+    pub(crate) fn proposed(
+        signer: ReplicaId,
+        view: View,
+        sequence: SequenceNumber,
+        batch: Batch,
+    ) -> Proposed {
+        let digest = batch.digest();
+        let pre_prepare = sign(
+            PrePrepare {
+                view,
+                sequence,
+                digest,
+            },
+            signer,
+        );
+        Proposed { pre_prepare, batch }
+    }
+
+    /// Starts a replica from what it finds.
+    pub(crate) fn start(&mut self, id: ReplicaId) {
+        let node = self.node(id);
+        let start = Start::Recovered {
+            position: node.position(),
+            records: node.records.values().cloned().collect(),
+        };
+        self.start_as(id, start);
+    }
+
+    /// Starts a replica that has lost its disk.
+    pub(crate) fn start_empty(&mut self, id: ReplicaId) {
+        let node = self.node(id);
+        node.records.clear();
+        node.chain.clear();
+        node.certificates.clear();
+        node.sent.clear();
+        self.start_as(id, Start::Amnesiac);
+    }
+
+    fn start_as(&mut self, id: ReplicaId, start: Start) {
+        let node = self.node(id);
+        node.checks.clear();
+        node.executions.clear();
+        let key = key(u8::try_from(id.0).unwrap());
+        let (replica, effects) = Replica::start(node.config.clone(), key, start);
+        replica.check_invariants();
+        node.replica = Some(replica);
+        self.apply(id, effects);
+    }
+
+    /// One step of one replica, if it runs, with all that it asks for.
+    pub(crate) fn step(&mut self, id: ReplicaId, input: Input) {
+        let Some(replica) = &mut self.node(id).replica else {
+            return;
+        };
+        let effects = replica.step(input);
+        replica.check_invariants();
+        self.apply(id, effects);
+    }
+
+    fn apply(&mut self, id: ReplicaId, effects: Vec<Effect>) {
+        let crash_after = self.node(id).crash_after.take();
+        let happen = crash_after.unwrap_or(usize::MAX);
+        for effect in effects.into_iter().take(happen) {
+            self.log
+                .push(format!("{id}: {}", self.names.effect(&effect)));
+            self.do_effect(id, effect);
+        }
+        if crash_after.is_some() {
+            self.log.push(format!("{id}: crashes"));
+            self.node(id).replica = None;
+        }
+    }
+
+    fn do_effect(&mut self, id: ReplicaId, effect: Effect) {
+        let ids: Vec<_> = self.nodes[0].config.replicas.ids().collect();
+        let node = self.node(id);
+        match effect {
+            Effect::Persist(record) => {
+                node.records.insert(record.key(), record);
+            }
+            Effect::Broadcast(message) => {
+                node.sent.push(message.clone());
+                for to in ids.into_iter().filter(|to| *to != id) {
+                    let message = message.clone();
+                    self.network.push(Envelope {
+                        from: id,
+                        to,
+                        message,
+                    });
+                }
+            }
+            Effect::Send { to, message } => {
+                node.sent.push(message.clone());
+                self.network.push(Envelope {
+                    from: id,
+                    to,
+                    message,
+                });
+            }
+            Effect::CheckBatch {
+                view,
+                sequence,
+                digest,
+                ..
+            } => node.checks.push_back((view, sequence, digest)),
+            Effect::Execute { sequence, batch } => node.executions.push_back((sequence, batch)),
+            Effect::Certified(certificate) => {
+                let sequence = certificate.checkpoint.sequence;
+                let before = node.certificates.insert(sequence, certificate);
+                assert!(before.is_none(), "certified once");
+            }
+            Effect::Truncate { through } => node
+                .records
+                .retain(|key, _| key[..8] == [0; 8] || key[..8] > through.0.to_be_bytes()[..]),
+            Effect::CatchUp { .. }
+            | Effect::SetTimer { .. }
+            | Effect::Reject { .. }
+            | Effect::Halt { .. } => {}
+        }
+    }
+
+    /// Brings a message to its receiver, through the door.
+    pub(crate) fn deliver(&mut self, envelope: Envelope) {
+        let Envelope { from, to, message } = envelope;
+        let verifier = Verifier::new(&self.node(to).config);
+        match verifier.verify(message) {
+            Ok(message) => self.step(to, Input::Message { from, message }),
+            Err(reason) => self
+                .log
+                .push(format!("{to}: refused at the door: {reason}")),
+        }
+    }
+
+    /// Answers the oldest `CheckBatch` of a replica.
+    pub(crate) fn check(&mut self, id: ReplicaId, verdict: Result<(), String>) {
+        let asked = self.node(id).checks.pop_front();
+        let (view, sequence, digest) = asked.expect("a batch is to be checked");
+        let input = Input::BatchChecked {
+            view,
+            sequence,
+            digest,
+            verdict,
+        };
+        self.step(id, input);
+    }
+
+    /// Executes the oldest batch that a replica was asked to, honestly or to
+    /// another outcome.
+    pub(crate) fn execute(&mut self, id: ReplicaId, outcome: Option<&str>) {
+        let asked = self.node(id).executions.pop_front();
+        let (sequence, batch) = asked.expect("a batch is to be executed");
+        let genesis = (SequenceNumber::GENESIS, CheckpointDigest(Digest::ZERO));
+        let newest = self.node(id).chain.last_key_value();
+        let (last, previous) = newest.map_or(genesis, |(at, (digest, _))| (*at, *digest));
+        assert_eq!(sequence, last.next(), "executed in order");
+        let digest = match outcome {
+            Some(name) => self.names.outcome_named(name),
+            None => self.names.outcome(previous, &batch),
+        };
+        let time = batch.timestamp_ms;
+        self.node(id).chain.insert(sequence, (digest, time));
+        self.step(id, Input::Executed { sequence, digest });
+    }
+
+    /// Copies what `source` has executed and certified up to `through`, and says so.
+    pub(crate) fn caught_up(&mut self, id: ReplicaId, source: ReplicaId, through: SequenceNumber) {
+        let chain = self.node(source).chain.clone();
+        let certificates = self.node(source).certificates.clone();
+        let node = self.node(id);
+        let last = node.last();
+        for (sequence, block) in chain.range(..=through) {
+            node.chain.entry(*sequence).or_insert(*block);
+        }
+        for (sequence, certificate) in certificates.range(last.next()..) {
+            if *sequence <= through {
+                let certificate = certificate.clone();
+                node.certificates.insert(*sequence, certificate);
+            }
+        }
+        let position = node.position();
+        node.executions
+            .retain(|(at, _)| *at > position.last_executed);
+        self.step(id, Input::CaughtUp(position));
+    }
+
+    /// Until nothing is under way: everything is delivered, found sound and
+    /// executed. To and in the replica `without` nothing happens, and what is
+    /// sent to it is lost.
+    pub(crate) fn run(&mut self, without: Option<ReplicaId>) {
+        let ids = self.nodes[0].config.replicas.ids();
+        let ids: Vec<_> = ids.filter(|id| Some(*id) != without).collect();
+        loop {
+            let envelopes = std::mem::take(&mut self.network);
+            let mut idle = envelopes.is_empty();
+            for envelope in envelopes {
+                if ids.contains(&envelope.to) {
+                    self.deliver(envelope);
+                }
+            }
+            for id in ids.iter().copied() {
+                while !self.node(id).checks.is_empty() {
+                    idle = false;
+                    self.check(id, Ok(()));
+                }
+                while !self.node(id).executions.is_empty() {
+                    idle = false;
+                    self.execute(id, None);
+                }
+            }
+            if idle {
+                return;
+            }
+        }
+    }
+}
+
+impl Node {
+    fn last(&self) -> SequenceNumber {
+        self.chain
+            .last_key_value()
+            .map(|(at, _)| *at)
+            .unwrap_or_default()
+    }
+
+    /// How far it has executed, as its disk has it.
+    pub(crate) fn position(&self) -> Position {
+        let last = self.chain.last_key_value();
+        let stable = self.certificates.values().next_back().cloned();
+        let above = stable
+            .as_ref()
+            .map_or(SequenceNumber::GENESIS, |of| of.checkpoint.sequence)
+            .next();
+        Position {
+            last_executed: self.last(),
+            timestamp_ms: last.map_or(0, |(_, (_, time))| *time),
+            stable,
+            outcomes: self
+                .chain
+                .range(above..)
+                .map(|(at, (digest, _))| (*at, *digest))
+                .collect(),
+        }
+    }
+}
+
+/// A certificate signed by `signers`, in the order given.
+pub(crate) fn certificate(
+    sequence: SequenceNumber,
+    digest: CheckpointDigest,
+    signers: &[u32],
+) -> CheckpointCertificate {
+    let checkpoint = Checkpoint { sequence, digest };
+    CheckpointCertificate {
+        checkpoint,
+        signatures: signers
+            .iter()
+            .map(|signer| {
+                (
+                    ReplicaId(*signer),
+                    sign(checkpoint, ReplicaId(*signer)).signature,
+                )
+            })
+            .collect(),
+    }
+}
