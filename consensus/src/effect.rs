@@ -68,7 +68,9 @@ pub enum Effect {
         /// How long from now.
         after: Duration,
     },
-    /// A message was refused. Count it against the peer that sent it.
+    /// A message was refused. Count it against the peer that sent it, unless
+    /// the reason is that its *signer* contradicts itself: then whoever hands it
+    /// on may be honest.
     Reject {
         /// The peer at the other end of the connection.
         from: ReplicaId,

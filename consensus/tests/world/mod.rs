@@ -219,6 +219,9 @@ impl World {
     }
 
     fn do_effect(&mut self, id: ReplicaId, effect: Effect) {
+        if let Effect::Broadcast(message) | Effect::Send { message, .. } = &effect {
+            self.node(id).assert_durable(message);
+        }
         let ids: Vec<_> = self.nodes[0].config.replicas.ids().collect();
         let node = self.node(id);
         match effect {
@@ -362,6 +365,50 @@ impl World {
 }
 
 impl Node {
+    /// What a message commits its sender to is on disk before it leaves, and it
+    /// contradicts nothing that left before.
+    fn assert_durable(&self, message: &Message) {
+        let own = self.config.id;
+        let place = |sequence: SequenceNumber, kind: u8| {
+            let record = |key: &&[u8; 17]| key[..8] == sequence.0.to_be_bytes() && key[8] == kind;
+            assert!(self.records.keys().any(|key| record(&key)), "{message:?}");
+        };
+        let said = |sent: &Message| match (sent, message) {
+            (Message::PrePrepare(a), Message::PrePrepare(b)) => {
+                let (a, b) = (&a.pre_prepare, &b.pre_prepare);
+                let same = a.body.view == b.body.view && a.body.sequence == b.body.sequence;
+                b.signer != own || !same || a == b
+            }
+            (Message::Prepare(a), Message::Prepare(b)) => {
+                let same = a.body.view == b.body.view && a.body.sequence == b.body.sequence;
+                !same || a == b
+            }
+            (Message::Commit(a), Message::Commit(b)) => {
+                let same = a.body.view == b.body.view && a.body.sequence == b.body.sequence;
+                !same || a == b
+            }
+            (Message::Checkpoint(a), Message::Checkpoint(b)) => {
+                a.body.sequence != b.body.sequence || a == b
+            }
+            _ => true,
+        };
+        assert!(
+            self.sent.iter().all(said),
+            "contradicts itself: {message:?}"
+        );
+        match message {
+            Message::PrePrepare(of) if of.pre_prepare.signer == own => {
+                place(of.pre_prepare.body.sequence, 1);
+            }
+            Message::Prepare(of) => place(of.body.sequence, 1),
+            Message::Commit(of) => place(of.body.sequence, 2),
+            Message::PrePrepare(_)
+            | Message::Checkpoint(_)
+            | Message::CheckpointCertificate(_)
+            | Message::Status(_) => {}
+        }
+    }
+
     fn last(&self) -> SequenceNumber {
         self.chain
             .last_key_value()
