@@ -1,1 +1,57 @@
+//! What a transaction means.
+//!
+//! A client's [`Proposal`] is executed by endorsers on a snapshot ([`Simulation`]),
+//! their agreeing answers make a [`Transaction`], the order it stands in decides
+//! what becomes of it ([`validate`]), and the chain of blocks with the state it
+//! leads to is kept by the [`Ledger`].
+//!
+//! What deliberately does not live here: how an order comes about, who talks to
+//! whom, and time. *Architecture invariant:* everything but `store` is a function
+//! of its arguments, so that all nodes and every later verification agree.
+
 #![forbid(unsafe_code)]
+
+pub mod block;
+pub mod chain;
+pub mod contract;
+pub mod digest;
+pub mod endorsement;
+pub mod identity;
+pub mod members;
+pub mod names;
+pub mod policy;
+pub mod proof;
+pub mod proposal;
+pub mod rwset;
+pub mod simulate;
+pub mod state;
+mod store;
+pub mod transaction;
+pub mod validation;
+pub mod verify;
+
+pub use block::{
+    Attesters, AttestersError, Block, BlockCertificate, BlockHeader, CertificateError, StoredBlock,
+    TransactionResult, attested_bytes,
+};
+pub use chain::{
+    Committed, CommittedTransaction, GenesisState, Ledger, LedgerError, OrderedBatch, Snapshot, Tip,
+};
+pub use contract::{Context, Contract, ContractError, Contracts};
+pub use endorsement::{EndorsedAction, Endorsement, ProposalResponse, Response};
+pub use identity::{Identity, OrgId, Role};
+pub use policy::{ContractDefinition, EndorsementPolicy, Principal};
+pub use proof::{Receipt, ReceiptError};
+pub use proposal::{NO_EXPIRY, Proposal, SignedProposal, TransactionId};
+pub use rwset::{Event, RangeRead, Read, ReadWriteSet, Version, Write};
+pub use simulate::{EndorseError, Simulation};
+pub use state::{MemoryState, Overlay, StateView, VersionedValue};
+pub use store::{Family, HistoryEntry, Location, RecordRow, RecordWrites, StoreError};
+pub use transaction::{
+    AssembleError, CheckedTransaction, Limits, Refusal, Signer, Transaction, TransactionHash,
+    UncheckedTransaction, check_transactions,
+};
+pub use validation::{ValidationCode, validate};
+pub use verify::{
+    BlockSource, ChainProblem, ChainReport, SourceError, verify_chain, verify_folder,
+};

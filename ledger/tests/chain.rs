@@ -237,8 +237,8 @@ fn a_snapshot_does_not_see_what_is_committed_after_it() {
     assert_eq!(snapshot.number(), 1);
     assert_eq!(snapshot.get("kv", "a").unwrap().unwrap().value, b"1");
     let keys = |start, end| -> Vec<String> {
-        let rows = snapshot.range("kv", start, end).unwrap();
-        rows.into_iter().map(|(key, _)| key).collect()
+        let rows = snapshot.range("kv", start, end);
+        rows.map(|row| row.unwrap().0).collect()
     };
     assert_eq!(keys("", ""), ["a", "ab"]);
     assert_eq!(keys("aa", ""), ["ab"]);

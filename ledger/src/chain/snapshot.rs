@@ -4,7 +4,7 @@ use crypto::Digest;
 
 use super::{Ledger, LedgerError};
 use crate::proposal::TransactionId;
-use crate::state::{StateView, VersionedValue};
+use crate::state::{Rows, StateView, VersionedValue};
 use crate::store::{StoreError, StoreView, TipRow};
 
 /// The state after one block. Blocks that follow do not show in it.
@@ -45,13 +45,8 @@ impl StateView for Snapshot<'_> {
         self.view.state(namespace, key)
     }
 
-    fn range(
-        &self,
-        namespace: &str,
-        start: &str,
-        end: &str,
-    ) -> Result<Vec<(String, VersionedValue)>, StoreError> {
-        self.view.state_range(namespace, start, end).collect()
+    fn range(&self, namespace: &str, start: &str, end: &str) -> Rows<'_> {
+        Box::new(self.view.state_range(namespace, start, end))
     }
 
     fn is_committed(&self, id: &TransactionId) -> Result<bool, StoreError> {

@@ -103,6 +103,16 @@ pub enum StoreError {
         /// What is wrong with it.
         what: String,
     },
+    /// A row of the state that the ledger itself relies on is not what it must be.
+    #[error("row {key} of {namespace} in the state: {what}; {RESTORE}")]
+    BadRow {
+        /// The namespace of the system.
+        namespace: &'static str,
+        /// The key in it.
+        key: String,
+        /// What is wrong with it.
+        what: String,
+    },
     /// A write failed: nothing may be written, or said, from here on.
     #[error("writing {what} to {} failed: {source}; the node must stop: free space or mend the disk, then start it again", path.display())]
     Write {

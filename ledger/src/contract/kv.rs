@@ -1,0 +1,136 @@
+//! `kv`: keys and values, and nothing more.
+
+use serde::Serialize;
+
+use super::{Context, Contract, ContractError, Function};
+
+/// The key-value contract. Values are text.
+#[derive(Clone, Copy, Debug)]
+pub struct KvContract;
+
+/// A row as `range` shows it.
+#[derive(Serialize)]
+struct Row {
+    key: String,
+    value: String,
+}
+
+const FUNCTIONS: &[Function] = &[
+    Function {
+        name: "put",
+        args: &["key", "value"],
+    },
+    Function {
+        name: "get",
+        args: &["key"],
+    },
+    Function {
+        name: "delete",
+        args: &["key"],
+    },
+    Function {
+        name: "range",
+        args: &["start", "end"],
+    },
+];
+
+impl Contract for KvContract {
+    fn name(&self) -> &'static str {
+        "kv"
+    }
+
+    fn functions(&self) -> &'static [Function] {
+        FUNCTIONS
+    }
+
+    fn invoke(
+        &self,
+        context: &mut Context<'_>,
+        function: &str,
+        args: &[String],
+    ) -> Result<Vec<u8>, ContractError> {
+        match (function, args) {
+            ("put", [key, value]) => {
+                context.put(key, value.clone().into_bytes())?;
+                Ok(Vec::new())
+            }
+            ("get", [key]) => existing(context, key),
+            ("delete", [key]) => {
+                existing(context, key)?;
+                context.delete(key)?;
+                Ok(Vec::new())
+            }
+            ("range", [start, end]) => range(context, start, end),
+            _ => unreachable!("calls are checked against the functions"),
+        }
+    }
+}
+
+fn existing(context: &mut Context<'_>, key: &str) -> Result<Vec<u8>, ContractError> {
+    context
+        .get(key)?
+        .ok_or_else(|| ContractError::Failed(format!("the key {key} does not exist")))
+}
+
+fn range(context: &mut Context<'_>, start: &str, end: &str) -> Result<Vec<u8>, ContractError> {
+    let rows: Vec<Row> = context
+        .range(start, end)?
+        .into_iter()
+        .map(|(key, value)| Row {
+            key,
+            value: String::from_utf8(value).expect("put takes text only"),
+        })
+        .collect();
+    Ok(serde_json::to_vec(&rows).expect("strings are JSON"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::World;
+    use super::*;
+
+    #[test]
+    fn what_was_put_is_got_until_it_is_deleted() {
+        let mut world = World::new(&KvContract);
+        world.fails("get", &["a"], "the key a does not exist");
+        world.fails("delete", &["a"], "the key a does not exist");
+        assert_eq!(world.submit("put", &["a", "one"]), "");
+        assert_eq!(world.submit("get", &["a"]), "one");
+        world.submit("put", &["a", "two"]);
+        assert_eq!(world.submit("get", &["a"]), "two");
+        world.submit("delete", &["a"]);
+        world.fails("get", &["a"], "the key a does not exist");
+    }
+
+    #[test]
+    fn a_range_is_a_json_array_by_key_without_its_end() {
+        let mut world = World::new(&KvContract);
+        assert_eq!(world.submit("range", &["", ""]), "[]");
+        for (key, value) in [("b", "2"), ("a", "\"1\""), ("c", "ö")] {
+            world.submit("put", &[key, value]);
+        }
+        assert_eq!(
+            world.submit("range", &["a", "c"]),
+            r#"[{"key":"a","value":"\"1\""},{"key":"b","value":"2"}]"#
+        );
+        assert_eq!(
+            world.submit("range", &["c", ""]),
+            r#"[{"key":"c","value":"ö"}]"#
+        );
+        assert_eq!(world.submit("range", &["c", "a"]), "[]");
+    }
+
+    #[test]
+    fn keys_and_calls_that_cannot_be_are_refused() {
+        let world = World::new(&KvContract);
+        world.fails("put", &["", "v"], "key must not be an empty string");
+        let long = "k".repeat(1025);
+        let message = "bytes of a key: 1025, and at most 1024 are allowed";
+        world.fails("put", &[&long, "v"], message);
+        world.fails("get", &[&long], message);
+        world.fails("range", &["", &long], message);
+        let message = "Incorrect number of params. Expected 2, received 1";
+        world.fails("put", &["a"], message);
+        world.fails("drop", &[], "Function drop not found in contract kv");
+    }
+}

@@ -1,0 +1,119 @@
+//! A client's call of a contract, before anyone has executed it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crypto::codec::{Decode, Encode};
+use crypto::digest::ParseDigestError;
+use crypto::{Claim, Digest, Domain, NetworkId, PublicKey, Signature, SigningKey, decode, encode};
+use serde::{Deserialize, Serialize};
+
+use crate::transaction::{Limits, Refusal, Signer, form};
+
+/// The name of a transaction from its proposal on: the hash of the proposal.
+/// Under one id at most one transaction takes effect.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct TransactionId(pub Digest);
+
+impl fmt::Display for TransactionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for TransactionId {
+    type Err = ParseDigestError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+/// A client's call of a contract.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Proposal {
+    /// The network it is for.
+    pub network: NetworkId,
+    /// The contract to call.
+    pub contract: String,
+    /// The function of the contract.
+    pub function: String,
+    /// The arguments.
+    pub args: Vec<String>,
+    /// Who calls.
+    pub creator: PublicKey,
+    /// Makes two equal calls two transactions; the same again makes them one.
+    pub nonce: [u8; 32],
+    /// The last block in which the transaction may take effect.
+    pub valid_until_block: u64,
+}
+
+/// [`Proposal::valid_until_block`] of a transaction that does not expire.
+pub const NO_EXPIRY: u64 = u64::MAX;
+
+impl Proposal {
+    /// The id of the transaction that this proposal leads to.
+    #[must_use]
+    pub fn id(&self) -> TransactionId {
+        Self::id_of_bytes(&encode(self))
+    }
+
+    /// The id, from the canonical bytes.
+    pub(crate) fn id_of_bytes(bytes: &[u8]) -> TransactionId {
+        TransactionId(Domain::Proposal.hash(bytes))
+    }
+
+    /// Signs the proposal; `key` must be the creator's.
+    ///
+    /// # Panics
+    ///
+    /// When `key` is not the creator's.
+    #[must_use]
+    pub fn sign(self, key: &SigningKey) -> SignedProposal {
+        assert_eq!(self.creator, key.public(), "the creator signs");
+        let signature = key.sign(Domain::Proposal, &self.network, &encode(&self));
+        SignedProposal {
+            proposal: self,
+            signature,
+        }
+    }
+}
+
+/// A proposal with its creator's signature, believed only once verified.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct SignedProposal {
+    /// The call.
+    pub proposal: Proposal,
+    /// The creator's signature over the proposal.
+    pub signature: Signature,
+}
+
+impl SignedProposal {
+    /// The signed proposal whose canonical bytes these are.
+    ///
+    /// # Errors
+    ///
+    /// When they are too many, or not such bytes.
+    pub fn from_bytes(bytes: &[u8], limits: &Limits) -> Result<Self, Refusal> {
+        decode(bytes, limits.max_transaction_bytes).map_err(Refusal::from)
+    }
+
+    /// Checks everything that can be checked without the state.
+    ///
+    /// # Errors
+    ///
+    /// When it is for another network, not well formed, or not signed by its creator.
+    pub fn verify(&self, network: &NetworkId) -> Result<(), Refusal> {
+        form::proposal(&self.proposal, network)?;
+        let Proposal { creator, .. } = self.proposal;
+        let body = encode(&self.proposal);
+        Claim::new(creator, &self.signature, Domain::Proposal, network, &body)
+            .verify()
+            .map_err(|_| Refusal::BadSignature {
+                signer: Signer::Creator(creator),
+            })
+    }
+}

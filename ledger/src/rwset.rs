@@ -1,0 +1,78 @@
+//! What a call reads and would write, as it was when it was simulated.
+//!
+//! A transaction carries effects, not a program: nodes do not execute it again
+//! but check that everything it has read is still as it was.
+
+use crypto::codec::{Decode, Encode};
+use crypto::{Digest, Domain, encode};
+use serde::{Deserialize, Serialize};
+
+/// Where in the order a value was written. No two writes of a key share one,
+/// so that a key that was deleted and made again is not taken for the old one.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
+)]
+pub struct Version {
+    /// Block number.
+    pub block: u64,
+    /// Position of the transaction in the block, from 0.
+    pub index: u32,
+}
+
+/// A key that was read by name.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct Read {
+    /// The key.
+    pub key: String,
+    /// The version that was found; none when there was no such key.
+    pub version: Option<Version>,
+}
+
+/// A range of keys that was read.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct RangeRead {
+    /// The first key of the range.
+    pub start: String,
+    /// The key after the range; empty when it goes to the end.
+    pub end: String,
+    /// Hash of the keys and versions that were found ([`RangeRead::digest`]).
+    pub result: Digest,
+}
+
+impl RangeRead {
+    /// The hash of what a range yields: its keys with their versions, ascending.
+    #[must_use]
+    pub fn digest(rows: &Vec<(String, Version)>) -> Digest {
+        Domain::RangeResult.hash(&encode(rows))
+    }
+}
+
+/// A key that would be written.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct Write {
+    /// The key.
+    pub key: String,
+    /// The value; none deletes the key.
+    pub value: Option<Vec<u8>>,
+}
+
+/// The effects of a call on the keys of its contract. Every part is strictly
+/// ascending (ranges by start, then end), so that equal effects have equal bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct ReadWriteSet {
+    /// Keys read by name.
+    pub reads: Vec<Read>,
+    /// Ranges read.
+    pub ranges: Vec<RangeRead>,
+    /// Keys written.
+    pub writes: Vec<Write>,
+}
+
+/// Something a contract announces to whoever watches the chain.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct Event {
+    /// What kind of event it is.
+    pub name: String,
+    /// What there is to say about it.
+    pub payload: Vec<u8>,
+}

@@ -1,0 +1,208 @@
+//! Executing a call on a snapshot: to endorse what it would do, or just to
+//! answer it.
+//!
+//! Nothing here changes anything. The verdict that counts is that of
+//! `validation`, in the order; what would certainly fail there is refused here
+//! already, so that nobody is led on.
+
+use crypto::{NetworkId, SigningKey, encode};
+
+use crate::contract::{Context, ContractError, Contracts, call};
+use crate::endorsement::{EndorsedAction, ProposalResponse, Response};
+use crate::identity::Identity;
+use crate::members::{contract, member};
+use crate::names::MAX_ENDORSEMENTS;
+use crate::proposal::{Proposal, SignedProposal, TransactionId};
+use crate::rwset::ReadWriteSet;
+use crate::state::StateView;
+use crate::store::StoreError;
+use crate::transaction::{Limits, Refusal, form};
+
+/// What an endorser knows when a proposal comes.
+#[derive(Clone, Copy)]
+pub struct Simulation<'a> {
+    /// The network it endorses for.
+    pub network: &'a NetworkId,
+    /// The network's limits.
+    pub limits: &'a Limits,
+    /// The contracts it can execute.
+    pub contracts: &'a Contracts,
+    /// The state after the newest block.
+    pub view: &'a dyn StateView,
+    /// The number of that block.
+    pub height: u64,
+}
+
+/// Why a proposal is not endorsed or answered.
+#[derive(Debug, thiserror::Error)]
+pub enum EndorseError {
+    /// What came is not a proposal for this network signed by its creator.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Its creator is not a member.
+    #[error("the creator of the proposal is not a member of this network")]
+    UnknownCreator,
+    /// Its creator is of a role that does not propose.
+    #[error("{name} of {organisation} is a {role}, and only clients and admins propose", name = creator.name, organisation = creator.organisation, role = creator.role)]
+    CreatorNotPermitted {
+        /// Who proposed.
+        creator: Identity,
+    },
+    /// It can no longer take effect.
+    #[error(
+        "the proposal is valid until block {valid_until_block}, and the chain is at block {height}"
+    )]
+    Expired {
+        /// The last block in which it could have taken effect.
+        valid_until_block: u64,
+        /// The newest block.
+        height: u64,
+    },
+    /// Its transaction stands in the chain already.
+    #[error("transaction {id} is already committed")]
+    AlreadyCommitted {
+        /// The transaction.
+        id: TransactionId,
+    },
+    /// There is no such contract.
+    #[error("there is no contract {name:?}")]
+    UnknownContract {
+        /// The name asked for.
+        name: String,
+    },
+    /// There is such a contract, but this node cannot execute it.
+    #[error("this node cannot execute contract {name:?}: another version may")]
+    NotInstalled {
+        /// The name asked for.
+        name: String,
+    },
+    /// The contract itself says no.
+    #[error("{0}")]
+    Contract(ContractError),
+    /// The state cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl EndorseError {
+    /// The reason as one word, for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.code(),
+            Self::UnknownCreator => "UNKNOWN_CREATOR",
+            Self::CreatorNotPermitted { .. } => "CREATOR_NOT_PERMITTED",
+            Self::Expired { .. } => "EXPIRED",
+            Self::AlreadyCommitted { .. } => "ALREADY_COMMITTED",
+            Self::UnknownContract { .. } => "UNKNOWN_CONTRACT",
+            Self::NotInstalled { .. } => "NOT_INSTALLED",
+            Self::Contract(_) => "CONTRACT_ERROR",
+            Self::Store(_) => "STORE_FAILURE",
+        }
+    }
+}
+
+impl From<ContractError> for EndorseError {
+    fn from(error: ContractError) -> Self {
+        match error {
+            ContractError::State(error) => Self::Store(error),
+            other => Self::Contract(other),
+        }
+    }
+}
+
+impl Simulation<'_> {
+    /// Executes a proposal and signs what it would do.
+    ///
+    /// # Errors
+    ///
+    /// [`EndorseError`] when it would not become a valid transaction.
+    pub fn endorse(
+        &self,
+        signed: &SignedProposal,
+        key: &SigningKey,
+    ) -> Result<ProposalResponse, EndorseError> {
+        signed.verify(self.network)?;
+        let proposal = &signed.proposal;
+        let transaction_id = proposal.id();
+        if self.view.is_committed(&transaction_id)? {
+            return Err(EndorseError::AlreadyCommitted { id: transaction_id });
+        }
+        let (rwset, response) = self.execute(proposal, transaction_id)?;
+        self.fits(proposal, &rwset, &response)?;
+        let action = EndorsedAction {
+            transaction_id,
+            rwset,
+            response,
+        };
+        Ok(ProposalResponse::endorse(action, self.network, key))
+    }
+
+    /// Executes a proposal and gives its answer. It becomes no transaction, so
+    /// it does not matter whether there was one under its id, nor how large
+    /// its effects are.
+    ///
+    /// # Errors
+    ///
+    /// [`EndorseError`] when it cannot be executed.
+    pub fn evaluate(&self, signed: &SignedProposal) -> Result<Response, EndorseError> {
+        signed.verify(self.network)?;
+        let (_, response) = self.execute(&signed.proposal, signed.proposal.id())?;
+        Ok(response)
+    }
+
+    fn execute(
+        &self,
+        proposal: &Proposal,
+        id: TransactionId,
+    ) -> Result<(ReadWriteSet, Response), EndorseError> {
+        let name = &proposal.contract;
+        let creator = self.permitted_creator(proposal)?;
+        if contract(self.view, name)?.is_none() {
+            return Err(EndorseError::UnknownContract { name: name.clone() });
+        }
+        let Some(contract) = self.contracts.get(name) else {
+            return Err(EndorseError::NotInstalled { name: name.clone() });
+        };
+        let mut context = Context::new(self.view, name, &creator, id);
+        let payload = call(contract, &mut context, &proposal.function, &proposal.args)?;
+        let (rwset, events) = context.finish();
+        Ok((rwset, Response { payload, events }))
+    }
+
+    fn permitted_creator(&self, proposal: &Proposal) -> Result<Identity, EndorseError> {
+        let valid_until_block = proposal.valid_until_block;
+        // The next block is the first it could stand in.
+        if self.height >= valid_until_block {
+            return Err(EndorseError::Expired {
+                valid_until_block,
+                height: self.height,
+            });
+        }
+        let creator = member(self.view, &proposal.creator)?;
+        let creator = creator.ok_or(EndorseError::UnknownCreator)?;
+        if !creator.role.may_propose() {
+            return Err(EndorseError::CreatorNotPermitted { creator });
+        }
+        Ok(creator)
+    }
+
+    /// Checks that the transaction would be admitted, however many endorse it.
+    fn fits(
+        &self,
+        proposal: &Proposal,
+        rwset: &ReadWriteSet,
+        response: &Response,
+    ) -> Result<(), Refusal> {
+        /// A signature, and a key with its signature for each endorsement.
+        const SIGNATURES: usize = 8 + MAX_ENDORSEMENTS * (32 + 64) + 64;
+        form::effects(rwset, response)?;
+        let parts = [encode(proposal), encode(rwset), encode(response)];
+        let found = parts.iter().map(Vec::len).sum::<usize>() + SIGNATURES;
+        let limit = self.limits.max_transaction_bytes;
+        if found > limit {
+            return Err(Refusal::TooLarge { found, limit });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,281 @@
+//! The world state: what each contract's keys hold, and since when.
+//!
+//! Whoever reads the state reads a [`StateView`]: of the disk ([`crate::Snapshot`]),
+//! of memory ([`MemoryState`]), or of either with the writes of an unfinished
+//! block over it ([`Overlay`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter::Peekable;
+use std::ops::Bound;
+
+use crypto::codec::{Decode, Encode};
+
+use crate::proposal::TransactionId;
+use crate::rwset::Version;
+use crate::store::StoreError;
+
+/// The namespace of the members: hexadecimal public key to [`crate::Identity`].
+pub const MEMBERS: &str = "_members";
+/// The namespace of the contracts: name to [`crate::ContractDefinition`].
+pub const CONTRACTS: &str = "_contracts";
+
+/// A value with the place of the write it comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct VersionedValue {
+    /// Where it was written.
+    pub version: Version,
+    /// The value.
+    pub value: Vec<u8>,
+}
+
+/// The rows of a range, by ascending key.
+pub type Rows<'a> = Box<dyn Iterator<Item = Result<(String, VersionedValue), StoreError>> + 'a>;
+
+/// The state at one place of the order.
+pub trait StateView {
+    /// The value of a key.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be read.
+    fn get(&self, namespace: &str, key: &str) -> Result<Option<VersionedValue>, StoreError>;
+
+    /// The rows with keys in `start..end`; an empty `end` means to the end.
+    /// Whoever iterates says when it is enough.
+    fn range(&self, namespace: &str, start: &str, end: &str) -> Rows<'_>;
+
+    /// Whether this id stands in the chain, whatever became of its transaction.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be read.
+    fn is_committed(&self, id: &TransactionId) -> Result<bool, StoreError>;
+}
+
+type Namespaces<V> = BTreeMap<String, BTreeMap<String, V>>;
+
+/// The entries of a range; none when it can hold nothing.
+fn entries<'a, V>(
+    namespaces: &'a Namespaces<V>,
+    namespace: &str,
+    start: &str,
+    end: &str,
+) -> impl Iterator<Item = (&'a String, &'a V)> + use<'a, V> {
+    let bounds = (
+        Bound::Included(start),
+        if end.is_empty() {
+            Bound::Unbounded
+        } else {
+            Bound::Excluded(end)
+        },
+    );
+    let can_hold = end.is_empty() || start < end;
+    namespaces
+        .get(namespace)
+        .filter(|_| can_hold)
+        .map(|keys| keys.range::<str, _>(bounds))
+        .into_iter()
+        .flatten()
+}
+
+/// A state in memory.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryState {
+    namespaces: Namespaces<VersionedValue>,
+    committed: BTreeSet<TransactionId>,
+}
+
+impl MemoryState {
+    /// Writes a key; no value deletes it.
+    pub fn write(&mut self, namespace: &str, key: &str, version: Version, value: Option<Vec<u8>>) {
+        let keys = self.namespaces.entry(namespace.to_owned()).or_default();
+        match value {
+            Some(value) => {
+                keys.insert(key.to_owned(), VersionedValue { version, value });
+            }
+            None => {
+                keys.remove(key);
+            }
+        }
+    }
+
+    /// Notes that an id stands in the chain.
+    pub fn commit_id(&mut self, id: TransactionId) {
+        self.committed.insert(id);
+    }
+
+    /// Every row: namespace, key and value.
+    pub fn rows(&self) -> impl Iterator<Item = (&str, &str, &VersionedValue)> {
+        self.namespaces.iter().flat_map(|(namespace, keys)| {
+            let rows = keys.iter();
+            rows.map(|(key, value)| (namespace.as_str(), key.as_str(), value))
+        })
+    }
+}
+
+impl StateView for MemoryState {
+    fn get(&self, namespace: &str, key: &str) -> Result<Option<VersionedValue>, StoreError> {
+        let keys = self.namespaces.get(namespace);
+        Ok(keys.and_then(|keys| keys.get(key)).cloned())
+    }
+
+    fn range(&self, namespace: &str, start: &str, end: &str) -> Rows<'_> {
+        let entries = entries(&self.namespaces, namespace, start, end);
+        Box::new(entries.map(|(key, value)| Ok((key.clone(), value.clone()))))
+    }
+
+    fn is_committed(&self, id: &TransactionId) -> Result<bool, StoreError> {
+        Ok(self.committed.contains(id))
+    }
+}
+
+/// A state with further writes over it, as each transaction of a block leaves
+/// it to the next.
+pub struct Overlay<'a> {
+    base: &'a dyn StateView,
+    /// A value that is none stands for a key that was deleted.
+    written: Namespaces<Option<VersionedValue>>,
+    committed: BTreeSet<TransactionId>,
+}
+
+impl<'a> Overlay<'a> {
+    /// `base` with nothing over it yet.
+    #[must_use]
+    pub fn new(base: &'a dyn StateView) -> Self {
+        Self {
+            base,
+            written: BTreeMap::new(),
+            committed: BTreeSet::new(),
+        }
+    }
+
+    /// Writes a key; no value deletes it.
+    pub fn write(&mut self, namespace: &str, key: &str, version: Version, value: Option<Vec<u8>>) {
+        let value = value.map(|value| VersionedValue { version, value });
+        self.written
+            .entry(namespace.to_owned())
+            .or_default()
+            .insert(key.to_owned(), value);
+    }
+
+    /// Notes that an id stands in the chain.
+    pub fn commit_id(&mut self, id: TransactionId) {
+        self.committed.insert(id);
+    }
+}
+
+impl StateView for Overlay<'_> {
+    fn get(&self, namespace: &str, key: &str) -> Result<Option<VersionedValue>, StoreError> {
+        let keys = self.written.get(namespace);
+        match keys.and_then(|keys| keys.get(key)) {
+            Some(written) => Ok(written.clone()),
+            None => self.base.get(namespace, key),
+        }
+    }
+
+    fn range(&self, namespace: &str, start: &str, end: &str) -> Rows<'_> {
+        let written = entries(&self.written, namespace, start, end);
+        let merged = Merged {
+            base: self.base.range(namespace, start, end).peekable(),
+            written: written.peekable(),
+        };
+        Box::new(merged)
+    }
+
+    fn is_committed(&self, id: &TransactionId) -> Result<bool, StoreError> {
+        Ok(self.committed.contains(id) || self.base.is_committed(id)?)
+    }
+}
+
+/// The rows of a base with those written over it, which take the place of the
+/// base's where both have a key.
+struct Merged<'a, W: Iterator<Item = (&'a String, &'a Option<VersionedValue>)>> {
+    base: Peekable<Rows<'a>>,
+    written: Peekable<W>,
+}
+
+impl<'a, W: Iterator<Item = (&'a String, &'a Option<VersionedValue>)>> Iterator for Merged<'a, W> {
+    type Item = Result<(String, VersionedValue), StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let Some((key, _)) = self.written.peek() else {
+                return self.base.next();
+            };
+            match self.base.peek() {
+                Some(Err(_)) => return self.base.next(),
+                Some(Ok((below, _))) if below < *key => return self.base.next(),
+                Some(Ok((below, _))) if below == *key => {
+                    self.base.next();
+                }
+                _ => {}
+            }
+            if let Some((key, Some(value))) = self.written.next() {
+                return Some(Ok((key.clone(), value.clone())));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Changes = Vec<(String, Option<u8>)>;
+
+    fn changes() -> impl Strategy<Value = Changes> {
+        prop::collection::vec(("[a-d]{1,2}", any::<Option<u8>>()), 0..12)
+    }
+
+    fn rows(view: &dyn StateView, start: &str, end: &str) -> Vec<(String, VersionedValue)> {
+        view.range("kv", start, end).map(Result::unwrap).collect()
+    }
+
+    proptest! {
+        /// Whether a write is in the base or over it must not be seen.
+        #[test]
+        fn an_overlay_reads_as_if_its_writes_were_made(
+            below in changes(), above in changes(), start in "[a-e]{0,2}", end in "[a-e]{0,2}"
+        ) {
+            let write = |state: &mut dyn FnMut(&str, Version, Option<Vec<u8>>), all: &Changes, block| {
+                for ((key, value), index) in all.iter().zip(0..) {
+                    state(key, Version { block, index }, value.map(|byte| vec![byte]));
+                }
+            };
+            let mut base = MemoryState::default();
+            write(&mut |key, version, value| base.write("kv", key, version, value), &below, 1);
+            let mut expected = base.clone();
+            write(&mut |key, version, value| expected.write("kv", key, version, value), &above, 2);
+            let mut overlay = Overlay::new(&base);
+            write(&mut |key, version, value| overlay.write("kv", key, version, value), &above, 2);
+            prop_assert_eq!(rows(&overlay, &start, &end), rows(&expected, &start, &end));
+            for (key, _) in below.iter().chain(&above) {
+                prop_assert_eq!(overlay.get("kv", key).unwrap(), expected.get("kv", key).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn namespaces_do_not_see_each_other() {
+        let mut base = MemoryState::default();
+        base.write("kv", "a", Version { block: 1, index: 0 }, Some(vec![1]));
+        let mut overlay = Overlay::new(&base);
+        overlay.write("kw", "b", Version { block: 2, index: 0 }, Some(vec![2]));
+        assert_eq!(rows(&overlay, "", "").len(), 1);
+        assert_eq!(overlay.get("kw", "a").unwrap(), None);
+        assert_eq!(overlay.get("k", "va").unwrap(), None);
+    }
+
+    #[test]
+    fn an_id_is_committed_once_it_is_in_the_base_or_over_it() {
+        let [below, above, other] = [1, 2, 3].map(|i| TransactionId(crypto::Digest([i; 32])));
+        let mut base = MemoryState::default();
+        base.commit_id(below);
+        let mut overlay = Overlay::new(&base);
+        overlay.commit_id(above);
+        let found = [below, above, other].map(|id| overlay.is_committed(&id).unwrap());
+        assert_eq!(found, [true, true, false]);
+    }
+}

@@ -1,0 +1,168 @@
+//! From bytes to a transaction whose form is right and whose signatures hold.
+
+use std::sync::Arc;
+
+use crypto::{Claim, Domain, NetworkId, decode, encode, verify_batch};
+
+use super::{Limits, Refusal, SIGNATURE_BYTES, Signer, Transaction, TransactionHash, form};
+use crate::proposal::{Proposal, TransactionId};
+
+/// A transaction of the right form, whose signatures nobody has looked at.
+#[derive(Clone, Debug)]
+pub struct UncheckedTransaction {
+    transaction: Transaction,
+    id: TransactionId,
+    bytes: Arc<[u8]>,
+    /// Where in `bytes` the proposal ends and its effects begin.
+    proposal_end: usize,
+}
+
+impl UncheckedTransaction {
+    /// The transaction with these canonical bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] when its form is not right.
+    pub fn decode(bytes: &[u8], network: &NetworkId, limits: &Limits) -> Result<Self, Refusal> {
+        let transaction: Transaction = decode(bytes, limits.max_transaction_bytes)?;
+        form::transaction(&transaction, network)?;
+        let proposal = encode(&transaction.proposal);
+        assert!(
+            bytes.starts_with(&proposal),
+            "the encoding of a struct is that of its fields, in order"
+        );
+        Ok(Self {
+            id: Proposal::id_of_bytes(&proposal),
+            bytes: bytes.into(),
+            proposal_end: proposal.len(),
+            transaction,
+        })
+    }
+
+    /// The transaction's id.
+    #[must_use]
+    pub fn id(&self) -> TransactionId {
+        self.id
+    }
+
+    /// The hash of all its bytes.
+    #[must_use]
+    pub fn hash(&self) -> TransactionHash {
+        TransactionHash::of_bytes(&self.bytes)
+    }
+
+    /// What must hold for this to be a transaction: first the creator's
+    /// signature, then each endorser's, in their order.
+    #[must_use]
+    pub fn claims(&self) -> Vec<Claim> {
+        let Transaction {
+            proposal,
+            endorsements,
+            signature,
+            ..
+        } = &self.transaction;
+        let network = &proposal.network;
+        let body = &self.bytes[..self.bytes.len() - SIGNATURE_BYTES];
+        let action = self.endorsed_bytes();
+        let mut claims = Vec::with_capacity(1 + endorsements.len());
+        let creator = proposal.creator;
+        claims.push(Claim::new(
+            creator,
+            signature,
+            Domain::Transaction,
+            network,
+            body,
+        ));
+        claims.extend(endorsements.iter().map(|each| {
+            let domain = Domain::Endorsement;
+            Claim::new(each.endorser, &each.signature, domain, network, &action)
+        }));
+        claims
+    }
+
+    /// The bytes that endorsers signed, put together from the transaction's own:
+    /// they hold the effects, which need not be encoded again.
+    fn endorsed_bytes(&self) -> Vec<u8> {
+        let tail = encode(&self.transaction.endorsements).len() + SIGNATURE_BYTES;
+        let effects = &self.bytes[self.proposal_end..self.bytes.len() - tail];
+        [self.id.0.as_bytes(), effects].concat()
+    }
+
+    fn signer(&self, claim: usize) -> Signer {
+        match claim.checked_sub(1) {
+            None => Signer::Creator(self.transaction.proposal.creator),
+            Some(at) => Signer::Endorser(self.transaction.endorsements[at].endorser),
+        }
+    }
+}
+
+/// A transaction of the right form whose every signature holds. There is no
+/// other way to one than through [`check_transactions`].
+#[derive(Clone, Debug)]
+pub struct CheckedTransaction {
+    transaction: Transaction,
+    id: TransactionId,
+    hash: TransactionHash,
+    bytes: Arc<[u8]>,
+}
+
+impl CheckedTransaction {
+    /// The transaction.
+    #[must_use]
+    pub fn transaction(&self) -> &Transaction {
+        &self.transaction
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> TransactionId {
+        self.id
+    }
+
+    /// The hash of all its bytes.
+    #[must_use]
+    pub fn hash(&self) -> TransactionHash {
+        self.hash
+    }
+
+    /// Its canonical bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &Arc<[u8]> {
+        &self.bytes
+    }
+}
+
+/// Checks every signature of many transactions at once, which costs about half
+/// of what checking them one by one does. Verdicts come in the order of the
+/// transactions, and each depends on its own transaction alone.
+#[must_use]
+pub fn check_transactions(
+    unchecked: Vec<UncheckedTransaction>,
+) -> Vec<Result<CheckedTransaction, Refusal>> {
+    let mut claims = Vec::new();
+    let mut owners = Vec::new();
+    for (position, each) in unchecked.iter().enumerate() {
+        let own = each.claims();
+        owners.extend((0..own.len()).map(|claim| (position, claim)));
+        claims.extend(own);
+    }
+    let mut refusals: Vec<Option<Refusal>> = vec![None; unchecked.len()];
+    for failed in verify_batch(&claims) {
+        let (position, claim) = owners[failed];
+        let signer = unchecked[position].signer(claim);
+        refusals[position].get_or_insert(Refusal::BadSignature { signer });
+    }
+    unchecked
+        .into_iter()
+        .zip(refusals)
+        .map(|(each, refusal)| match refusal {
+            Some(refusal) => Err(refusal),
+            None => Ok(CheckedTransaction {
+                hash: each.hash(),
+                transaction: each.transaction,
+                id: each.id,
+                bytes: each.bytes,
+            }),
+        })
+        .collect()
+}

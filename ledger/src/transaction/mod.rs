@@ -1,0 +1,190 @@
+//! What is ordered: a proposal, its endorsed effects, and the creator's
+//! signature over all of it.
+//!
+//! Bytes become an [`UncheckedTransaction`] when their form is right, and a
+//! [`CheckedTransaction`] when every signature in them holds. Both depend on
+//! the bytes alone, so that nodes at different heights agree. What deliberately
+//! does not live here is everything that depends on the state, whether the
+//! creator is a member included: that is decided when the transaction is
+//! executed (`validation`).
+
+mod checked;
+pub(crate) mod form;
+mod refusal;
+
+use std::fmt;
+use std::str::FromStr;
+
+use crypto::codec::{Decode, Encode};
+use crypto::digest::ParseDigestError;
+use crypto::{Digest, Domain, PublicKey, Signature, SigningKey, encode};
+use serde::{Deserialize, Serialize};
+
+pub use checked::{CheckedTransaction, UncheckedTransaction, check_transactions};
+pub use refusal::{Refusal, Signer};
+
+use crate::endorsement::{Endorsement, ProposalResponse, Response};
+use crate::proposal::Proposal;
+use crate::rwset::ReadWriteSet;
+
+/// The length of a [`Signature`] in bytes.
+const SIGNATURE_BYTES: usize = 64;
+
+/// What the network has agreed on about transactions. Beside this there are
+/// bounds that hold in every network ([`crate::names`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest transaction in bytes.
+    pub max_transaction_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_transaction_bytes: 256 * 1024,
+        }
+    }
+}
+
+/// The hash of all bytes of a transaction. Batches name transactions by it: a
+/// client can make several variants under one id, and nodes that hold
+/// different ones must notice.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct TransactionHash(pub Digest);
+
+impl TransactionHash {
+    /// The hash of the transaction with these canonical bytes.
+    #[must_use]
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self(Domain::Transaction.hash(bytes))
+    }
+}
+
+impl fmt::Display for TransactionHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for TransactionHash {
+    type Err = ParseDigestError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+/// A transaction as it travels and is stored, believed only once checked.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Transaction {
+    /// The call.
+    pub proposal: Proposal,
+    /// Its effects.
+    pub rwset: ReadWriteSet,
+    /// Its answer.
+    pub response: Response,
+    /// Who endorses effects and answer, by ascending key.
+    pub endorsements: Vec<Endorsement>,
+    /// The creator's signature over everything before it.
+    pub signature: Signature,
+}
+
+impl Transaction {
+    /// Puts a transaction together and signs it; `key` must be the creator's.
+    /// Endorsements are put in order, and repeated ones left out.
+    ///
+    /// # Panics
+    ///
+    /// When `key` is not the creator's.
+    #[must_use]
+    pub fn assemble(
+        proposal: Proposal,
+        rwset: ReadWriteSet,
+        response: Response,
+        mut endorsements: Vec<Endorsement>,
+        key: &SigningKey,
+    ) -> Self {
+        assert_eq!(proposal.creator, key.public(), "the creator signs");
+        endorsements.sort_by_key(|each| each.endorser);
+        endorsements.dedup_by_key(|each| each.endorser);
+        let mut transaction = Self {
+            proposal,
+            rwset,
+            response,
+            endorsements,
+            signature: Signature([0; SIGNATURE_BYTES]),
+        };
+        let bytes = encode(&transaction);
+        let body = &bytes[..bytes.len() - SIGNATURE_BYTES];
+        let network = &transaction.proposal.network;
+        transaction.signature = key.sign(Domain::Transaction, network, body);
+        transaction
+    }
+
+    /// Puts a transaction together from what endorsers answered to `proposal`,
+    /// each of which is checked: one that lies must not spoil the transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`AssembleError`] when the answers do not make a transaction.
+    ///
+    /// # Panics
+    ///
+    /// When `key` is not the creator's.
+    pub fn from_responses(
+        proposal: Proposal,
+        responses: Vec<ProposalResponse>,
+        key: &SigningKey,
+    ) -> Result<Self, AssembleError> {
+        let first = responses.first().ok_or(AssembleError::NoResponse)?;
+        let (rwset, response) = (first.rwset.clone(), first.response.clone());
+        let (one, id) = (first.endorsement.endorser, proposal.id());
+        let mut endorsements = Vec::with_capacity(responses.len());
+        for answer in responses {
+            let endorser = answer.endorsement.endorser;
+            if answer.transaction_id != id {
+                return Err(AssembleError::OtherProposal { endorser });
+            }
+            answer
+                .verify(&proposal.network)
+                .map_err(|_| AssembleError::BadSignature { endorser })?;
+            if answer.rwset != rwset || answer.response != response {
+                let other = endorser;
+                return Err(AssembleError::Disagreement { one, other });
+            }
+            endorsements.push(answer.endorsement);
+        }
+        Ok(Self::assemble(proposal, rwset, response, endorsements, key))
+    }
+}
+
+/// Why endorsers' answers do not make a transaction.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum AssembleError {
+    /// Nobody has answered.
+    #[error("no endorser has answered")]
+    NoResponse,
+    /// An answer to something else.
+    #[error("endorser {endorser} has answered another proposal")]
+    OtherProposal {
+        /// Who answered.
+        endorser: PublicKey,
+    },
+    /// An answer whose signature does not hold.
+    #[error("the signature of endorser {endorser} does not hold")]
+    BadSignature {
+        /// Who answered.
+        endorser: PublicKey,
+    },
+    /// Endorsers that see different effects, as when one of them is behind.
+    #[error("endorsers {one} and {other} do not agree on what the proposal does: propose again")]
+    Disagreement {
+        /// The first to answer.
+        one: PublicKey,
+        /// The first to answer otherwise.
+        other: PublicKey,
+    },
+}
