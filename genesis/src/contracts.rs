@@ -50,10 +50,13 @@ fn check_policy(
     document: &Document,
     members: &[Identity],
 ) -> Result<EndorsementPolicy, GenesisError> {
-    let policy: EndorsementPolicy = contract.policy.parse().map_err(|error| {
-        let reason = error.to_string();
-        at(path, Problem::BadPolicy { reason })
-    })?;
+    let policy = match contract.policy.parse::<EndorsementPolicy>() {
+        Ok(policy) => policy,
+        Err(error) => {
+            let reason = error.to_string();
+            return Err(at(path, Problem::BadPolicy { reason }));
+        }
+    };
     let principals = policy.principals();
     for (organisation, _) in &principals {
         let named =
