@@ -16,6 +16,5 @@ pub(crate) fn attesters(replicas: &ReplicaSet) -> Attesters {
 pub(crate) fn limits(parameters: &Parameters) -> Limits {
     Limits {
         max_transaction_bytes: parameters.max_transaction_bytes,
-        ..Limits::default()
     }
 }

@@ -2,6 +2,8 @@
 //! begin with.
 
 use crypto::PublicKey;
+use ledger::Contracts;
+use ledger::names::MAX_ENDORSEMENTS;
 
 use crate::document::{
     ConsensusDocument, ContractDocument, Document, MemberDocument, OrganisationDocument,
@@ -115,13 +117,15 @@ impl GenesisBuilder {
     }
 
     /// Endorsement by one replica more than may be faulty: at least one correct
-    /// replica has run the contract.
+    /// replica has run the contract. A transaction has room for so many
+    /// endorsements, and a policy for as many peers.
     #[must_use]
     pub fn default_policy(&self) -> String {
         let replicas = &self.document.replicas;
         let needed = replicas.len().saturating_sub(1) / 3 + 1;
         let peers: Vec<String> = replicas
             .iter()
+            .take(MAX_ENDORSEMENTS)
             .map(|replica| format!("'{}.peer'", replica.organisation))
             .collect();
         format!("OutOf({needed}, {})", peers.join(", "))
@@ -135,8 +139,8 @@ impl GenesisBuilder {
     pub fn build(mut self) -> Result<Genesis, GenesisError> {
         if self.document.contracts.is_empty() {
             let policy = self.default_policy();
-            for name in ledger::contract::BUILT_IN {
-                self = self.contract(name, &policy);
+            for contract in Contracts::built_in().iter() {
+                self = self.contract(contract.name(), &policy);
             }
         }
         Genesis::new(self.document)

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ledger::{ContractDefinition, EndorsementPolicy, Identity};
+use ledger::{ContractDefinition, Contracts, EndorsementPolicy, Identity};
 
 use crate::document::{ContractDocument, Document};
 use crate::error::{GenesisError, Problem, at, cut};
@@ -14,7 +14,8 @@ pub(crate) fn check(
     document: &Document,
     members: &[Identity],
 ) -> Result<Vec<ContractDefinition>, GenesisError> {
-    let known = ledger::contract::BUILT_IN;
+    let known = Contracts::built_in();
+    let known: Vec<&str> = known.iter().map(ledger::Contract::name).collect();
     check_count("contracts", document.contracts.len(), 1, known.len())?;
     let mut seen: BTreeMap<&str, String> = BTreeMap::new();
     let mut contracts = Vec::new();
@@ -57,31 +58,18 @@ fn check_policy(
             return Err(at(path, Problem::BadPolicy { reason }));
         }
     };
-    let principals = policy.principals();
-    for (organisation, _) in &principals {
-        let named =
-            |known: &crate::document::OrganisationDocument| known.name == organisation.as_str();
-        if !document.organisations.iter().any(named) {
-            let organisation = organisation.to_string();
+    for principal in policy.principals() {
+        let organisation = principal.organisation.as_str();
+        let known = &document.organisations;
+        if !known.iter().any(|known| known.name == organisation) {
+            let organisation = organisation.to_owned();
             return Err(at(
                 path,
                 Problem::PolicyOfUnknownOrganisation { organisation },
             ));
         }
     }
-    // One member satisfies one principal, so that more members of a kind than
-    // there are principals change nothing and would only make the search long.
-    let mut chosen = Vec::new();
-    let mut of_kind: BTreeMap<_, usize> = BTreeMap::new();
-    for member in members {
-        let kind = (member.organisation.clone(), member.role);
-        let count = of_kind.entry(kind.clone()).or_default();
-        if *count < principals.len() && principals.contains(&kind) {
-            *count += 1;
-            chosen.push(member.clone());
-        }
-    }
-    if !policy.satisfied_by(&chosen) {
+    if !policy.satisfied_by(members) {
         let policy = policy.to_string();
         return Err(at(path, Problem::UnsatisfiablePolicy { policy }));
     }
