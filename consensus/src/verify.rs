@@ -193,9 +193,7 @@ impl Verifier {
         let ascending = slots
             .windows(2)
             .all(|pair| pair[0].sequence < pair[1].sequence);
-        let above = slots
-            .first()
-            .is_none_or(|slot| slot.sequence > status.last_executed);
+        let above = slots.first().is_none_or(|slot| slot.sequence > status.low);
         let uncertified = &status.uncertified;
         let executed = uncertified.windows(2).all(|pair| pair[0] < pair[1])
             && uncertified

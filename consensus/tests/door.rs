@@ -81,7 +81,7 @@ fn message() -> impl Strategy<Value = Message> {
 prop_compose! {
     fn status()(
         (view, last, ..) in place(),
-        low: u64,
+        below in 0_u64..9,
         asks: bool,
         slots in prop::collection::btree_map(1_u64..9, any::<[bool; 3]>(), 0..8),
         uncertified in prop::collection::btree_set(0_u64..9, 0..8),
@@ -90,7 +90,7 @@ prop_compose! {
         Status {
             view,
             last_executed: last,
-            low: SequenceNumber(low),
+            low: last.saturating_sub(below),
             asks,
             slots: slots
                 .into_iter()

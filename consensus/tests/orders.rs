@@ -101,6 +101,8 @@ enum Chance {
     Restart(u32),
     /// The next step of this replica is cut off by a crash.
     Crash(u32, usize),
+    /// A backup loses its disk, if none has before.
+    Wipe(u32),
 }
 
 fn chance() -> impl Strategy<Value = Chance> {
@@ -112,6 +114,7 @@ fn chance() -> impl Strategy<Value = Chance> {
         1 => (0_u32..4).prop_map(Chance::Tick),
         1 => (0_u32..4).prop_map(Chance::Restart),
         1 => (0_u32..4, 0_usize..4).prop_map(|(id, after)| Chance::Crash(id, after)),
+        1 => (1_u32..4).prop_map(Chance::Wipe),
     ]
 }
 
@@ -140,6 +143,11 @@ fn take_chance(world: &mut World, chance: Chance, proposed: &mut usize) {
             world.start(ReplicaId(id));
         }
         Chance::Crash(id, after) => world.node(ReplicaId(id)).crash_after = Some(after),
+        Chance::Wipe(_) if world.wiped => {}
+        Chance::Wipe(id) => {
+            world.node(ReplicaId(id)).crash_after = None;
+            world.start_empty(ReplicaId(id));
+        }
     }
     for id in (0..4).map(ReplicaId) {
         if world.node(id).replica.is_none() {
@@ -168,8 +176,8 @@ proptest! {
         assert_same_chain(&world, 4);
     }
 
-    /// Loss, repetition, reordering, restarts and crashes in the middle of a
-    /// step: nobody contradicts itself or speaks before it is durable (the
+    /// Loss, repetition, reordering, restarts, crashes in the middle of a step
+    /// and one lost disk: nobody contradicts itself or speaks before it is durable (the
     /// world asserts it), and in the end all have executed the same.
     #[test]
     fn what_was_proposed_survives_loss_and_crashes(

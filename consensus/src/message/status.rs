@@ -16,8 +16,9 @@ pub struct Status {
     /// Whether it asks to be answered with the receiver's own status: true on
     /// the periodic message, false on the answer, so that two do not echo for ever.
     pub asks: bool,
-    /// What it has of the sequence numbers in `(last_executed, H]` that it has
-    /// heard of, in ascending order, none twice. Of those not named it has nothing.
+    /// What it has of the sequence numbers in `(low, H]` that it has heard of and
+    /// still needs something for, in ascending order, none twice. Of those not
+    /// named it has everything up to `last_executed` and nothing above.
     pub slots: Vec<SlotStatus>,
     /// What it has executed and has no certificate of, in ascending order, none
     /// twice. Of everything else up to `last_executed` it needs no CHECKPOINT.

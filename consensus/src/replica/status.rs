@@ -6,6 +6,7 @@
 //! lacks anything that is all: an idle network stays quiet.
 
 use super::Replica;
+use crate::log::Slot;
 use crate::message::{SlotStatus, Status};
 use crate::{Effect, Message, ReplicaId, SequenceNumber, Timer, Watermarks};
 
@@ -56,19 +57,26 @@ impl Replica {
         }
     }
 
+    /// Where this replica stands. It may have executed by a quorum's COMMITs
+    /// what did not prepare here; then it still asks for the PREPAREs, for
+    /// another replica may need its COMMIT to come as far.
     fn own_status(&self, asks: bool) -> Status {
         let watermarks = self.watermarks();
         let quorum = self.config.replicas.quorum();
+        let unprepared = |slot: &Slot| {
+            let voted = slot.held.as_ref().is_some_and(|held| held.voted);
+            voted && slot.prepared.is_none()
+        };
         let slots = self
             .log
             .iter()
-            .filter(|(sequence, _)| *sequence > self.last_executed)
+            .filter(|(sequence, slot)| *sequence > self.last_executed || unprepared(slot))
             .filter(|(sequence, _)| watermarks.contain(*sequence))
             .map(|(sequence, slot)| SlotStatus {
                 sequence,
                 pre_prepared: slot.held.is_some(),
-                prepared: slot.prepared.is_some() || slot.has_commits(quorum),
-                committed: slot.has_commits(quorum),
+                prepared: slot.prepared.is_some(),
+                committed: sequence <= self.last_executed || slot.has_commits(quorum),
             })
             .collect();
         let window = usize::try_from(self.config.log_window).unwrap_or(usize::MAX);
@@ -107,11 +115,11 @@ impl Replica {
         }
     }
 
-    /// Of every sequence number in the peer's window that it has not executed:
-    /// the PRE-PREPARE, this replica's PREPARE and COMMIT, as far as it lacks them.
+    /// Of every sequence number in the peer's window: the PRE-PREPARE, this
+    /// replica's PREPARE and COMMIT, as far as it lacks them.
     fn resend_votes(&mut self, to: ReplicaId, status: &Status) {
         let window = Watermarks {
-            low: status.last_executed,
+            low: status.low,
             high: status.low.saturating_add(self.config.log_window),
         };
         for sequence in self.log.sequences() {
@@ -148,14 +156,15 @@ impl Replica {
 
 /// What the sender of `status` has of `sequence`.
 fn has_of(status: &Status, sequence: SequenceNumber) -> SlotStatus {
-    let nothing = SlotStatus {
+    let executed = sequence <= status.last_executed;
+    let unnamed = SlotStatus {
         sequence,
-        pre_prepared: false,
-        prepared: false,
-        committed: false,
+        pre_prepared: executed,
+        prepared: executed,
+        committed: executed,
     };
     status
         .slots
         .binary_search_by_key(&sequence, |slot| slot.sequence)
-        .map_or(nothing, |at| status.slots[at])
+        .map_or(unnamed, |at| status.slots[at])
 }

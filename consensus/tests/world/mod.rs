@@ -47,6 +47,8 @@ pub(crate) struct World {
     pub(crate) nodes: Vec<Node>,
     pub(crate) network: Vec<Envelope>,
     pub(crate) names: show::Names,
+    /// Whether a replica has lost its disk.
+    pub(crate) wiped: bool,
     /// What has happened since it was last looked at.
     pub(crate) log: Vec<String>,
 }
@@ -107,6 +109,7 @@ impl World {
             nodes: Vec::new(),
             network: Vec::new(),
             names: show::Names::default(),
+            wiped: false,
             log: Vec::new(),
         };
         for id in 0..sizes.replicas {
@@ -175,11 +178,11 @@ impl World {
 
     /// Starts a replica that has lost its disk.
     pub(crate) fn start_empty(&mut self, id: ReplicaId) {
+        self.wiped = true;
         let node = self.node(id);
         node.records.clear();
         node.chain.clear();
         node.certificates.clear();
-        node.sent.clear();
         self.start_as(id, Start::Amnesiac);
     }
 
