@@ -91,7 +91,7 @@ fn assert_same_chain(world: &World, blocks: usize) {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Chance {
     Propose,
     Happen(usize),

@@ -144,48 +144,36 @@ impl Play {
                 let without = words.is("without").then(|| words.replica());
                 self.run(quietly, without);
             }
-            "tick" => {
-                let id = words.replica();
-                self.world().step(id, Input::TimerFired(Timer::Status));
-            }
-            "connect" => {
-                let id = words.replica();
-                let peer = words.replica();
-                self.world().step(id, Input::Connected(peer));
-            }
-            "crash" => {
-                let id = words.replica();
-                if words.is("after") {
-                    let effects = usize::try_from(words.number("")).unwrap();
-                    self.world().node(id).crash_after = Some(effects);
-                } else {
-                    self.world().node(id).replica = None;
-                }
-            }
-            "restart" => {
-                let id = words.replica();
-                self.world().start(id);
-            }
-            "wipe" => {
-                let id = words.replica();
-                self.world().start_empty(id);
-            }
-            // caught-up 3 n5 from 0
-            "caught-up" => {
-                let id = words.replica();
-                let through = words.sequence();
-                assert!(words.is("from"));
-                let source = words.replica();
-                self.world().caught_up(id, source, through);
-            }
             "forge" => self.forge(&mut words),
-            "show" => {
-                let id = words.replica();
-                self.show(id);
-            }
-            other => words.bad(other),
+            other => self.fate(other, &mut words),
         }
         assert!(words.words.is_empty(), "too many words: {line}");
+    }
+
+    /// Commands about what befalls a single replica.
+    fn fate(&mut self, command: &str, words: &mut Words<'_>) {
+        let id = words.replica();
+        let world = self.world();
+        match command {
+            "tick" => world.step(id, Input::TimerFired(Timer::Status)),
+            "connect" => world.step(id, Input::Connected(words.replica())),
+            // crash 1 after 2: in its next step, after two effects
+            "crash" if words.is("after") => {
+                let effects = usize::try_from(words.number("")).unwrap();
+                world.node(id).crash_after = Some(effects);
+            }
+            "crash" => world.node(id).replica = None,
+            "restart" => world.start(id),
+            "wipe" => world.start_empty(id),
+            // caught-up 3 n5 from 0
+            "caught-up" => {
+                let through = words.sequence();
+                assert!(words.is("from"));
+                world.caught_up(id, words.replica(), through);
+            }
+            "show" => self.show(id),
+            other => words.bad(other),
+        }
     }
 
     fn replicas(&mut self, words: &mut Words<'_>) {
