@@ -1,146 +1,200 @@
 //! Whether members meet a policy.
 //!
-//! Members of one role of one organisation are interchangeable, so it does not
-//! matter who counts for what but only how many of each kind are used up. For
-//! each part of the expression the ways to meet it are worked out as such
-//! amounts, from the inside out. Only kinds that are scarce (fewer members than
-//! places that ask for them) need to be accounted for, which in ordinary
-//! policies is none, and only the sparing ways are kept.
+//! Members of one role of one organisation are interchangeable, so all that
+//! matters is how many there are of each kind. Meeting an expression is two
+//! questions: which of its nested expressions to meet, and whether the members
+//! then suffice for all principals that are to be filled, each member for one.
+//! The second is a flow, answered exactly. The first is a search that in
+//! ordinary policies ends at the first try; it is bounded, and a policy so
+//! intricate that the bound is reached counts as not met, on every node alike.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Principal, Rule};
 use crate::identity::Identity;
 
-/// How many ways to meet a part are kept: those that use up least. More than
-/// this takes a policy that repeats many principals in many combinations; a
-/// set of members that meets it in a wasteful way only may then be refused,
-/// but the verdict is the same everywhere, and its cost bounded.
-const MAX_WAYS: usize = 64;
+/// Steps of the search after which a policy counts as not met.
+const MAX_STEPS: usize = 4096;
 
-/// How many members of each scarce kind are used up.
-type Amounts = Vec<u32>;
+/// How many there are, or may be, of each kind of member.
+type Amounts<'a> = BTreeMap<&'a Principal, usize>;
 
 /// Whether distinct `endorsers`, each for one principal at most, meet `rule`.
 pub(super) fn meets(rule: &Rule, endorsers: &[Identity]) -> bool {
-    !Supply::new(rule, endorsers).ways(rule).is_empty()
+    let mut keys = BTreeSet::new();
+    let members: Vec<Principal> = endorsers
+        .iter()
+        .filter(|endorser| keys.insert(endorser.key))
+        .map(Principal::of)
+        .collect();
+    let mut supply = Amounts::new();
+    for member in &members {
+        *supply.entry(member).or_default() += 1;
+    }
+    let mut search = Search {
+        supply,
+        steps: MAX_STEPS,
+    };
+    search.supply_can_meet(rule)
+        && search.solve(Attempt {
+            open: vec![rule],
+            demands: Vec::new(),
+        })
 }
 
-struct Supply {
-    /// Kinds there are enough of for every place that asks for them.
-    plentiful: BTreeSet<Principal>,
-    /// Kinds there are some of, with their position in [`Amounts`].
-    scarce: BTreeMap<Principal, usize>,
-    /// How many there are of each scarce kind.
-    available: Amounts,
+/// Some number of principals that are to be filled, each of which may stand in
+/// several places.
+#[derive(Clone)]
+struct Demand<'a> {
+    count: usize,
+    places: Amounts<'a>,
 }
 
-impl Supply {
-    fn new(rule: &Rule, endorsers: &[Identity]) -> Self {
-        let mut asked: BTreeMap<&Principal, u32> = BTreeMap::new();
-        let mut principals = Vec::new();
-        rule.collect(&mut principals);
-        for principal in principals {
-            *asked.entry(principal).or_default() += 1;
-        }
-        let mut present: BTreeMap<Principal, BTreeSet<_>> = BTreeMap::new();
-        for endorser in endorsers {
-            let same = present.entry(Principal::of(endorser)).or_default();
-            same.insert(endorser.key);
-        }
-        let mut supply = Self {
-            plentiful: BTreeSet::new(),
-            scarce: BTreeMap::new(),
-            available: Amounts::new(),
-        };
-        for (principal, members) in present {
-            let count = u32::try_from(members.len()).unwrap_or(u32::MAX);
-            match asked.get(&principal) {
-                None => {}
-                Some(places) if *places <= count => {
-                    supply.plentiful.insert(principal);
-                }
-                Some(_) => {
-                    supply.scarce.insert(principal, supply.available.len());
-                    supply.available.push(count);
-                }
-            }
-        }
-        supply
-    }
+/// A choice of nested expressions, as far as it is made.
+#[derive(Clone)]
+struct Attempt<'a> {
+    /// Expressions to meet that were not looked into yet.
+    open: Vec<&'a Rule>,
+    /// What those looked into ask for.
+    demands: Vec<Demand<'a>>,
+}
 
-    fn nothing(&self) -> Amounts {
-        vec![0; self.available.len()]
-    }
+struct Search<'a> {
+    supply: Amounts<'a>,
+    steps: usize,
+}
 
-    /// The ways to meet `rule` with what there is; none when it cannot be met.
-    fn ways(&self, rule: &Rule) -> Vec<Amounts> {
+/// An expression as what it is: some number out of principals and expressions.
+fn parts(rule: &Rule) -> (usize, Amounts<'_>, Vec<&Rule>) {
+    let (count, rules) = match rule {
+        Rule::Principal(principal) => return (1, Amounts::from([(principal, 1)]), Vec::new()),
+        Rule::And(rules) => (rules.len(), rules),
+        Rule::Or(rules) => (1, rules),
+        Rule::OutOf(count, rules) => (usize::try_from(*count).unwrap_or(usize::MAX), rules),
+    };
+    let (mut places, mut nested) = (Amounts::new(), Vec::new());
+    for rule in rules {
         match rule {
-            Rule::Principal(principal) if self.plentiful.contains(principal) => {
-                vec![self.nothing()]
+            Rule::Principal(principal) => *places.entry(principal).or_default() += 1,
+            _ => nested.push(rule),
+        }
+    }
+    (count, places, nested)
+}
+
+impl<'a> Search<'a> {
+    /// How many of these places the supply could fill, if nothing else needed it.
+    fn fillable(&self, places: &Amounts<'_>) -> usize {
+        let of = |principal| self.supply.get(principal).copied().unwrap_or(0);
+        places
+            .iter()
+            .map(|(principal, places)| of(*principal).min(*places))
+            .sum()
+    }
+
+    /// Whether the supply could meet `rule`, if nothing else needed it and its
+    /// parts did not compete.
+    fn supply_can_meet(&self, rule: &Rule) -> bool {
+        let (count, places, nested) = parts(rule);
+        let met = nested.iter().filter(|rule| self.supply_can_meet(rule));
+        self.fillable(&places) + met.count() >= count
+    }
+
+    /// Whether the attempt can be brought to an end.
+    fn solve(&mut self, mut attempt: Attempt<'a>) -> bool {
+        let Some(rule) = attempt.open.pop() else {
+            return self.suffices(&attempt.demands);
+        };
+        let (count, places, mut nested) = parts(rule);
+        nested.retain(|rule| self.supply_can_meet(rule));
+        // Principals of its own first; nested expressions for what they leave open.
+        let fewest = count.saturating_sub(self.fillable(&places));
+        (fewest..=count.min(nested.len())).any(|chosen| {
+            let mut attempt = attempt.clone();
+            attempt.demands.push(Demand {
+                count: count - chosen,
+                places: places.clone(),
+            });
+            self.choose(attempt, &nested, chosen)
+        })
+    }
+
+    /// Whether some `chosen` of the `nested` expressions lead to an end.
+    fn choose(&mut self, attempt: Attempt<'a>, nested: &[&'a Rule], chosen: usize) -> bool {
+        if self.steps == 0 || nested.len() < chosen {
+            return false;
+        }
+        self.steps -= 1;
+        match nested.split_first() {
+            Some((first, rest)) if chosen > 0 => {
+                let mut with = attempt.clone();
+                with.open.push(first);
+                self.choose(with, rest, chosen - 1) || self.choose(attempt, rest, chosen)
             }
-            Rule::Principal(principal) => match self.scarce.get(principal) {
-                None => Vec::new(),
-                Some(&kind) => {
-                    let mut one = self.nothing();
-                    one[kind] = 1;
-                    vec![one]
-                }
-            },
-            Rule::And(rules) => self.out_of(rules.len(), rules),
-            Rule::Or(rules) => self.out_of(1, rules),
-            Rule::OutOf(count, rules) => match usize::try_from(*count) {
-                Ok(count) => self.out_of(count, rules),
-                Err(_) => Vec::new(),
-            },
+            _ => self.solve(attempt),
         }
     }
 
-    fn out_of(&self, count: usize, rules: &[Rule]) -> Vec<Amounts> {
-        // met[n]: the ways to meet n of the rules looked at so far.
-        let mut met: Vec<Vec<Amounts>> = vec![Vec::new(); count + 1];
-        met[0].push(self.nothing());
-        for rule in rules {
-            let ways = self.ways(rule);
-            // From above, so that no rule is counted twice.
-            for fewer in (0..count).rev() {
-                let mut more = std::mem::take(&mut met[fewer + 1]);
-                more.extend(self.sums(&met[fewer], &ways));
-                met[fewer + 1] = sparing(more);
-            }
-        }
-        met.swap_remove(count)
-    }
-
-    /// Every way of one with every way of the other, as far as there is enough.
-    fn sums<'a>(
-        &'a self,
-        one: &'a [Amounts],
-        other: &'a [Amounts],
-    ) -> impl Iterator<Item = Amounts> + 'a {
-        one.iter()
-            .flat_map(move |a| other.iter().map(move |b| (a, b)))
-            .map(|(a, b)| a.iter().zip(b).map(|(a, b)| a + b).collect::<Amounts>())
-            .filter(|sum| covers(&self.available, sum))
+    /// Whether the supply fills all demands together.
+    fn suffices(&self, demands: &[Demand<'a>]) -> bool {
+        let mut assignment = Assignment {
+            supply: &self.supply,
+            demands,
+            given: vec![Amounts::new(); demands.len()],
+        };
+        (0..demands.len()).all(|demand| {
+            (0..demands[demand].count).all(|_| assignment.fill(demand, &mut BTreeSet::new()))
+        })
     }
 }
 
-/// Whether `large` is at least `small` in every kind.
-fn covers(large: &Amounts, small: &Amounts) -> bool {
-    small.iter().zip(large).all(|(small, large)| small <= large)
+/// Which kinds of members fill which demands: a flow that grows one by one.
+struct Assignment<'s, 'a> {
+    supply: &'s Amounts<'a>,
+    demands: &'s [Demand<'a>],
+    given: Vec<Amounts<'a>>,
 }
 
-/// The ways that no other one undercuts, those that use least first.
-fn sparing(mut ways: Vec<Amounts>) -> Vec<Amounts> {
-    ways.sort_by_cached_key(|way| (way.iter().sum::<u32>(), way.clone()));
-    let mut kept: Vec<Amounts> = Vec::new();
-    for way in ways {
-        if kept.len() == MAX_WAYS {
-            break;
-        }
-        if !kept.iter().any(|other| covers(&way, other)) {
-            kept.push(way);
-        }
+impl<'a> Assignment<'_, 'a> {
+    fn given(&self, demand: usize, kind: &Principal) -> usize {
+        self.given[demand].get(kind).copied().unwrap_or(0)
     }
-    kept
+
+    /// Gives one more member to a demand, if need be by giving another demand
+    /// one of another kind. Kinds in `tried` have led nowhere.
+    fn fill(&mut self, demand: usize, tried: &mut BTreeSet<&'a Principal>) -> bool {
+        let demands = self.demands;
+        for (&kind, &places) in &demands[demand].places {
+            let Some(&supply) = self.supply.get(kind) else {
+                continue;
+            };
+            if self.given(demand, kind) == places || !tried.insert(kind) {
+                continue;
+            }
+            let used: usize = (0..demands.len()).map(|each| self.given(each, kind)).sum();
+            let mut holders = (0..demands.len()).filter(|&each| each != demand);
+            let is_free = used < supply
+                || holders
+                    .any(|each| self.given(each, kind) > 0 && self.give_up(each, kind, tried));
+            if is_free {
+                *self.given[demand].entry(kind).or_default() += 1;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Has a demand take a member of another kind instead of one of `kind`.
+    fn give_up(
+        &mut self,
+        demand: usize,
+        kind: &'a Principal,
+        tried: &mut BTreeSet<&'a Principal>,
+    ) -> bool {
+        if !self.fill(demand, tried) {
+            return false;
+        }
+        *self.given[demand].entry(kind).or_default() -= 1;
+        true
+    }
 }

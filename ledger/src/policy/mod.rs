@@ -179,3 +179,6 @@ pub struct ContractDefinition {
     /// Who must endorse its transactions.
     pub policy: EndorsementPolicy,
 }
+
+#[cfg(test)]
+mod tests;
