@@ -1,0 +1,191 @@
+//! Every wire type has one encoding per value, and nothing else decodes.
+
+use std::fmt::Debug;
+
+use crypto::codec::{Decode, Encode};
+use crypto::{Digest, PublicKey, Signature, decode, encode};
+use ledger::{
+    ContractDefinition, EndorsedAction, Endorsement, Event, Identity, Proposal, ProposalResponse,
+    RangeRead, Read, ReadWriteSet, Response, Role, SignedProposal, Transaction, TransactionId,
+    ValidationCode, Version, VersionedValue, Write,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+/// That a value survives the way there and back, and that whatever comes of it
+/// when a byte is altered, cut off or added has its own bytes or none.
+fn check<T: Encode + Decode<()> + PartialEq + Debug>(
+    value: &T,
+    at: Index,
+    to: u8,
+) -> Result<(), TestCaseError> {
+    let bytes = encode(value);
+    let decoded = decode::<T>(&bytes, bytes.len()).unwrap();
+    prop_assert_eq!(&decoded, value);
+    let at = at.index(bytes.len());
+    let mut altered = bytes.clone();
+    altered[at] = to;
+    if let Ok(other) = decode::<T>(&altered, altered.len()) {
+        prop_assert_eq!(encode(&other), altered);
+    }
+    prop_assert!(decode::<T>(&bytes[..at], bytes.len()).is_err());
+    let longer = [&bytes[..], &[to]].concat();
+    prop_assert!(decode::<T>(&longer, longer.len()).is_err());
+    Ok(())
+}
+
+fn key() -> impl Strategy<Value = PublicKey> {
+    any::<[u8; 32]>().prop_map(PublicKey)
+}
+
+fn digest() -> impl Strategy<Value = Digest> {
+    any::<[u8; 32]>().prop_map(Digest)
+}
+
+fn signature() -> impl Strategy<Value = Signature> {
+    vec(any::<u8>(), 64).prop_map(|bytes| Signature(bytes.try_into().unwrap()))
+}
+
+fn version() -> impl Strategy<Value = Version> {
+    any::<(u64, u32)>().prop_map(|(block, index)| Version { block, index })
+}
+
+fn rwset() -> impl Strategy<Value = ReadWriteSet> {
+    let read = (".{0,6}", prop::option::of(version()));
+    let range = (".{0,6}", ".{0,6}", digest());
+    let write = (".{0,6}", any::<Option<Vec<u8>>>());
+    let reads = vec(read.prop_map(|(key, version)| Read { key, version }), 0..4);
+    let ranges = vec(
+        range.prop_map(|(start, end, result)| RangeRead { start, end, result }),
+        0..3,
+    );
+    let writes = vec(write.prop_map(|(key, value)| Write { key, value }), 0..4);
+    (reads, ranges, writes).prop_map(|(reads, ranges, writes)| ReadWriteSet {
+        reads,
+        ranges,
+        writes,
+    })
+}
+
+fn response() -> impl Strategy<Value = Response> {
+    let event = (".{0,6}", any::<Vec<u8>>()).prop_map(|(name, payload)| Event { name, payload });
+    (any::<Vec<u8>>(), vec(event, 0..3)).prop_map(|(payload, events)| Response { payload, events })
+}
+
+fn proposal() -> impl Strategy<Value = Proposal> {
+    let call = (".{0,6}", ".{0,6}", vec(".{0,6}", 0..4));
+    let rest = (digest(), key(), any::<[u8; 32]>(), any::<u64>());
+    (call, rest).prop_map(
+        |((contract, function, args), (network, creator, nonce, valid_until_block))| Proposal {
+            network,
+            contract,
+            function,
+            args,
+            creator,
+            nonce,
+            valid_until_block,
+        },
+    )
+}
+
+fn endorsement() -> impl Strategy<Value = Endorsement> {
+    (key(), signature()).prop_map(|(endorser, signature)| Endorsement {
+        endorser,
+        signature,
+    })
+}
+
+proptest! {
+    #[test]
+    fn proposals(proposal in proposal(), signature in signature(), at in any::<Index>(), to in any::<u8>()) {
+        check(&proposal, at, to)?;
+        check(&SignedProposal { proposal, signature }, at, to)?;
+    }
+
+    #[test]
+    fn endorsements(
+        id in digest(), rwset in rwset(), response in response(), endorsement in endorsement(),
+        at in any::<Index>(), to in any::<u8>()
+    ) {
+        let transaction_id = TransactionId(id);
+        let action = EndorsedAction { transaction_id, rwset, response };
+        check(&action, at, to)?;
+        let EndorsedAction { rwset, response, .. } = action;
+        check(&ProposalResponse { transaction_id, rwset, response, endorsement }, at, to)?;
+    }
+
+    #[test]
+    fn transactions(
+        proposal in proposal(), rwset in rwset(), response in response(),
+        endorsements in vec(endorsement(), 0..4), signature in signature(),
+        at in any::<Index>(), to in any::<u8>()
+    ) {
+        check(&Transaction { proposal, rwset, response, endorsements, signature }, at, to)?;
+    }
+
+    #[test]
+    fn rows_of_the_state(
+        name in "[a-z0-9-]{1,64}", role in select(vec![Role::Admin, Role::Client, Role::Peer]),
+        key in key(), version in version(), value in any::<Vec<u8>>(),
+        at in any::<Index>(), to in any::<u8>()
+    ) {
+        let organisation = name.parse().unwrap();
+        let policy = format!("OR('{name}.{role}', 'org1.peer')").parse().unwrap();
+        check(&Identity { name: name.clone(), organisation, role, key }, at, to)?;
+        check(&ContractDefinition { name, policy }, at, to)?;
+        check(&VersionedValue { version, value }, at, to)?;
+        check(&version, at, to)?;
+    }
+
+    #[test]
+    fn verdicts(code in select(ValidationCode::ALL.to_vec()), at in any::<Index>(), to in any::<u8>()) {
+        check(&code, at, to)?;
+    }
+
+    #[test]
+    fn any_bytes_are_a_transaction_in_one_way_or_in_none(bytes in vec(any::<u8>(), 0..600)) {
+        if let Ok(transaction) = decode::<Transaction>(&bytes, bytes.len()) {
+            prop_assert_eq!(encode(&transaction), bytes);
+        }
+    }
+}
+
+/// Two proposals that differ in any field are two transactions, also where one
+/// field's end could pass for the next one's beginning.
+#[test]
+fn no_two_proposals_share_an_id() {
+    let base = Proposal {
+        network: Digest([1; 32]),
+        contract: "kv".to_owned(),
+        function: "put".to_owned(),
+        args: vec!["a".to_owned(), "b".to_owned()],
+        creator: PublicKey([2; 32]),
+        nonce: [3; 32],
+        valid_until_block: 9,
+    };
+    let alterations: [fn(&mut Proposal); 10] = [
+        |_| {},
+        |proposal| proposal.network = Digest([9; 32]),
+        |proposal| (proposal.contract, proposal.function) = ("k".to_owned(), "vput".to_owned()),
+        |proposal| proposal.function = "get".to_owned(),
+        |proposal| proposal.args = vec!["ab".to_owned()],
+        |proposal| proposal.args = vec![String::new(), "ab".to_owned()],
+        |proposal| proposal.args.push(String::new()),
+        |proposal| proposal.creator = PublicKey([9; 32]),
+        |proposal| proposal.nonce[31] = 9,
+        |proposal| proposal.valid_until_block = 8,
+    ];
+    let ids: std::collections::BTreeSet<_> = alterations
+        .iter()
+        .map(|alter| {
+            let mut proposal = base.clone();
+            alter(&mut proposal);
+            proposal.id()
+        })
+        .collect();
+    assert_eq!(ids.len(), alterations.len());
+    for id in ids {
+        assert_eq!(id.to_string().parse(), Ok(id));
+    }
+}
