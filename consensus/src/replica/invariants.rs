@@ -28,6 +28,8 @@ impl Replica {
         );
         for (sequence, slot) in self.log.iter() {
             assert!(sequence > low, "slots are above the low watermark");
+            let own_record = slot.held.as_ref().is_some_and(|held| held.voted);
+            assert!(sequence <= high || own_record, "the log is bounded");
             self.check_slot(sequence, slot);
         }
         for (sequence, entry) in self.checkpoints.iter() {
