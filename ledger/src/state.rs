@@ -233,23 +233,24 @@ mod tests {
         view.range("kv", start, end).map(Result::unwrap).collect()
     }
 
+    fn make(all: &Changes, block: u64, mut write: impl FnMut(&str, Version, Option<Vec<u8>>)) {
+        for ((key, value), index) in all.iter().zip(0..) {
+            write(key, Version { block, index }, value.map(|byte| vec![byte]));
+        }
+    }
+
     proptest! {
         /// Whether a write is in the base or over it must not be seen.
         #[test]
         fn an_overlay_reads_as_if_its_writes_were_made(
             below in changes(), above in changes(), start in "[a-e]{0,2}", end in "[a-e]{0,2}"
         ) {
-            let write = |state: &mut dyn FnMut(&str, Version, Option<Vec<u8>>), all: &Changes, block| {
-                for ((key, value), index) in all.iter().zip(0..) {
-                    state(key, Version { block, index }, value.map(|byte| vec![byte]));
-                }
-            };
             let mut base = MemoryState::default();
-            write(&mut |key, version, value| base.write("kv", key, version, value), &below, 1);
+            make(&below, 1, |key, version, value| base.write("kv", key, version, value));
             let mut expected = base.clone();
-            write(&mut |key, version, value| expected.write("kv", key, version, value), &above, 2);
+            make(&above, 2, |key, version, value| expected.write("kv", key, version, value));
             let mut overlay = Overlay::new(&base);
-            write(&mut |key, version, value| overlay.write("kv", key, version, value), &above, 2);
+            make(&above, 2, |key, version, value| overlay.write("kv", key, version, value));
             prop_assert_eq!(rows(&overlay, &start, &end), rows(&expected, &start, &end));
             for (key, _) in below.iter().chain(&above) {
                 prop_assert_eq!(overlay.get("kv", key).unwrap(), expected.get("kv", key).unwrap());

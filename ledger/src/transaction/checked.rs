@@ -23,6 +23,10 @@ impl UncheckedTransaction {
     /// # Errors
     ///
     /// [`Refusal`] when its form is not right.
+    ///
+    /// # Panics
+    ///
+    /// Never: canonical bytes begin with those of the first field.
     pub fn decode(bytes: &[u8], network: &NetworkId, limits: &Limits) -> Result<Self, Refusal> {
         let transaction: Transaction = decode(bytes, limits.max_transaction_bytes)?;
         form::transaction(&transaction, network)?;

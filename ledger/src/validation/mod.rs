@@ -14,7 +14,7 @@ mod mvcc;
 mod policy;
 
 #[cfg(test)]
-mod model;
+mod tests;
 
 pub use code::ValidationCode;
 

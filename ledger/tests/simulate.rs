@@ -1,0 +1,201 @@
+//! From a proposal to a committed transaction, the way a client goes.
+
+mod common;
+
+use common::Network;
+use crypto::{Digest, SigningKey};
+use ledger::{
+    Contracts, EndorseError, Ledger, Limits, NO_EXPIRY, Proposal, ProposalResponse, Response,
+    SignedProposal, Simulation, StateView, Transaction, ValidationCode, Version,
+};
+
+/// A network with an endorser's things about it.
+struct Fixture {
+    network: Network,
+    ledger: Ledger,
+    contracts: Contracts,
+    limits: Limits,
+    _folder: tempfile::TempDir,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let (network, folder) = (Network::new(), tempfile::tempdir().unwrap());
+        Self {
+            ledger: network.open(folder.path()),
+            network,
+            contracts: Contracts::built_in(),
+            limits: Limits::default(),
+            _folder: folder,
+        }
+    }
+
+    fn proposal(&self, nonce: u8, function: &str, args: &[&str]) -> Proposal {
+        Proposal {
+            network: self.network.id(),
+            contract: "kv".to_owned(),
+            function: function.to_owned(),
+            args: args.iter().map(|&arg| arg.to_owned()).collect(),
+            creator: self.network.client.public(),
+            nonce: [nonce; 32],
+            valid_until_block: NO_EXPIRY,
+        }
+    }
+
+    fn with<T>(&self, then: impl FnOnce(Simulation<'_>) -> T) -> T {
+        let snapshot = self.ledger.snapshot().unwrap();
+        let view: &dyn StateView = &snapshot;
+        then(Simulation {
+            network: &self.network.id(),
+            limits: &self.limits,
+            contracts: &self.contracts,
+            view,
+            height: snapshot.number(),
+        })
+    }
+
+    fn endorse(&self, signed: &SignedProposal) -> Result<ProposalResponse, EndorseError> {
+        self.with(|simulation| simulation.endorse(signed, &self.network.attesters[0]))
+    }
+
+    fn evaluate(&self, signed: &SignedProposal) -> Result<Response, EndorseError> {
+        self.with(|simulation| simulation.evaluate(signed))
+    }
+
+    fn sign(&self, proposal: Proposal) -> SignedProposal {
+        proposal.sign(&self.network.client)
+    }
+
+    /// The code of the refusal of this proposal, signed by `key`.
+    fn refused(&self, proposal: Proposal, key: &SigningKey) -> &'static str {
+        let signed = Proposal {
+            creator: key.public(),
+            ..proposal
+        }
+        .sign(key);
+        let endorsing = self.endorse(&signed).unwrap_err();
+        let evaluating = self.evaluate(&signed).unwrap_err();
+        assert_eq!(endorsing.code(), evaluating.code());
+        endorsing.code()
+    }
+}
+
+#[test]
+fn what_two_endorsers_agree_on_is_committed_and_read_back() {
+    let it = Fixture::new();
+    let proposal = it.proposal(1, "put", &["greeting", "hello"]);
+    let signed = it.sign(proposal.clone());
+    let answers: Vec<_> = [2, 0]
+        .map(|i| &it.network.attesters[i])
+        .map(|key| it.with(|simulation| simulation.endorse(&signed, key).unwrap()))
+        .to_vec();
+    let transaction = Transaction::from_responses(proposal, answers, &it.network.client).unwrap();
+    let committed = it.network.commit(&it.ledger, &[transaction]);
+    assert_eq!(committed.block.codes, [ValidationCode::Valid]);
+
+    let query = it.sign(it.proposal(2, "get", &["greeting"]));
+    assert_eq!(it.evaluate(&query).unwrap().payload, b"hello");
+    let answer = it.endorse(&query).unwrap();
+    let read = &answer.rwset.reads[0];
+    assert_eq!(read.version, Some(Version { block: 1, index: 0 }));
+    // Endorsing again says so; a query may be asked as often as one likes.
+    let error = it.endorse(&signed).unwrap_err();
+    assert!(
+        matches!(error, EndorseError::AlreadyCommitted { id } if id == committed.results[0].transaction_id)
+    );
+    it.evaluate(&signed).unwrap();
+}
+
+/// Endorsements are compared byte by byte.
+#[test]
+fn a_call_simulated_twice_has_the_same_effects_and_changes_nothing() {
+    let it = Fixture::new();
+    let signed = it.sign(it.proposal(1, "put", &["a", "1"]));
+    let before = it.ledger.tip();
+    assert_eq!(it.endorse(&signed).unwrap(), it.endorse(&signed).unwrap());
+    assert_eq!(it.ledger.tip(), before);
+    assert_eq!(it.ledger.state("kv", "a").unwrap(), None);
+}
+
+#[test]
+fn who_may_not_propose_is_told_so() {
+    let it = Fixture::new();
+    let proposal = it.proposal(1, "put", &["a", "1"]);
+    let stranger = SigningKey::from_seed(&[77; 32]);
+    assert_eq!(it.refused(proposal.clone(), &stranger), "UNKNOWN_CREATOR");
+    let peer = &it.network.attesters[0];
+    assert_eq!(it.refused(proposal, peer), "CREATOR_NOT_PERMITTED");
+}
+
+#[test]
+fn a_proposal_that_is_altered_foreign_or_misshapen_is_refused() {
+    let it = Fixture::new();
+    let good = it.sign(it.proposal(1, "put", &["a", "1"]));
+    let mut altered = good.clone();
+    altered.proposal.args[1] = "2".to_owned();
+    assert_eq!(it.endorse(&altered).unwrap_err().code(), "BAD_SIGNATURE");
+    let mut by_another = good.clone();
+    by_another.proposal.creator = it.network.attesters[0].public();
+    assert_eq!(it.endorse(&by_another).unwrap_err().code(), "BAD_SIGNATURE");
+
+    let key = &it.network.client;
+    let mut foreign = good.proposal.clone();
+    foreign.network = Digest([9; 32]);
+    assert_eq!(it.refused(foreign, key), "WRONG_NETWORK");
+    let mut nameless = good.proposal.clone();
+    nameless.function = String::new();
+    assert_eq!(it.refused(nameless, key), "BAD_NAME");
+    let mut of_the_system = good.proposal;
+    of_the_system.contract = "_members".to_owned();
+    assert_eq!(it.refused(of_the_system, key), "BAD_NAME");
+}
+
+#[test]
+fn what_cannot_be_executed_says_why() {
+    let it = Fixture::new();
+    let key = &it.network.client;
+    let mut elsewhere = it.proposal(1, "put", &["a", "1"]);
+    elsewhere.contract = "none".to_owned();
+    assert_eq!(it.refused(elsewhere, key), "UNKNOWN_CONTRACT");
+    let missing = it.proposal(1, "get", &["a"]);
+    assert_eq!(it.refused(missing.clone(), key), "CONTRACT_ERROR");
+    let error = it.endorse(&it.sign(missing)).unwrap_err();
+    assert_eq!(error.to_string(), "the key a does not exist");
+    let mut simple = Fixture::new();
+    simple.contracts = Contracts::default();
+    let put = simple.proposal(1, "put", &["a", "1"]);
+    assert_eq!(simple.refused(put, key), "NOT_INSTALLED");
+}
+
+/// The next block is the first that the transaction could stand in.
+#[test]
+fn a_proposal_expires_with_its_last_block() {
+    let it = Fixture::new();
+    let mut proposal = it.proposal(1, "put", &["a", "1"]);
+    proposal.valid_until_block = 1;
+    it.endorse(&it.sign(proposal.clone())).unwrap();
+    it.network.commit(&it.ledger, &[]);
+    assert_eq!(it.refused(proposal, &it.network.client), "EXPIRED");
+}
+
+/// An endorsement of what every node would refuse leads its client on.
+#[test]
+fn nothing_is_endorsed_that_would_be_too_large_a_transaction() {
+    let mut it = Fixture::new();
+    let signed = it.sign(it.proposal(1, "put", &["a", &"x".repeat(3_000)]));
+    it.limits.max_transaction_bytes = 16_000;
+    it.endorse(&signed).unwrap();
+    it.limits.max_transaction_bytes = 12_000;
+    assert_eq!(it.endorse(&signed).unwrap_err().code(), "TOO_LARGE");
+    it.evaluate(&signed).unwrap();
+    let limits = Limits {
+        max_transaction_bytes: 3_000,
+    };
+    let bytes = crypto::encode(&signed);
+    let refusal = SignedProposal::from_bytes(&bytes, &limits).unwrap_err();
+    assert_eq!(refusal.code(), "TOO_LARGE");
+    assert_eq!(
+        SignedProposal::from_bytes(&bytes, &it.limits).unwrap(),
+        signed
+    );
+}
