@@ -153,7 +153,8 @@ impl Home {
             .map_err(|source| io_error("create", path, source))?;
         consensus_key.write_file(&home.consensus_key())?;
         transport_key.write_file(&home.transport_key())?;
-        let text = toml::to_string(config).expect("a configuration is plain data");
+        let text = toml::to_string(config)
+            .map_err(|error| io_error("write", &home.config(), io::Error::other(error)))?;
         write_new(&home.config(), text.as_bytes())?;
         write_new(&home.new_identity(), b"")?;
         sync_folder(path)?;

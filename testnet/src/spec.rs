@@ -1,0 +1,206 @@
+//! What a test network is to be, and the folder that is made of it.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use consensus::ReplicaSet;
+use crypto::SigningKey;
+use genesis::{GenesisBuilder, NewReplica};
+use node::config::NodeDocument;
+use node::home::{Home, sync_folder};
+
+use crate::error::{TestnetError, io_error};
+use crate::folder::{
+    NetworkDocument, NetworkFolder, NodeEntry, genesis_file, lock_folder, network_file,
+};
+use crate::ports::free_ports;
+
+/// What a test network is to be: `nodes` replicas of as many organisations, an
+/// admin for each, and the clients `alice` and `bob`.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// The name of the network.
+    pub name: String,
+    /// How many nodes it has.
+    pub nodes: u32,
+}
+
+impl Spec {
+    /// The most nodes.
+    pub const MAX_NODES: u32 = {
+        assert!(ReplicaSet::MAX_REPLICAS <= u32::MAX as usize);
+        #[allow(clippy::cast_possible_truncation, reason = "asserted above")]
+        {
+            ReplicaSet::MAX_REPLICAS as u32
+        }
+    };
+}
+
+/// A node to be made.
+struct NewNode {
+    id: u32,
+    name: String,
+    organisation: String,
+    consensus_key: SigningKey,
+    transport_key: SigningKey,
+    api_port: u16,
+    p2p_address: String,
+}
+
+/// Makes the folder of a network that does not exist yet: keys, genesis
+/// document, homes. The folder appears whole or not at all; what an interrupted
+/// attempt left is removed.
+///
+/// # Errors
+///
+/// When the folder holds anything, or cannot be written.
+pub fn create(path: &Path, spec: &Spec) -> Result<NetworkFolder, TestnetError> {
+    if !(1..=Spec::MAX_NODES).contains(&spec.nodes) {
+        return Err(TestnetError::BadSize {
+            max: Spec::MAX_NODES,
+            found: spec.nodes,
+        });
+    }
+    let parent = parent(path);
+    fs::create_dir_all(&parent).map_err(|source| io_error("create", &parent, source))?;
+    let draft = draft(path);
+    make_folder(&draft)?;
+    // Held while it is written: a draft that nobody holds is abandoned.
+    let lock = lock_folder(&draft)?;
+    clear(&draft)?;
+    write(&draft, spec)?;
+    sync_folder(&draft)?;
+    fs::rename(&draft, path).map_err(|source| match source.kind() {
+        io::ErrorKind::DirectoryNotEmpty => TestnetError::Foreign {
+            path: path.to_owned(),
+        },
+        _ => io_error("create", path, source),
+    })?;
+    sync_folder(&parent)?;
+    drop(lock);
+    NetworkFolder::open(path)
+}
+
+fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Where the folder is written before it takes its place: beside it, on the
+/// same file system.
+fn draft(path: &Path) -> PathBuf {
+    let mut name = path.file_name().map_or_else(OsString::new, OsString::from);
+    name.push(".new");
+    parent(path).join(name)
+}
+
+fn make_folder(path: &Path) -> Result<(), TestnetError> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map_err(|source| io_error("create", path, source)),
+    }
+}
+
+/// Removes what an interrupted attempt left in its draft: keys that were never used.
+fn clear(draft: &Path) -> Result<(), TestnetError> {
+    let entries = fs::read_dir(draft).map_err(|source| io_error("read", draft, source))?;
+    for entry in entries {
+        let path = entry
+            .map_err(|source| io_error("read", draft, source))?
+            .path();
+        let removed = if path.is_dir() {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
+        removed.map_err(|source| io_error("remove", &path, source))?;
+    }
+    Ok(())
+}
+
+/// Writes everything into the empty folder `path`.
+fn write(path: &Path, spec: &Spec) -> Result<(), TestnetError> {
+    let nodes = new_nodes(spec.nodes)?;
+    let mut builder = GenesisBuilder::new(&spec.name).testing(true);
+    let keys = path.join("keys");
+    make_folder(&keys)?;
+    for node in &nodes {
+        let organisation = &node.organisation;
+        let admin = format!("{organisation}-admin");
+        let key = new_key(&keys, &admin)?;
+        builder = builder
+            .admin(organisation, &admin, key)
+            .replica(NewReplica {
+                name: node.name.clone(),
+                organisation: organisation.clone(),
+                consensus_key: node.consensus_key.public(),
+                transport_key: node.transport_key.public(),
+                addresses: vec![node.p2p_address.clone()],
+            });
+    }
+    let second = &nodes[nodes.len().min(2) - 1].organisation;
+    for (client, organisation) in [("alice", &nodes[0].organisation), ("bob", second)] {
+        builder = builder.client(organisation, client, new_key(&keys, client)?);
+    }
+    let genesis = builder.build()?;
+    write_file(&genesis_file(path), &genesis.to_json())?;
+    let homes = path.join("nodes");
+    make_folder(&homes)?;
+    for node in &nodes {
+        let config = NodeDocument::new(
+            PathBuf::from("../../genesis.json"),
+            node.id,
+            ([127, 0, 0, 1], node.api_port).into(),
+            vec![node.p2p_address.clone()],
+        );
+        let home = homes.join(&node.name);
+        Home::create(&home, &config, &node.consensus_key, &node.transport_key)?;
+    }
+    let entries = nodes.iter().map(|node| NodeEntry {
+        id: node.id,
+        name: node.name.clone(),
+        api: format!("http://127.0.0.1:{}", node.api_port),
+        home: Some(Path::new("nodes").join(&node.name)),
+    });
+    let document = NetworkDocument {
+        nodes: entries.collect(),
+    };
+    let text = toml::to_string(&document).map_err(|error| TestnetError::BadNetworkFile {
+        path: network_file(path),
+        reason: error.to_string(),
+    })?;
+    write_file(&network_file(path), &text)
+}
+
+fn new_nodes(count: u32) -> Result<Vec<NewNode>, TestnetError> {
+    let ports = free_ports(2 * count as usize)?;
+    (0..count)
+        .zip(ports.chunks_exact(2))
+        .map(|(id, ports)| {
+            Ok(NewNode {
+                id,
+                name: format!("node{id}"),
+                organisation: format!("org{}", id + 1),
+                consensus_key: SigningKey::generate()?,
+                transport_key: SigningKey::generate()?,
+                api_port: ports[0],
+                p2p_address: format!("/ip4/127.0.0.1/tcp/{}", ports[1]),
+            })
+        })
+        .collect()
+}
+
+fn new_key(folder: &Path, name: &str) -> Result<crypto::PublicKey, TestnetError> {
+    let key = SigningKey::generate()?;
+    key.write_file(&folder.join(format!("{name}.pem")))?;
+    Ok(key.public())
+}
+
+fn write_file(path: &Path, text: &str) -> Result<(), TestnetError> {
+    fs::write(path, text).map_err(|source| io_error("write", path, source))
+}
