@@ -4,6 +4,8 @@
 //! node admits, every node must. What a network agrees on for itself is in
 //! [`crate::Limits`].
 
+use crate::state::{CONTRACTS, MEMBERS};
+
 /// Longest name of an organisation, a contract, a function or an event.
 pub const MAX_NAME_BYTES: usize = 64;
 /// Longest key of the state.
@@ -44,18 +46,18 @@ pub fn is_contract_name(name: &str) -> bool {
         })
 }
 
+/// Whether the state can have a namespace of this name: a contract's or the system's.
+#[must_use]
+pub fn is_namespace(name: &str) -> bool {
+    matches!(name, MEMBERS | CONTRACTS) || is_contract_name(name)
+}
+
 /// Whether `name` can be a function's or an event's: letters, digits and `-_.:`.
 #[must_use]
 pub fn is_call_name(name: &str) -> bool {
     is_made_of(name, |byte| {
         byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':')
     })
-}
-
-/// Whether `key` can be a key of the state.
-#[must_use]
-pub fn is_key(key: &str) -> bool {
-    (1..=MAX_KEY_BYTES).contains(&key.len())
 }
 
 fn is_made_of(name: &str, allowed: impl Fn(u8) -> bool) -> bool {
@@ -77,6 +79,7 @@ mod tests {
             assert!(!is_organisation_name(bad) && !is_contract_name(bad) && !is_call_name(bad));
         }
         assert!(!is_organisation_name("Org1") && !is_organisation_name("org.1"));
-        assert!(!is_contract_name("_members") && is_contract_name("my_contract"));
+        assert!(is_namespace(MEMBERS) && !is_namespace("_other") && !is_namespace(&longer));
+        assert!(!is_contract_name(MEMBERS) && is_contract_name("my_contract"));
     }
 }

@@ -98,6 +98,13 @@ fn ask(network: &Network, ledger: &Ledger) {
         ]
     );
     assert_eq!(ledger.history("kv", "b", 1).unwrap().len(), 1);
+
+    // Whoever asks may ask for anything.
+    let (long, key) = ("n".repeat(300), "k".repeat(100_000));
+    for (namespace, key) in [("", ""), ("kv", &key), (&long, "a"), ("_x", "\0")] {
+        assert_eq!(ledger.state(namespace, key).unwrap(), None);
+        assert!(ledger.history(namespace, key, 1).unwrap().is_empty());
+    }
 }
 
 /// Consensus compares block hashes: execution must not depend on where it happens.

@@ -5,6 +5,7 @@ use crypto::{Digest, decode};
 
 use super::{Ledger, LedgerError, RecentBlock};
 use crate::block::{Block, BlockCertificate, StoredBlock, TransactionResult, result_leaves};
+use crate::names::is_namespace;
 use crate::proof::Receipt;
 use crate::proposal::TransactionId;
 use crate::state::VersionedValue;
@@ -207,6 +208,9 @@ impl Ledger {
     ///
     /// When the store cannot be read.
     pub fn state(&self, namespace: &str, key: &str) -> Result<Option<VersionedValue>, LedgerError> {
+        if !is_namespace(namespace) {
+            return Ok(None);
+        }
         Ok(self.store.view().state(namespace, key)?)
     }
 
@@ -221,6 +225,9 @@ impl Ledger {
         key: &str,
         limit: usize,
     ) -> Result<Vec<HistoryEntry>, LedgerError> {
+        if !is_namespace(namespace) {
+            return Ok(Vec::new());
+        }
         Ok(self.store.view().history(namespace, key, limit)?)
     }
 

@@ -47,16 +47,27 @@ impl World {
     /// Calls, applies the effects and gives the answer.
     pub(super) fn submit(&mut self, function: &str, args: &[&str]) -> String {
         let (rwset, payload) = self.call(function, args).unwrap();
-        self.block += 1;
-        let version = Version {
-            block: self.block,
-            index: 0,
-        };
+        let version = self.next_version();
         for write in rwset.writes {
             let name = self.contract.name();
             self.state.write(name, &write.key, version, write.value);
         }
         payload
+    }
+
+    /// Writes past the contract.
+    pub(super) fn write(&mut self, key: &str, value: &[u8]) {
+        let version = self.next_version();
+        let name = self.contract.name();
+        self.state.write(name, key, version, Some(value.to_vec()));
+    }
+
+    fn next_version(&mut self) -> Version {
+        self.block += 1;
+        Version {
+            block: self.block,
+            index: 0,
+        }
     }
 
     pub(super) fn fails(&self, function: &str, args: &[&str], message: &str) {
