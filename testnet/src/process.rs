@@ -129,7 +129,11 @@ impl Process {
     }
 
     /// Waits until it has ended, at most for `limit`; whether it has.
-    pub(crate) async fn ends_within(&self, limit: Duration) -> io::Result<bool> {
+    ///
+    /// # Errors
+    ///
+    /// When the system does not let us wait.
+    pub async fn ends_within(&self, limit: Duration) -> io::Result<bool> {
         let pidfd = self.pidfd.try_clone()?;
         let limit = Timespec::try_from(limit).map_err(io::Error::other)?;
         // A pidfd becomes readable when its process ends. Waiting takes a
@@ -190,7 +194,7 @@ mod tests {
         assert_eq!(process.pid(), child.id());
         assert!(!process.ends_within(Duration::ZERO).await.unwrap());
         process.signal(Signal::KILL).unwrap();
-        assert!(process.ends_within(Duration::from_secs(60)).await.unwrap());
+        assert!(process.ends_within(Duration::from_mins(1)).await.unwrap());
         assert!(identity.find().unwrap().is_none(), "a zombie has ended");
         child.wait().unwrap();
         assert!(identity.find().unwrap().is_none());
