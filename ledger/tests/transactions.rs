@@ -265,6 +265,27 @@ fn assembling_sorts_and_leaves_out_repetitions() {
     check(&network, &encode(&transaction)).unwrap();
 }
 
+fn reads(reads: Vec<Read>) -> ReadWriteSet {
+    ReadWriteSet {
+        reads,
+        ..ReadWriteSet::default()
+    }
+}
+
+fn ranges(ranges: Vec<RangeRead>) -> ReadWriteSet {
+    ReadWriteSet {
+        ranges,
+        ..ReadWriteSet::default()
+    }
+}
+
+fn writes(writes: Vec<Write>) -> ReadWriteSet {
+    ReadWriteSet {
+        writes,
+        ..ReadWriteSet::default()
+    }
+}
+
 #[test]
 fn reads_ranges_and_writes_are_bounded_sorted_and_named() {
     let network = Network::new();
@@ -280,18 +301,6 @@ fn reads_ranges_and_writes_are_bounded_sorted_and_named() {
     let keys = |count: usize| (0..count).map(|i| format!("{i:05}"));
     let long_key = "k".repeat(MAX_KEY_BYTES + 1);
     let long_value = vec![0; MAX_VALUE_BYTES + 1];
-    let reads = |reads: Vec<Read>| ReadWriteSet {
-        reads,
-        ..ReadWriteSet::default()
-    };
-    let ranges = |ranges: Vec<RangeRead>| ReadWriteSet {
-        ranges,
-        ..ReadWriteSet::default()
-    };
-    let writes = |writes: Vec<Write>| ReadWriteSet {
-        writes,
-        ..ReadWriteSet::default()
-    };
     let table = [
         (reads(vec![read("a"), read("b")]), None),
         (reads(vec![read("b"), read("a")]), Some("NOT_ASCENDING")),

@@ -92,7 +92,7 @@ fn members_are_assigned_so_that_the_policy_is_met_if_it_can_be() {
 
 /// Large but ordinary: the search must not be what decides.
 #[test]
-fn a_quorum_of_many_replicas_of_few_organisations_is_counted_exactly() {
+fn a_threshold_over_many_peers_of_few_organisations_is_counted_exactly() {
     let places: Vec<String> = (0..64).map(|i| format!("'org{}.peer'", i % 4)).collect();
     let text = format!("OutOf(22, {})", places.join(", "));
     let endorsers = |count: u8| -> Vec<Identity> {

@@ -23,7 +23,7 @@ pub enum Family {
     Hashes,
     /// Namespace and key to version and value.
     State,
-    /// Namespace, key and version to [`HistoryRow`].
+    /// Namespace, key and version to what was written.
     History,
     /// Whatever consensus must remember, opaque here.
     Records,
