@@ -25,7 +25,6 @@ mod up;
 pub use error::TestnetError;
 pub use faults::Stopped;
 pub use folder::{NetworkFolder, NodeEntry};
-pub use ports::free_ports;
 pub use process::{Process, ProcessIdentity};
 pub use spec::{Spec, create};
 pub use status::{NetworkStatus, NodeStatus};

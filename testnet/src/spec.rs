@@ -16,7 +16,7 @@ use crate::error::{TestnetError, io_error};
 use crate::folder::{
     NetworkDocument, NetworkFolder, NodeEntry, genesis_file, lock_folder, network_file,
 };
-use crate::ports::free_ports;
+use crate::ports::reserve_ports;
 
 /// What a test network is to be: `nodes` replicas of as many organisations, an
 /// admin for each, and the clients `alice` and `bob`.
@@ -71,7 +71,8 @@ pub fn create(path: &Path, spec: &Spec) -> Result<NetworkFolder, TestnetError> {
     // Held while it is written: a draft that nobody holds is abandoned.
     let lock = lock_folder(&draft)?;
     clear(&draft)?;
-    write(&draft, spec)?;
+    let ports = reserve_ports(2 * spec.nodes as usize, path)?;
+    write(&draft, spec, &ports)?;
     sync_folder(&draft)?;
     fs::rename(&draft, path).map_err(|source| match source.kind() {
         io::ErrorKind::DirectoryNotEmpty => TestnetError::Foreign {
@@ -93,7 +94,7 @@ fn parent(path: &Path) -> PathBuf {
 
 /// Where the folder is written before it takes its place: beside it, on the
 /// same file system.
-fn draft(path: &Path) -> PathBuf {
+pub(crate) fn draft(path: &Path) -> PathBuf {
     let mut name = path.file_name().map_or_else(OsString::new, OsString::from);
     name.push(".new");
     parent(path).join(name)
@@ -123,9 +124,9 @@ fn clear(draft: &Path) -> Result<(), TestnetError> {
     Ok(())
 }
 
-/// Writes everything into the empty folder `path`.
-fn write(path: &Path, spec: &Spec) -> Result<(), TestnetError> {
-    let nodes = new_nodes(spec.nodes)?;
+/// Writes everything into the empty folder `path`; each node takes two of `ports`.
+fn write(path: &Path, spec: &Spec, ports: &[u16]) -> Result<(), TestnetError> {
+    let nodes = new_nodes(ports)?;
     let mut builder = GenesisBuilder::new(&spec.name).testing(true);
     let keys = path.join("keys");
     make_folder(&keys)?;
@@ -177,9 +178,8 @@ fn write(path: &Path, spec: &Spec) -> Result<(), TestnetError> {
     write_file(&network_file(path), &text)
 }
 
-fn new_nodes(count: u32) -> Result<Vec<NewNode>, TestnetError> {
-    let ports = free_ports(2 * count as usize)?;
-    (0..count)
+fn new_nodes(ports: &[u16]) -> Result<Vec<NewNode>, TestnetError> {
+    (0..)
         .zip(ports.chunks_exact(2))
         .map(|(id, ports)| {
             Ok(NewNode {

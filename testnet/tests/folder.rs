@@ -38,7 +38,7 @@ fn a_new_folder_has_everything_a_network_needs() {
         ports.insert(home.config.api_listen().port().to_string());
         let p2p = home.config.p2p_listen()[0].to_string();
         let replica = genesis.replica(home.config.id()).unwrap();
-        assert_eq!(replica.addresses, [p2p.clone()]);
+        assert_eq!(replica.addresses, std::slice::from_ref(&p2p));
         ports.insert(p2p.rsplit('/').next().unwrap().to_owned());
     }
     assert_eq!(ports.len(), 8, "every node has two ports of its own");

@@ -101,12 +101,12 @@ pub(crate) fn play_a_node() {
     let listener = TcpListener::bind(config.api_listen()).unwrap();
     println!("node {} listens", config.id());
     for stream in listener.incoming().flatten() {
-        let _broken = answer(stream);
+        let _broken = answer(&stream);
     }
 }
 
-fn answer(stream: TcpStream) -> std::io::Result<()> {
-    let mut lines = BufReader::new(&stream).lines();
+fn answer(stream: &TcpStream) -> std::io::Result<()> {
+    let mut lines = BufReader::new(stream).lines();
     let request = lines.next().transpose()?.unwrap_or_default();
     while lines
         .next()
@@ -119,8 +119,9 @@ fn answer(stream: TcpStream) -> std::io::Result<()> {
     } else {
         "{}"
     };
+    let mut stream = stream;
     write!(
-        &stream,
+        stream,
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     )
