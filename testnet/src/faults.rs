@@ -17,6 +17,9 @@ use crate::up::Testnet;
 /// How long the system may take to clear away a process that was killed.
 const KILLED_WITHIN: Duration = Duration::from_secs(30);
 
+/// The time between two looks at a process that is about to stop.
+const PAUSE_LOOK: Duration = Duration::from_millis(2);
+
 /// How a node that was to stop came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
@@ -41,13 +44,23 @@ impl Testnet {
         self.forget(node)
     }
 
-    /// Freezes a node: it keeps its connections and says nothing.
+    /// Freezes a node: it keeps its connections and says nothing. Returns when
+    /// its last thread stands still.
     ///
     /// # Errors
     ///
-    /// When it does not run.
-    pub fn pause(&self, node: &NodeEntry) -> Result<(), TestnetError> {
-        self.signal(node, &self.process(node)?, Signal::STOP)
+    /// When it does not run, or ends meanwhile.
+    pub async fn pause(&self, node: &NodeEntry) -> Result<(), TestnetError> {
+        let process = self.process(node)?;
+        self.signal(node, &process, Signal::STOP)?;
+        // Only a parent is told when a process stops; anyone can see when it ends.
+        while !process.is_paused() {
+            if self.ends_within(node, &process, PAUSE_LOOK).await? {
+                let name = node.name.clone();
+                return Err(TestnetError::NotRunning { name });
+            }
+        }
+        Ok(())
     }
 
     /// Lets a paused node go on.

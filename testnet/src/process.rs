@@ -114,10 +114,16 @@ impl Process {
         self.pid
     }
 
-    /// Whether it is stopped by a signal.
+    /// Whether it is stopped by a signal, with all its threads.
     #[must_use]
     pub fn is_paused(&self) -> bool {
-        Stat::of(self.pid).is_some_and(|stat| stat.state == 'T')
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid));
+        threads.is_ok_and(|mut threads| {
+            threads.all(|thread| {
+                let stat = thread.map(|thread| Stat::read(&thread.path().join("stat")));
+                stat.is_ok_and(|stat| stat.is_some_and(|stat| stat.state == 'T'))
+            })
+        })
     }
 
     /// Sends a signal; one that died meanwhile needs none.
@@ -147,7 +153,7 @@ impl Process {
     }
 }
 
-/// What `/proc/PID/stat` says.
+/// What `/proc/PID/stat` says of a process, or the same of a thread.
 struct Stat {
     state: char,
     started: u64,
@@ -155,7 +161,11 @@ struct Stat {
 
 impl Stat {
     fn of(pid: u32) -> Option<Self> {
-        let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        Self::read(Path::new(&format!("/proc/{pid}/stat")))
+    }
+
+    fn read(path: &Path) -> Option<Self> {
+        let text = fs::read_to_string(path).ok()?;
         // The name in parentheses may hold anything, parentheses too. After it
         // come the state, third of the fields, and at place 22 the start time.
         let (_, fields) = text.rsplit_once(')')?;

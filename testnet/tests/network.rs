@@ -118,21 +118,21 @@ async fn nodes_can_be_killed_restarted_paused_and_resumed() {
     assert!(!shown().await.running);
     let not_running = testnet.kill(&node).await.unwrap_err();
     assert!(matches!(not_running, TestnetError::NotRunning { .. }));
-    assert!(testnet.pause(&node).is_err() && testnet.resume(&node).is_err());
+    assert!(testnet.pause(&node).await.is_err() && testnet.resume(&node).is_err());
 
     let before = testnet.restart(&node, PATIENCE, PATIENCE).await.unwrap();
     assert_eq!(before, Stopped::NotRunning);
     let second = shown().await.pid;
     assert!(second.is_some() && second != first);
 
-    testnet.pause(&node).unwrap();
+    testnet.pause(&node).await.unwrap();
     let paused = shown().await;
     assert!(paused.running && paused.paused);
     assert_eq!(paused.answer.height, None, "it does not answer");
     testnet.resume(&node).unwrap();
     assert_eq!(shown().await.answer.height, Some(7));
 
-    testnet.pause(&node).unwrap();
+    testnet.pause(&node).await.unwrap();
     let before = testnet.restart(&node, PATIENCE, PATIENCE).await.unwrap();
     assert_eq!(
         before,
