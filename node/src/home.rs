@@ -122,8 +122,21 @@ pub struct OpenHome {
     pub transport_key: SigningKey,
     /// What the replica has behind it.
     pub past: Past,
-    /// Unlocked by closing it.
-    _lock: File,
+    _lock: HomeLock,
+}
+
+/// A home held against other processes.
+#[derive(Debug)]
+struct HomeLock {
+    file: File,
+}
+
+impl Drop for HomeLock {
+    /// Unlocks by word: closing is not enough while a process that is just
+    /// being started still has a copy of the descriptor.
+    fn drop(&mut self) {
+        let _closing_does_it_too = self.file.unlock();
+    }
 }
 
 impl Home {
@@ -266,7 +279,7 @@ impl Home {
         Ok(if never_voted { Past::None } else { Past::Lost })
     }
 
-    fn lock(&self) -> Result<File, HomeError> {
+    fn lock(&self) -> Result<HomeLock, HomeError> {
         let path = self.path.join("LOCK");
         let file = File::options()
             .create(true)
@@ -275,7 +288,7 @@ impl Home {
             .open(&path)
             .map_err(|source| io_error("open", &path, source))?;
         match file.try_lock() {
-            Ok(()) => Ok(file),
+            Ok(()) => Ok(HomeLock { file }),
             Err(TryLockError::WouldBlock) => Err(HomeError::InUse {
                 path: self.path.clone(),
             }),

@@ -182,16 +182,30 @@ impl NetworkFolder {
     }
 
     /// Keeps other commands from working on the network until the lock is dropped.
-    pub(crate) fn lock(&self) -> Result<File, TestnetError> {
+    pub(crate) fn lock(&self) -> Result<FolderLock, TestnetError> {
         lock_folder(&self.path)
     }
 }
 
-/// Holds a folder against other commands, as long as the file is open.
-pub(crate) fn lock_folder(path: &Path) -> Result<File, TestnetError> {
+/// A folder held against other commands.
+#[derive(Debug)]
+pub(crate) struct FolderLock {
+    folder: File,
+}
+
+impl Drop for FolderLock {
+    /// Unlocks by word: closing is not enough while a process that is just
+    /// being started still has a copy of the descriptor.
+    fn drop(&mut self) {
+        let _closing_does_it_too = self.folder.unlock();
+    }
+}
+
+/// Holds a folder against other commands.
+pub(crate) fn lock_folder(path: &Path) -> Result<FolderLock, TestnetError> {
     let folder = File::open(path).map_err(|source| io_error("open", path, source))?;
     match folder.try_lock() {
-        Ok(()) => Ok(folder),
+        Ok(()) => Ok(FolderLock { folder }),
         Err(TryLockError::WouldBlock) => Err(TestnetError::Busy {
             path: path.to_owned(),
         }),
