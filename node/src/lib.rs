@@ -2,3 +2,4 @@
 
 pub mod config;
 pub mod home;
+pub mod network;

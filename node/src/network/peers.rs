@@ -1,0 +1,195 @@
+//! The peers of this node: who they are, and what stands between this node and
+//! each of them just now.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crypto::PublicKey;
+use libp2p::swarm::ConnectionId;
+use libp2p::{Multiaddr, PeerId as TransportId};
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::config::{Limits, NetworkConfig, Peer};
+use super::counters::Counters;
+use super::error::NetworkError;
+use super::hello::Hello;
+use super::inbox::{InboxSender, Share};
+use super::outgoing::{Lane, Queued, lane};
+use super::protocol::{Class, PeerId};
+use super::request::InboundRequest;
+use super::seldom::Seldom;
+use super::substreams::Opener;
+use super::transport::transport_id;
+
+/// One peer.
+pub(super) struct PeerState {
+    /// Its number.
+    pub(super) id: PeerId,
+    /// Its identity on the wire.
+    pub(super) transport: TransportId,
+    /// Where to dial it.
+    pub(super) addresses: Vec<Multiaddr>,
+    /// The connection to use: the newest.
+    connection: watch::Sender<Option<ConnectionId>>,
+    /// Whether both sides have agreed to belong together.
+    agreed: AtomicBool,
+    lanes: [Lane; 2],
+    shares: [Share; 2],
+    /// Room for requests to it.
+    pub(super) requesting: Semaphore,
+    /// Room for requests of it.
+    pub(super) serving: Arc<Semaphore>,
+    /// Lines about what it does wrong.
+    pub(super) complaints: Seldom,
+}
+
+/// The frames that wait for one peer and class: where they come out.
+pub(super) struct Outlet {
+    pub(super) peer: Arc<PeerState>,
+    pub(super) class: Class,
+    pub(super) frames: Queued,
+}
+
+impl PeerState {
+    fn new(peer: &Peer, transport: TransportId, limits: &Limits) -> (Arc<Self>, [Outlet; 2]) {
+        let make = || lane(limits.max_queued_frames, limits.max_queued_bytes);
+        let share = || Share::new(limits.max_inbox_bytes_per_peer);
+        let ((consensus, for_consensus), (transactions, for_transactions)) = (make(), make());
+        let state = Arc::new(Self {
+            id: peer.id,
+            transport,
+            addresses: peer.addresses.clone(),
+            connection: watch::Sender::new(None),
+            agreed: AtomicBool::new(false),
+            lanes: [consensus, transactions],
+            shares: [share(), share()],
+            requesting: Semaphore::new(limits.max_requests_per_peer),
+            serving: Arc::new(Semaphore::new(limits.max_served_per_peer)),
+            complaints: Seldom::default(),
+        });
+        let outlet = |class, frames| Outlet {
+            peer: Arc::clone(&state),
+            class,
+            frames,
+        };
+        let outlets = [
+            outlet(Class::Consensus, for_consensus),
+            outlet(Class::Transactions, for_transactions),
+        ];
+        (state, outlets)
+    }
+
+    /// The connection to use now.
+    pub(super) fn connection(&self) -> Option<ConnectionId> {
+        *self.connection.borrow()
+    }
+
+    /// Tells of every change of that connection.
+    pub(super) fn connections(&self) -> watch::Receiver<Option<ConnectionId>> {
+        self.connection.subscribe()
+    }
+
+    /// From now on this connection is used.
+    pub(super) fn use_connection(&self, connection: Option<ConnectionId>) {
+        self.connection.send_if_modified(|current| {
+            let changed = *current != connection;
+            *current = connection;
+            changed
+        });
+    }
+
+    /// Whether frames reach it.
+    pub(super) fn is_agreed(&self) -> bool {
+        self.agreed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_agreed(&self, agreed: bool) {
+        self.agreed.store(agreed, Ordering::Relaxed);
+    }
+
+    pub(super) fn lane(&self, class: Class) -> &Lane {
+        &self.lanes[class.index()]
+    }
+
+    pub(super) fn share(&self, class: Class) -> &Share {
+        &self.shares[class.index()]
+    }
+}
+
+/// All peers.
+pub(super) struct Peers {
+    by_id: BTreeMap<PeerId, Arc<PeerState>>,
+}
+
+impl Peers {
+    /// Checks the list of replicas against itself and against the key at hand.
+    pub(super) fn new(config: &NetworkConfig) -> Result<(Self, Vec<Outlet>), NetworkError> {
+        let own = config.transport_key.public();
+        let mut seen: HashMap<PublicKey, PeerId> = HashMap::from([(own, config.local)]);
+        let mut by_id = BTreeMap::new();
+        let mut outlets = Vec::new();
+        let mut own_listed = false;
+        for peer in &config.peers {
+            let ambiguous = || NetworkError::Ambiguous { peer: peer.id };
+            if peer.id == config.local {
+                if peer.transport_key != own {
+                    return Err(NetworkError::NotOwnKey {
+                        local: config.local,
+                        own,
+                        listed: peer.transport_key,
+                    });
+                }
+                if std::mem::replace(&mut own_listed, true) {
+                    return Err(ambiguous());
+                }
+                continue;
+            }
+            let key = peer.transport_key;
+            let bad = || NetworkError::BadTransportKey { peer: peer.id, key };
+            let transport = transport_id(&key).ok_or_else(bad)?;
+            let (state, both) = PeerState::new(peer, transport, &config.limits);
+            let id_taken = by_id.insert(peer.id, state).is_some();
+            let key_taken = seen.insert(key, peer.id).is_some();
+            if id_taken || key_taken {
+                return Err(ambiguous());
+            }
+            outlets.extend(both);
+        }
+        Ok((Self { by_id }, outlets))
+    }
+
+    pub(super) fn get(&self, id: PeerId) -> Option<&Arc<PeerState>> {
+        self.by_id.get(&id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<PeerState>> {
+        self.by_id.values()
+    }
+}
+
+/// What every task and every handle shares.
+pub(super) struct Shared {
+    pub(super) peers: Peers,
+    pub(super) hello: Hello,
+    pub(super) limits: Limits,
+    pub(super) counters: Counters,
+    pub(super) stop: CancellationToken,
+}
+
+/// What every task is wired to besides. Handles do not have it: the inboxes
+/// end when the tasks do.
+#[derive(Clone)]
+pub(super) struct Wiring {
+    pub(super) shared: Arc<Shared>,
+    pub(super) opener: Opener,
+    pub(super) inboxes: [InboxSender; 2],
+    pub(super) requests: tokio::sync::mpsc::Sender<InboundRequest>,
+}
+
+impl Wiring {
+    pub(super) fn inbox(&self, class: Class) -> &InboxSender {
+        &self.inboxes[class.index()]
+    }
+}

@@ -1,0 +1,117 @@
+//! Requests: one stream each, so that however much a response brings, it
+//! stands in nobody's way.
+
+use std::time::Duration;
+
+use libp2p::Stream;
+use tokio::sync::oneshot;
+use tokio_util::bytes::Bytes;
+
+use super::error::RequestError;
+use super::framed::{StreamError, framed};
+use super::peers::{PeerState, Shared, Wiring};
+use super::protocol::{PeerId, Protocol};
+use super::substreams::{OpenError, Opener};
+
+/// A request of a peer, to be answered by whoever takes it.
+#[derive(Debug)]
+pub struct InboundRequest {
+    /// Who asks.
+    pub from: PeerId,
+    /// What.
+    pub bytes: Bytes,
+    /// Where the response goes. Dropping it refuses the request.
+    pub reply: oneshot::Sender<Bytes>,
+}
+
+/// Asks a peer and waits for its response.
+pub(super) async fn ask(
+    shared: &Shared,
+    opener: &Opener,
+    to: PeerId,
+    request: &[u8],
+    timeout: Duration,
+) -> Result<Bytes, RequestError> {
+    let peer = shared.peers.get(to);
+    let peer = peer.ok_or(RequestError::UnknownPeer { peer: to })?;
+    let limit = shared.limits.max_request_bytes;
+    if request.len() > limit {
+        let size = request.len();
+        return Err(RequestError::TooLarge { size, limit });
+    }
+    let exchange = tokio::time::timeout(timeout, exchange(shared, opener, peer, request));
+    tokio::select! {
+        biased;
+        () = shared.stop.cancelled() => Err(RequestError::Stopped),
+        response = exchange => response.unwrap_or(Err(RequestError::Timeout {
+            peer: to,
+            after: timeout,
+        })),
+    }
+}
+
+async fn exchange(
+    shared: &Shared,
+    opener: &Opener,
+    peer: &PeerState,
+    request: &[u8],
+) -> Result<Bytes, RequestError> {
+    let not_connected = || RequestError::NotConnected { peer: peer.id };
+    peer.connection().ok_or_else(not_connected)?;
+    let room = peer.requesting.acquire().await;
+    let _room = room.expect("the room for requests is never closed");
+    let connection = peer.connection().ok_or_else(not_connected)?;
+    let exchange = async {
+        let stream = opener.open(peer.transport, connection, Protocol::Fetch);
+        let (mut reader, mut writer) = framed(stream.await?);
+        writer.say_hello(shared.hello).await?;
+        let limit = shared.limits.max_request_bytes;
+        writer.write(request, limit).await?;
+        reader.hear_hello(shared.hello).await?;
+        reader.next(shared.limits.max_response_bytes).await
+    };
+    exchange.await.map_err(|error| match error {
+        StreamError::Hello(source) => RequestError::Hello {
+            peer: peer.id,
+            source,
+        },
+        StreamError::Open(OpenError::Closed) => not_connected(),
+        StreamError::Ended => RequestError::Refused { peer: peer.id },
+        other => RequestError::Failed {
+            peer: peer.id,
+            reason: other.to_string(),
+        },
+    })
+}
+
+/// Reads a peer's request, has it answered, and writes the response.
+pub(super) async fn serve(
+    wiring: &Wiring,
+    peer: &PeerState,
+    stream: Stream,
+) -> Result<(), StreamError> {
+    let limits = &wiring.shared.limits;
+    let (mut reader, mut writer) = framed(stream);
+    let begin = async {
+        // Said before theirs is judged, so that both sides know what is wrong.
+        writer.say_hello(wiring.shared.hello).await?;
+        reader.hear_hello(wiring.shared.hello).await?;
+        reader.next(limits.max_request_bytes).await
+    };
+    let bytes = tokio::time::timeout(limits.hello_timeout, begin).await??;
+    let answer = async {
+        let (reply, response) = oneshot::channel();
+        let from = peer.id;
+        let request = InboundRequest { from, bytes, reply };
+        let taken = wiring.requests.send(request).await;
+        taken.map_err(|_| StreamError::Ended)?;
+        let response = response.await.ok();
+        if let Some(response) = &response {
+            writer.write(response, limits.max_response_bytes).await?;
+        }
+        // Closed rather than reset, so that the peer reads what was said.
+        writer.finish().await?;
+        response.map(drop).ok_or(StreamError::Ended)
+    };
+    tokio::time::timeout(limits.serve_timeout, answer).await?
+}
