@@ -21,6 +21,8 @@ mod quorum;
 mod record;
 mod rejection;
 mod replica;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod types;
 pub mod verify;
 

@@ -1,0 +1,28 @@
+# `make demo` and `make test` do all their own set-up. One profile (release) and
+# one selection of packages (the whole workspace) for everything, so that
+# RocksDB is compiled once.
+
+CARGO := cargo
+BUILD := $(CARGO) build --release --workspace --locked
+TEST := $(CARGO) test --release --workspace --locked
+
+.PHONY: help
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+.PHONY: setup
+setup: ## Debian packages that the build needs
+	@./scripts/setup
+
+.PHONY: build
+build: setup ## target/release/logothete
+	$(BUILD)
+
+.PHONY: test
+test: setup ## every test of the ordinary suite
+	$(TEST)
+
+.PHONY: lint
+lint: setup ## formatting and clippy
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --workspace --all-targets --locked -- -D warnings

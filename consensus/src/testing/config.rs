@@ -1,0 +1,134 @@
+//! What a simulation is told; everything else its seed decides.
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::dice::Dice;
+#[cfg(feature = "planted-bugs")]
+use crate::PlantedBug;
+use crate::ReplicaId;
+
+/// One simulation.
+#[derive(Clone, Debug)]
+pub struct SimulationConfig {
+    /// `n`.
+    pub replicas: u32,
+    /// Decides everything that is left to chance.
+    pub seed: u64,
+    /// How many requests the clients submit.
+    pub requests: u32,
+    /// How messages travel.
+    pub links: Links,
+    /// What goes wrong.
+    pub faults: Faults,
+    /// As in [`Config`](crate::Config).
+    pub checkpoint_interval: u64,
+    /// As in [`Config`](crate::Config).
+    pub log_window: u64,
+    /// As in [`Config`](crate::Config).
+    pub max_in_flight: u64,
+    /// As in [`Config`](crate::Config).
+    pub max_batch_requests: usize,
+    /// As in [`Config`](crate::Config).
+    pub status_interval: Duration,
+    /// A bug in every replica, to see that it is found.
+    #[cfg(feature = "planted-bugs")]
+    pub planted: Option<PlantedBug>,
+}
+
+/// How messages between replicas travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Links {
+    /// Verified once as they leave and handed to every receiver: fast.
+    Verified,
+    /// As bytes, decoded and verified by every receiver.
+    Bytes,
+}
+
+/// What goes wrong until the network heals. Counts are of the whole run.
+#[derive(Clone, Debug)]
+pub struct Faults {
+    /// When the network heals: nothing goes wrong any more and everybody is up.
+    pub heal_after: Duration,
+    /// The share of packets that get lost.
+    pub loss: f64,
+    /// The share of packets that arrive twice.
+    pub duplication: f64,
+    /// How long a packet travels. Packets overtake each other.
+    pub delay: RangeInclusive<Duration>,
+    /// The share of packets that travel ten times as long.
+    pub straggling: f64,
+    /// How many times some replica crashes and is started again.
+    pub crashes: u32,
+    /// How many times all replicas crash together.
+    pub network_restarts: u32,
+    /// How many times some replicas are cut off from others, one way or both.
+    pub partitions: u32,
+    /// How many replicas lose their disk in a crash: at most `f`.
+    pub disk_losses: u32,
+    /// Whose disks are never lost.
+    pub spared_disks: BTreeSet<ReplicaId>,
+}
+
+impl SimulationConfig {
+    /// A network of `replicas` in which everything is drawn from `seed`, the
+    /// parameters of the protocol and the severity of the faults too.
+    #[must_use]
+    pub fn drawn(replicas: u32, seed: u64) -> Self {
+        // Not the stream that the simulation itself draws from.
+        let mut dice = Dice::new(!seed);
+        let checkpoint_interval = [1, 1, 1, 2, 4][dice.below(5)];
+        let log_window = checkpoint_interval * 2 * dice.between(1..=8);
+        Self {
+            replicas,
+            seed,
+            requests: u32::try_from(dice.between(30..=60)).unwrap_or(30),
+            links: Links::Verified,
+            faults: Faults::drawn(replicas, &mut dice),
+            checkpoint_interval,
+            log_window,
+            max_in_flight: dice.between(1..=log_window.min(8)),
+            max_batch_requests: [1, 2, 4, 8][dice.below(4)],
+            status_interval: Duration::from_millis(dice.between(50..=150)),
+            #[cfg(feature = "planted-bugs")]
+            planted: None,
+        }
+    }
+}
+
+impl Faults {
+    /// Nothing goes wrong; packets still overtake each other.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            heal_after: Duration::from_secs(2),
+            loss: 0.0,
+            duplication: 0.0,
+            delay: Duration::from_millis(1)..=Duration::from_millis(10),
+            straggling: 0.0,
+            crashes: 0,
+            network_restarts: 0,
+            partitions: 0,
+            disk_losses: 0,
+            spared_disks: BTreeSet::new(),
+        }
+    }
+
+    fn drawn(replicas: u32, dice: &mut Dice) -> Self {
+        let up_to = |dice: &mut Dice, most: u64| u32::try_from(dice.between(0..=most)).unwrap_or(0);
+        Self {
+            heal_after: Duration::from_millis(dice.between(1_000..=3_000)),
+            loss: dice.share(0.3),
+            duplication: dice.share(0.2),
+            delay: Duration::from_millis(1)..=Duration::from_millis(dice.between(2..=30)),
+            straggling: dice.share(0.1),
+            crashes: up_to(dice, 2 + u64::from(replicas)),
+            network_restarts: up_to(dice, 1),
+            partitions: up_to(dice, 4),
+            disk_losses: up_to(dice, u64::from((replicas.max(1) - 1) / 3)),
+            // Without its disk the primary of the first view proposes nothing.
+            spared_disks: BTreeSet::from([ReplicaId(0)]),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The schedule of what goes wrong, drawn before the run.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::config::SimulationConfig;
+use super::dice::Dice;
+use super::network::Link;
+use crate::{ReplicaId, ReplicaSet};
+
+/// Something that goes wrong, or well again.
+#[derive(Clone, Debug)]
+pub(crate) enum Fault {
+    Crash(Crash),
+    Restart(ReplicaId),
+    Cut { number: u32, links: BTreeSet<Link> },
+    Mend(u32),
+    Heal,
+}
+
+/// A crash to come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Crash {
+    pub(crate) node: ReplicaId,
+    pub(crate) point: CrashPoint,
+    pub(crate) downtime: Duration,
+    pub(crate) loses_disk: bool,
+}
+
+/// Where in its work the crash meets the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CrashPoint {
+    /// Wherever it is.
+    Anywhere,
+    /// While it syncs: what is written may be lost, nothing after it was sent.
+    BeforeSync,
+    /// What is written is durable, and nothing after it was sent.
+    AfterSync,
+    /// Some have got the message, others not.
+    AmidBroadcast,
+    /// The block is durable, and the replica does not know.
+    AfterExecution,
+}
+
+const POINTS: [CrashPoint; 5] = [
+    CrashPoint::Anywhere,
+    CrashPoint::BeforeSync,
+    CrashPoint::AfterSync,
+    CrashPoint::AmidBroadcast,
+    CrashPoint::AfterExecution,
+];
+
+/// What goes wrong when.
+pub(crate) fn schedule(
+    config: &SimulationConfig,
+    replicas: &ReplicaSet,
+    dice: &mut Dice,
+) -> Vec<(Duration, Fault)> {
+    let faults = &config.faults;
+    let all: Vec<ReplicaId> = replicas.ids().collect();
+    let during = Duration::ZERO..=faults.heal_after;
+    let downtime = Duration::ZERO..=faults.heal_after / 4;
+    let mut planned = Vec::new();
+    for _ in 0..faults.crashes {
+        let crash = Crash {
+            node: all[dice.below(all.len())],
+            point: POINTS[dice.below(POINTS.len())],
+            downtime: dice.time(&downtime),
+            loses_disk: false,
+        };
+        planned.push((dice.time(&during), Fault::Crash(crash)));
+    }
+    for _ in 0..faults.network_restarts {
+        let at = dice.time(&during);
+        for node in &all {
+            let crash = Crash {
+                node: *node,
+                point: CrashPoint::Anywhere,
+                downtime: dice.time(&downtime),
+                loses_disk: false,
+            };
+            planned.push((at, Fault::Crash(crash)));
+        }
+    }
+    for node in disks_lost(config, replicas, dice) {
+        let crash = Crash {
+            node,
+            point: POINTS[dice.below(POINTS.len())],
+            downtime: dice.time(&downtime),
+            loses_disk: true,
+        };
+        planned.push((dice.time(&during), Fault::Crash(crash)));
+    }
+    for number in 0..faults.partitions {
+        let from = dice.time(&during);
+        let links = partition(&all, dice);
+        let mend = from.saturating_add(dice.time(&downtime));
+        planned.push((from, Fault::Cut { number, links }));
+        planned.push((mend, Fault::Mend(number)));
+    }
+    planned.push((faults.heal_after, Fault::Heal));
+    planned
+}
+
+/// Who loses the disk: never more than `f`, whatever is asked for.
+fn disks_lost(
+    config: &SimulationConfig,
+    replicas: &ReplicaSet,
+    dice: &mut Dice,
+) -> Vec<ReplicaId> {
+    let faults = &config.faults;
+    let mut nodes: Vec<ReplicaId> = replicas
+        .ids()
+        .filter(|id| !faults.spared_disks.contains(id))
+        .collect();
+    dice.shuffle(&mut nodes);
+    let most = usize::try_from(faults.disk_losses).map_or(replicas.f(), |of| of.min(replicas.f()));
+    nodes.truncate(most);
+    nodes
+}
+
+/// The links between two groups, in both directions or in one.
+fn partition(all: &[ReplicaId], dice: &mut Dice) -> BTreeSet<Link> {
+    let mut nodes = all.to_vec();
+    dice.shuffle(&mut nodes);
+    let (one, other) = nodes.split_at(dice.below(nodes.len() + 1));
+    let one_way = dice.chance(0.4);
+    let there = one.iter().flat_map(|a| other.iter().map(|b| (*a, *b)));
+    let back = one.iter().flat_map(|a| other.iter().map(|b| (*b, *a)));
+    there.chain(back.filter(|_| !one_way)).collect()
+}

@@ -1,0 +1,109 @@
+//! What comes of a simulation.
+
+use std::fmt;
+use std::ops::AddAssign;
+use std::time::Duration;
+
+/// What happened in a simulation in which nothing went wrong that may not.
+/// Summaries of several add up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Events that were played.
+    pub steps: u64,
+    /// How much time passed for the nodes.
+    pub virtual_time: Duration,
+    /// Packets sent.
+    pub messages_sent: u64,
+    /// Packets lost.
+    pub messages_lost: u64,
+    /// Packets that arrived twice.
+    pub messages_duplicated: u64,
+    /// Messages that a replica refused, most of them for being early.
+    pub rejections: u64,
+    /// Crashes, each with a restart.
+    pub crashes: u64,
+    /// Disks lost.
+    pub disks_lost: u64,
+    /// Times that links were cut.
+    pub partitions: u64,
+    /// Times that a replica asked to catch up.
+    pub catch_ups: u64,
+    /// Sequence numbers executed.
+    pub blocks: u64,
+    /// Blocks, on all nodes together, that have no certificate of their own
+    /// but are attested by a later one.
+    pub uncertified_blocks: u64,
+    /// Requests submitted, every one of which was executed.
+    pub requests: u64,
+    /// Requests that were ordered again after their execution, and not applied again.
+    pub duplicates: u64,
+    /// Times that a client was shown a receipt.
+    pub receipts: u64,
+    /// How long after healing everything was done; of several the longest.
+    pub recovery_time: Duration,
+    /// Of all events in their order: equal for equal runs. Of several, combined.
+    pub trace_hash: u64,
+}
+
+impl AddAssign for Summary {
+    fn add_assign(&mut self, other: Self) {
+        self.steps += other.steps;
+        self.virtual_time = self.virtual_time.saturating_add(other.virtual_time);
+        self.messages_sent += other.messages_sent;
+        self.messages_lost += other.messages_lost;
+        self.messages_duplicated += other.messages_duplicated;
+        self.rejections += other.rejections;
+        self.crashes += other.crashes;
+        self.disks_lost += other.disks_lost;
+        self.partitions += other.partitions;
+        self.catch_ups += other.catch_ups;
+        self.blocks += other.blocks;
+        self.uncertified_blocks += other.uncertified_blocks;
+        self.requests += other.requests;
+        self.duplicates += other.duplicates;
+        self.receipts += other.receipts;
+        self.recovery_time = self.recovery_time.max(other.recovery_time);
+        // In any order of adding the same.
+        self.trace_hash ^= other.trace_hash;
+    }
+}
+
+/// Which invariant does not hold, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Violation {
+    pub(crate) invariant: &'static str,
+    pub(crate) message: String,
+}
+
+/// A simulation in which an invariant broke.
+#[derive(Clone, Debug, thiserror::Error)]
+pub struct Failure {
+    /// The number of replicas it ran with.
+    pub replicas: u32,
+    /// The seed, with which it fails again.
+    pub seed: u64,
+    /// The invariant that broke.
+    pub invariant: &'static str,
+    /// How.
+    pub message: String,
+    /// The last events before, a line each.
+    pub trace: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            replicas,
+            seed,
+            invariant,
+            message,
+            trace,
+        } = self;
+        writeln!(
+            f,
+            "{invariant} is broken with {replicas} replicas and seed {seed}: {message}"
+        )?;
+        writeln!(f, "the last events:")?;
+        f.write_str(trace)
+    }
+}

@@ -1,0 +1,66 @@
+//! What all nodes of a simulation share.
+
+use std::time::Duration;
+
+use super::agenda::{Agenda, Event};
+use super::config::Links;
+use super::dice::Dice;
+use super::door::Door;
+use super::invariants::{Invariants, Observation};
+use super::network::{Network, Packet};
+use super::report::{Summary, Violation};
+use super::trace::{Happening, Trace};
+use crate::{ReplicaId, ReplicaSet};
+
+/// Time, chance, the network, and those who watch.
+pub(crate) struct World {
+    pub(crate) replicas: ReplicaSet,
+    pub(crate) links: Links,
+    pub(crate) agenda: Agenda,
+    pub(crate) dice: Dice,
+    pub(crate) network: Network,
+    pub(crate) door: Door,
+    pub(crate) trace: Trace,
+    pub(crate) invariants: Invariants,
+    pub(crate) summary: Summary,
+}
+
+impl World {
+    pub(crate) fn note(&mut self, node: Option<ReplicaId>, what: Happening) {
+        self.trace.note(self.agenda.now(), node, what);
+    }
+
+    pub(crate) fn observe(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
+        self.invariants.observe(seen)
+    }
+
+    pub(crate) fn send(&mut self, from: ReplicaId, to: ReplicaId, packet: Packet) {
+        self.network
+            .send((from, to), packet, &mut self.dice, &mut self.agenda);
+    }
+
+    /// Everybody but `node`.
+    pub(crate) fn peers(&self, node: ReplicaId) -> Vec<ReplicaId> {
+        self.replicas.ids().filter(|id| *id != node).collect()
+    }
+
+    /// Somebody but `node`, if there is anybody.
+    pub(crate) fn any_peer(&mut self, node: ReplicaId) -> Option<ReplicaId> {
+        let peers = self.peers(node);
+        if peers.is_empty() {
+            return None;
+        }
+        Some(peers[self.dice.below(peers.len())])
+    }
+
+    /// The clock of the nodes, in milliseconds since the Unix epoch.
+    pub(crate) fn clock_ms(&self) -> u64 {
+        const BEGIN: Duration = Duration::from_secs(1_800_000_000);
+        let now = BEGIN.saturating_add(self.agenda.now());
+        u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn after(&mut self, delay: Duration, event: Event) {
+        self.agenda.after(delay, event);
+    }
+}

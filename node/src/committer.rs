@@ -1,0 +1,217 @@
+//! The committer applies blocks: the only writer of the chain.
+//!
+//! Batches that consensus has ordered and blocks that were fetched come through
+//! one queue to one thread. Whatever the two paths deliver, block `n` is
+//! applied once, after block `n - 1`.
+
+use std::sync::Arc;
+
+use consensus::{CheckpointCertificate, CheckpointDigest, SequenceNumber};
+use ledger::{BlockCertificate, CheckedTransaction, Ledger, LedgerError, OrderedBatch};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::certificates;
+use crate::driver::DriverError;
+use crate::metrics::Metrics;
+use crate::services::Progress;
+
+/// One piece of work.
+enum Job {
+    Execute {
+        sequence: SequenceNumber,
+        timestamp_ms: u64,
+        transactions: Vec<Arc<CheckedTransaction>>,
+    },
+    Certify(CheckpointCertificate),
+    Receive {
+        block: Vec<u8>,
+        certificate: Option<BlockCertificate>,
+        reply: oneshot::Sender<Result<(), LedgerError>>,
+    },
+    BackFill {
+        number: u64,
+        certificate: BlockCertificate,
+    },
+}
+
+/// Where work for the committer is left.
+#[derive(Clone)]
+pub(crate) struct CommitterHandle {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl CommitterHandle {
+    /// Execute this batch next.
+    pub(crate) async fn execute(
+        &self,
+        sequence: SequenceNumber,
+        timestamp_ms: u64,
+        transactions: Vec<Arc<CheckedTransaction>>,
+    ) -> Result<(), DriverError> {
+        self.leave(Job::Execute {
+            sequence,
+            timestamp_ms,
+            transactions,
+        })
+        .await
+    }
+
+    /// Keep this certificate of a block that was executed.
+    pub(crate) async fn certify(&self, certificate: CheckpointCertificate) -> Result<(), DriverError> {
+        self.leave(Job::Certify(certificate)).await
+    }
+
+    /// Keep a fetched certificate, verified, of a block that is in the chain.
+    pub(crate) async fn back_fill(
+        &self,
+        number: u64,
+        certificate: BlockCertificate,
+    ) -> Result<(), DriverError> {
+        self.leave(Job::BackFill {
+            number,
+            certificate,
+        })
+        .await
+    }
+
+    /// Apply a fetched block that is known to be the network's.
+    pub(crate) async fn receive(
+        &self,
+        block: Vec<u8>,
+        certificate: Option<BlockCertificate>,
+    ) -> Result<Result<(), LedgerError>, DriverError> {
+        let (reply, answer) = oneshot::channel();
+        self.leave(Job::Receive {
+            block,
+            certificate,
+            reply,
+        })
+        .await?;
+        answer.await.map_err(|_| DriverError::Gone("committer"))
+    }
+
+    async fn leave(&self, job: Job) -> Result<(), DriverError> {
+        let left = self.jobs.send(job).await;
+        left.map_err(|_| DriverError::Gone("committer"))
+    }
+}
+
+/// See the module.
+pub(crate) struct Committer {
+    ledger: Arc<Ledger>,
+    jobs: mpsc::Receiver<Job>,
+    executed: mpsc::Sender<(SequenceNumber, CheckpointDigest)>,
+    progress: watch::Sender<Progress>,
+    metrics: Arc<Metrics>,
+}
+
+impl Committer {
+    /// A committer, and the handle by which work reaches it. `executed` must
+    /// have room for as many outcomes as the replica can have asked for.
+    pub(crate) fn new(
+        ledger: Arc<Ledger>,
+        capacity: usize,
+        executed: mpsc::Sender<(SequenceNumber, CheckpointDigest)>,
+        progress: watch::Sender<Progress>,
+        metrics: Arc<Metrics>,
+    ) -> (Self, CommitterHandle) {
+        let (sender, jobs) = mpsc::channel(capacity);
+        let committer = Self {
+            ledger,
+            jobs,
+            executed,
+            progress,
+            metrics,
+        };
+        (committer, CommitterHandle { jobs: sender })
+    }
+
+    /// Works until every handle is gone. Blocks its thread.
+    ///
+    /// # Errors
+    ///
+    /// When a write fails: nothing may be said after that.
+    pub(crate) fn run(mut self) -> Result<(), LedgerError> {
+        while let Some(job) = self.jobs.blocking_recv() {
+            match job {
+                Job::Execute {
+                    sequence,
+                    timestamp_ms,
+                    transactions,
+                } => self.execute(sequence, timestamp_ms, transactions)?,
+                Job::Certify(certificate) => {
+                    let number = certificate.checkpoint.sequence.0;
+                    let certificate = certificates::to_ledger(&certificate);
+                    self.certify(number, &certificate)?;
+                }
+                Job::BackFill {
+                    number,
+                    certificate,
+                } => self.certify(number, &certificate)?,
+                Job::Receive {
+                    block,
+                    certificate,
+                    reply,
+                } => {
+                    let outcome = self.receive(&block, certificate);
+                    // Whoever asked may have gone away with the node.
+                    let _ = reply.send(outcome);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn execute(
+        &self,
+        sequence: SequenceNumber,
+        timestamp_ms: u64,
+        transactions: Vec<Arc<CheckedTransaction>>,
+    ) -> Result<(), LedgerError> {
+        let tip = self.ledger.tip();
+        // Catching up may have brought this block while the batch was queued.
+        let hash = if sequence.0 <= tip.number {
+            self.ledger.block_hash(sequence.0)?
+        } else {
+            let committed = self.ledger.commit(OrderedBatch {
+                sequence: sequence.0,
+                timestamp_ms,
+                transactions,
+            })?;
+            self.metrics.committed(&committed.block.codes);
+            self.show_progress();
+            committed.hash
+        };
+        self.executed
+            .try_send((sequence, CheckpointDigest(hash)))
+            .unwrap_or_else(|_| tracing::debug!("the driver is gone, {sequence} is on disk"));
+        Ok(())
+    }
+
+    fn receive(
+        &self,
+        block: &[u8],
+        certificate: Option<BlockCertificate>,
+    ) -> Result<(), LedgerError> {
+        let committed = self.ledger.commit_received(block)?;
+        self.metrics.committed(&committed.block.codes);
+        self.show_progress();
+        if let Some(certificate) = certificate {
+            self.certify(committed.block.header.number, &certificate)?;
+        }
+        Ok(())
+    }
+
+    fn certify(&self, number: u64, certificate: &BlockCertificate) -> Result<(), LedgerError> {
+        self.ledger.put_certificate(number, certificate)?;
+        self.show_progress();
+        Ok(())
+    }
+
+    fn show_progress(&self) {
+        self.progress.send_replace(Progress {
+            committed: self.ledger.tip().number,
+            certified: self.ledger.latest_certified().unwrap_or(0),
+        });
+    }
+}

@@ -1,0 +1,140 @@
+//! What the replica asks for, done in order.
+
+use std::time::Instant;
+
+use consensus::{Batch, Effect, Input, Record, SequenceNumber};
+
+use super::batches::transaction_hashes;
+use super::{Driver, DriverError};
+use crate::clock;
+use crate::network::{Class, PeerId};
+
+impl Driver {
+    /// Sorts effects into what is written first, what is answered here and
+    /// now, and what goes out afterwards.
+    pub(super) fn gather(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Persist(record) => self.gather_record(&record),
+                Effect::Truncate { through } => self.records.truncate(through),
+                Effect::CheckBatch {
+                    view,
+                    sequence,
+                    digest,
+                    batch,
+                } => {
+                    let answer = self.check_time(&batch).map_or_else(
+                        |reason| {
+                            Some(Input::BatchChecked {
+                                view,
+                                sequence,
+                                digest,
+                                verdict: Err(reason),
+                            })
+                        },
+                        |()| {
+                            let proposer = self.replica.primary();
+                            let asked = (view, sequence, digest);
+                            let now = Instant::now();
+                            self.batches
+                                .check(&self.pool, asked, &batch, proposer, now)
+                        },
+                    );
+                    self.inputs.extend(answer);
+                }
+                later => self.outbox.push(later),
+            }
+        }
+    }
+
+    fn gather_record(&mut self, record: &Record) {
+        if let Record::PrePrepared(proposed) = record {
+            self.pool.mark_ordered(&transaction_hashes(&proposed.batch));
+            let sequence = proposed.pre_prepare.body.sequence;
+            let bodies = self
+                .batches
+                .transactions(&self.pool, sequence, &proposed.batch);
+            self.records.put_bodies(sequence, bodies);
+        }
+        self.records.put(record);
+    }
+
+    /// A primary may not run ahead of this node's clock by more than agreed.
+    fn check_time(&self, batch: &Batch) -> Result<(), String> {
+        let ahead = u64::try_from(self.limits.max_timestamp_ahead.as_millis()).unwrap_or(u64::MAX);
+        let now = clock::unix_ms();
+        if batch.timestamp_ms <= now.saturating_add(ahead) {
+            return Ok(());
+        }
+        Err(format!(
+            "its time {} is more than {ahead} ms ahead of this node's clock, {now}",
+            batch.timestamp_ms
+        ))
+    }
+
+    /// Writes the records, then lets out what waited for them, in order.
+    pub(super) async fn let_out(&mut self) -> Result<(), DriverError> {
+        if let Some(writes) = self.records.take_urgent() {
+            let ledger = self.ledger.clone();
+            tokio::task::spawn_blocking(move || ledger.write_records(writes))
+                .await
+                .map_err(|_| DriverError::Gone("record writer"))??;
+        }
+        for effect in std::mem::take(&mut self.outbox) {
+            self.perform(effect).await?;
+        }
+        Ok(())
+    }
+
+    async fn perform(&mut self, effect: Effect) -> Result<(), DriverError> {
+        match effect {
+            Effect::Broadcast(message) => {
+                let bytes = message.encode().into();
+                self.wiring.network.broadcast(Class::Consensus, bytes);
+            }
+            Effect::Send { to, message } => {
+                let bytes = message.encode().into();
+                self.wiring.network.send(PeerId(to.0), Class::Consensus, bytes);
+            }
+            Effect::Execute { sequence, batch } => self.execute(sequence, &batch).await?,
+            Effect::Certified(certificate) => self.wiring.committer.certify(certificate).await?,
+            Effect::CatchUp { through } => {
+                tracing::info!(%through, last_executed = %self.replica.last_executed(), "catching up");
+                let sent = self.wiring.sync.send(through).await;
+                sent.map_err(|_| DriverError::Gone("sync"))?;
+            }
+            Effect::SetTimer { timer, after } => {
+                self.timers.insert(timer, Instant::now() + after);
+            }
+            Effect::Reject { from, reason } => self.wiring.metrics.rejected(from.0, &reason),
+            Effect::Halt {
+                sequence,
+                own,
+                attested,
+            } => {
+                return Err(DriverError::Diverged {
+                    sequence,
+                    own: own.0,
+                    attested: attested.0,
+                });
+            }
+            Effect::Persist(_) | Effect::Truncate { .. } | Effect::CheckBatch { .. } => {
+                unreachable!("gathered before anything is let out")
+            }
+        }
+        Ok(())
+    }
+
+    async fn execute(&mut self, sequence: SequenceNumber, batch: &Batch) -> Result<(), DriverError> {
+        let transactions = self
+            .batches
+            .transactions(&self.pool, sequence, batch)
+            .to_vec();
+        self.executing
+            .insert(sequence, transaction_hashes(batch));
+        self.wiring
+            .committer
+            .execute(sequence, batch.timestamp_ms, transactions)
+            .await
+    }
+}

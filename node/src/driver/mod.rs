@@ -1,0 +1,352 @@
+//! The driver owns the replica, its records, its timers and the pool.
+//!
+//! It turns what happens into [`Input`]s, gathers the effects of as many as
+//! have come, writes all their records with one fsync, and only then lets
+//! anything out. That order is the replica's contract ("persist before send"),
+//! kept for a whole group at once.
+//!
+//! *Architecture invariant:* nothing else steps the replica, and nothing else
+//! sends on its behalf.
+
+mod batches;
+mod effects;
+mod records;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use consensus::{Input, Position, Replica, ReplicaId, RequestDigest, SequenceNumber, Timer};
+use ledger::{CheckedTransaction, Ledger, TransactionHash};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::committer::CommitterHandle;
+use crate::metrics::Metrics;
+use crate::network::NetworkHandle;
+use crate::pool::Pool;
+use crate::services::ConsensusStatus;
+
+use batches::Batches;
+pub(crate) use batches::Missing;
+use records::PendingRecords;
+pub(crate) use start::start;
+
+mod start;
+
+/// How many events are taken together before their records are written: what
+/// one fsync is shared by at most.
+const MAX_GROUP: usize = 256;
+
+/// A transaction that waited so long at a backup may never have reached the
+/// primary and is sent on to it.
+const FORWARD_AFTER: Duration = Duration::from_millis(500);
+
+/// How many transactions are sent on at a time.
+const MAX_FORWARDED: usize = 256;
+
+/// Something that happens to the driver.
+pub(crate) enum Event {
+    /// For the replica.
+    Input(Input),
+    /// Checked transactions with room reserved in the pool.
+    Transactions(Vec<Arc<CheckedTransaction>>),
+    /// Checked transactions that were asked for by hash, without reservation.
+    Fetched(Vec<Arc<CheckedTransaction>>),
+    /// Catching up has ended, with these transactions in the blocks it brought.
+    CaughtUp {
+        /// Where the ledger stands.
+        position: Position,
+        /// What needs no ordering any more.
+        transactions: Vec<TransactionHash>,
+    },
+    /// A peer asks for transactions that may be in the pool.
+    Lookup {
+        /// Which.
+        hashes: Vec<TransactionHash>,
+        /// Those that are.
+        reply: oneshot::Sender<Vec<Arc<CheckedTransaction>>>,
+    },
+}
+
+/// Why the driver stopped the node.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// The database failed under it.
+    #[error(transparent)]
+    Ledger(#[from] ledger::LedgerError),
+    /// A record is not what was written.
+    #[error("the consensus record under key {key} is damaged: {reason}")]
+    BadRecord {
+        /// Its key in hexadecimal.
+        key: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A transaction kept with a record is not what was written.
+    #[error("a transaction kept with the consensus records is damaged: {0}")]
+    BadBody(String),
+    /// This replica executed something else than the others.
+    #[error(
+        "block {sequence} has hash {own} here, but a quorum of replicas attests {attested}: \
+         this node's state is wrong and it stops; move its data folder away and let it catch up anew"
+    )]
+    Diverged {
+        /// Where.
+        sequence: SequenceNumber,
+        /// The outcome here.
+        own: crypto::Digest,
+        /// The outcome elsewhere.
+        attested: crypto::Digest,
+    },
+    /// Another part of the node is gone.
+    #[error("the {0} stopped before the driver did")]
+    Gone(&'static str),
+}
+
+/// What the driver is wired to.
+pub(crate) struct Wiring {
+    /// What happens.
+    pub(crate) events: mpsc::Receiver<Event>,
+    /// Outcomes of execution; never full, so that the committer never waits.
+    pub(crate) executed: mpsc::Receiver<(SequenceNumber, consensus::CheckpointDigest)>,
+    /// The other replicas.
+    pub(crate) network: NetworkHandle,
+    /// Whoever applies blocks.
+    pub(crate) committer: CommitterHandle,
+    /// Whoever fetches what is missing.
+    pub(crate) fetcher: mpsc::Sender<Missing>,
+    /// Whoever catches up.
+    pub(crate) sync: mpsc::Sender<SequenceNumber>,
+    /// Where the replica stands, for everybody.
+    pub(crate) status: watch::Sender<ConsensusStatus>,
+    /// What is counted.
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// The limits that the driver keeps to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) max_batch_transactions: usize,
+    pub(crate) max_batch_bytes: usize,
+    pub(crate) max_timestamp_ahead: Duration,
+}
+
+/// See the module.
+pub(crate) struct Driver {
+    replica: Replica,
+    pool: Pool,
+    ledger: Arc<Ledger>,
+    limits: Limits,
+    wiring: Wiring,
+    timers: BTreeMap<Timer, Instant>,
+    forward_at: Instant,
+    batches: Batches,
+    /// Asked to be executed and not answered yet.
+    executing: BTreeMap<SequenceNumber, Vec<TransactionHash>>,
+    /// Lately executed: what arrives late is not ordered again.
+    recent: RecentlyExecuted,
+    inputs: VecDeque<Input>,
+    records: PendingRecords,
+    outbox: Vec<consensus::Effect>,
+}
+
+impl Driver {
+    /// Runs until `stop` is cancelled or something fails that the node must
+    /// not survive.
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), DriverError> {
+        loop {
+            self.drain_inputs();
+            self.propose();
+            self.let_out().await?;
+            self.publish_status();
+            let wake_at = self.next_wake();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                executed = self.wiring.executed.recv() => {
+                    let outcome = executed.ok_or(DriverError::Gone("committer"))?;
+                    self.executed(outcome);
+                }
+                event = self.wiring.events.recv() => {
+                    self.absorb(event.ok_or(DriverError::Gone("ingress"))?);
+                }
+                () = tokio::time::sleep_until(wake_at.into()) => {}
+            }
+            self.absorb_what_is_there();
+            self.fire_timers().await?;
+        }
+    }
+
+    /// Takes what has come meanwhile, so that one fsync serves all of it.
+    fn absorb_what_is_there(&mut self) {
+        for _ in 0..MAX_GROUP {
+            if let Ok(outcome) = self.wiring.executed.try_recv() {
+                self.executed(outcome);
+            } else if let Ok(event) = self.wiring.events.try_recv() {
+                self.absorb(event);
+            } else {
+                break;
+            }
+        }
+    }
+
+    fn absorb(&mut self, event: Event) {
+        let now = Instant::now();
+        match event {
+            Event::Input(input) => self.inputs.push_back(input),
+            Event::Transactions(transactions) => {
+                for transaction in transactions {
+                    if self.recent.contains(&transaction.hash()) {
+                        self.pool.decline(&transaction);
+                    } else {
+                        self.pool.insert(transaction, now);
+                    }
+                }
+                self.inputs.extend(self.batches.settled(&self.pool));
+            }
+            Event::Fetched(transactions) => {
+                for transaction in transactions {
+                    if self.batches.awaits(&transaction.hash()) {
+                        self.pool.insert_named(transaction, now);
+                    }
+                }
+                self.inputs.extend(self.batches.settled(&self.pool));
+            }
+            Event::CaughtUp {
+                position,
+                transactions,
+            } => {
+                self.forget_executed(position.last_executed, &transactions);
+                self.inputs.push_back(Input::CaughtUp(position));
+            }
+            Event::Lookup { hashes, reply } => {
+                let found = hashes.iter().filter_map(|hash| self.pool.get(hash).cloned());
+                // Whoever asked may have gone away.
+                let _ = reply.send(found.collect());
+            }
+        }
+    }
+
+    fn executed(&mut self, (sequence, digest): (SequenceNumber, consensus::CheckpointDigest)) {
+        if let Some(transactions) = self.executing.remove(&sequence) {
+            self.forget_executed(sequence, &transactions);
+        }
+        self.inputs.push_back(Input::Executed { sequence, digest });
+    }
+
+    fn forget_executed(&mut self, through: SequenceNumber, transactions: &[TransactionHash]) {
+        self.pool.remove(transactions);
+        self.recent.add(transactions);
+        self.batches.forget(through);
+    }
+
+    fn drain_inputs(&mut self) {
+        while let Some(input) = self.inputs.pop_front() {
+            let effects = self.replica.step(input);
+            self.gather(effects);
+        }
+    }
+
+    /// At the primary: what waits is ordered as soon as there is room. One
+    /// transaction on an idle network does not wait for company; under load the
+    /// pipeline fills, and batches grow by themselves.
+    fn propose(&mut self) {
+        while self.replica.room() > 0 && self.pool.has_waiting() {
+            let limits = self.limits;
+            let batch = self
+                .pool
+                .take_batch(limits.max_batch_transactions, limits.max_batch_bytes);
+            let requests = batch.iter().map(|hash| RequestDigest(hash.0)).collect();
+            self.inputs.push_back(Input::Propose {
+                timestamp_ms: clock::unix_ms(),
+                requests,
+            });
+            self.drain_inputs();
+        }
+    }
+
+    fn next_wake(&self) -> Instant {
+        let timers = self.timers.values().min().copied();
+        [timers, self.batches.next_due(), Some(self.forward_at)]
+            .into_iter()
+            .flatten()
+            .min()
+            .expect("the forwarding timer always runs")
+    }
+
+    async fn fire_timers(&mut self) -> Result<(), DriverError> {
+        let now = Instant::now();
+        while let Some((&timer, _)) = self.timers.iter().find(|&(_, &at)| at <= now) {
+            self.timers.remove(&timer);
+            self.inputs.push_back(Input::TimerFired(timer));
+        }
+        for missing in self.batches.overdue(&self.pool, now) {
+            let sent = self.wiring.fetcher.send(missing).await;
+            sent.map_err(|_| DriverError::Gone("fetcher"))?;
+        }
+        if self.forward_at <= now {
+            self.forward_at = now + FORWARD_AFTER;
+            self.forward_overdue(now);
+        }
+        Ok(())
+    }
+
+    /// A backup sends on to the primary what has waited long: the client may
+    /// have told only this node, or the message may have been lost.
+    fn forward_overdue(&mut self, now: Instant) {
+        if self.replica.is_primary() {
+            return;
+        }
+        let overdue = self.pool.overdue(now, FORWARD_AFTER, MAX_FORWARDED);
+        let primary: ReplicaId = self.replica.primary();
+        crate::gossip::send_to(&self.wiring.network, primary, &overdue);
+    }
+
+    fn publish_status(&mut self) {
+        let watermarks = self.replica.watermarks();
+        let status = ConsensusStatus {
+            view: self.replica.view().0,
+            primary: self.replica.primary().0,
+            last_executed: self.replica.last_executed().0,
+            low_watermark: watermarks.low.0,
+            high_watermark: watermarks.high.0,
+            listening: self.replica.is_listening(),
+            catching_up: self.replica.is_catching_up(),
+        };
+        self.wiring.status.send_if_modified(|shown| {
+            let changed = *shown != status;
+            *shown = status;
+            changed
+        });
+    }
+}
+
+/// The hashes of the last transactions executed, bounded.
+#[derive(Default)]
+struct RecentlyExecuted {
+    hashes: std::collections::HashSet<TransactionHash>,
+    order: VecDeque<TransactionHash>,
+}
+
+impl RecentlyExecuted {
+    /// Enough for everything that can be under way between peers.
+    const LIMIT: usize = 65_536;
+
+    fn contains(&self, hash: &TransactionHash) -> bool {
+        self.hashes.contains(hash)
+    }
+
+    fn add(&mut self, hashes: &[TransactionHash]) {
+        for hash in hashes {
+            if self.hashes.insert(*hash) {
+                self.order.push_back(*hash);
+            }
+        }
+        while self.order.len() > Self::LIMIT {
+            let oldest = self.order.pop_front().expect("the order is not empty");
+            self.hashes.remove(&oldest);
+        }
+    }
+}

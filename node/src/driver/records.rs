@@ -1,0 +1,132 @@
+//! How the replica's records lie in the ledger's database, and how they are
+//! found again.
+//!
+//! ```text
+//! 'r' ‖ record key (17 bytes)                      -> the record
+//! 'b' ‖ sequence (8, big-endian) ‖ transaction hash -> the bytes of a transaction
+//! ```
+//!
+//! A vote says "I hold this batch in full", so the transactions of a batch are
+//! written with the record that permits the vote: after a crash of every node at
+//! once, a batch that may have committed can still be executed.
+
+use std::sync::Arc;
+
+use consensus::{Record, SequenceNumber};
+use ledger::{CheckedTransaction, Ledger, Limits, RecordWrites, TransactionHash};
+
+use super::DriverError;
+
+const RECORD: u8 = b'r';
+const BODY: u8 = b'b';
+
+/// What is to be written before the next message leaves.
+#[derive(Default)]
+pub(super) struct PendingRecords {
+    writes: RecordWrites,
+    /// Whether something is among the writes that a message waits for. A mere
+    /// truncation can wait for company.
+    urgent: bool,
+}
+
+impl PendingRecords {
+    /// Adds a record.
+    pub(super) fn put(&mut self, record: &Record) {
+        self.urgent = true;
+        self.writes.put(record_key(&record.key()), record.encode());
+    }
+
+    /// Adds the transactions of a batch, to be written with its record.
+    pub(super) fn put_bodies(&mut self, sequence: SequenceNumber, bodies: &[Arc<CheckedTransaction>]) {
+        for body in bodies {
+            let key = body_key(sequence, &body.hash());
+            self.writes.put(key, body.bytes().to_vec());
+        }
+    }
+
+    /// Forgets what belongs to sequence numbers up to `through`.
+    pub(super) fn truncate(&mut self, through: SequenceNumber) {
+        let next = through.next().0.to_be_bytes();
+        // Sequence 0 holds what is never forgotten.
+        let first = 1_u64.to_be_bytes();
+        for kind in [RECORD, BODY] {
+            let key = |sequence: [u8; 8]| [&[kind][..], &sequence].concat();
+            self.writes.delete_range(key(first), key(next));
+        }
+    }
+
+    /// Takes what must be on disk before the next message leaves.
+    pub(super) fn take_urgent(&mut self) -> Option<RecordWrites> {
+        self.urgent.then(|| {
+            self.urgent = false;
+            std::mem::take(&mut self.writes)
+        })
+    }
+}
+
+fn record_key(key: &[u8]) -> Vec<u8> {
+    [&[RECORD][..], key].concat()
+}
+
+fn body_key(sequence: SequenceNumber, hash: &TransactionHash) -> Vec<u8> {
+    [
+        &[BODY][..],
+        &sequence.0.to_be_bytes(),
+        hash.0.as_bytes().as_slice(),
+    ]
+    .concat()
+}
+
+/// What a replica left when it stopped.
+pub(super) struct Found {
+    /// Its records.
+    pub(super) records: Vec<Record>,
+    /// The transactions that its batches name, checked anew: the disk is not
+    /// believed more than a peer.
+    pub(super) bodies: Vec<CheckedTransaction>,
+}
+
+/// Reads everything the replica left.
+pub(super) fn read(
+    ledger: &Ledger,
+    network: &crypto::NetworkId,
+    limits: &Limits,
+) -> Result<Found, DriverError> {
+    let mut records = Vec::new();
+    let mut bodies = Vec::new();
+    for entry in ledger.read_records()? {
+        let (key, value) = entry;
+        match key.first() {
+            Some(&RECORD) => {
+                let record = Record::decode(&value).map_err(|error| DriverError::BadRecord {
+                    key: hex::encode(&key),
+                    reason: error.to_string(),
+                })?;
+                if key[1..] != record.key() {
+                    return Err(DriverError::BadRecord {
+                        key: hex::encode(&key),
+                        reason: "it lies under the key of another record".to_owned(),
+                    });
+                }
+                records.push(record);
+            }
+            Some(&BODY) => bodies.push(value),
+            _ => {
+                return Err(DriverError::BadRecord {
+                    key: hex::encode(&key),
+                    reason: "no record has such a key".to_owned(),
+                });
+            }
+        }
+    }
+    let unchecked = bodies
+        .iter()
+        .map(|bytes| ledger::UncheckedTransaction::decode(bytes, network, limits))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|refusal| DriverError::BadBody(refusal.to_string()))?;
+    let bodies = ledger::check_transactions(unchecked)
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|refusal| DriverError::BadBody(refusal.to_string()))?;
+    Ok(Found { records, bodies })
+}

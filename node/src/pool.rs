@@ -1,0 +1,207 @@
+//! Transactions this node holds in full and checked, until a block has them.
+//!
+//! The pool belongs to the driver alone. Its limits do not: a [`PoolBudget`] is
+//! shared with ingress, which reserves room before it spends work on a
+//! transaction, so that a full pool is an answer and not a pile.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use ledger::{CheckedTransaction, TransactionHash};
+
+/// How much the pool may hold, and holds.
+#[derive(Debug)]
+pub(crate) struct PoolBudget {
+    max_transactions: usize,
+    max_bytes: usize,
+    transactions: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl PoolBudget {
+    pub(crate) fn new(max_transactions: usize, max_bytes: usize) -> Self {
+        Self {
+            max_transactions,
+            max_bytes,
+            transactions: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+        }
+    }
+
+    /// Takes room for one transaction of `bytes`; false when there is none.
+    pub(crate) fn reserve(&self, bytes: usize) -> bool {
+        let take = |counter: &AtomicUsize, amount: usize, limit: usize| {
+            counter
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, |held| {
+                    held.checked_add(amount).filter(|&held| held <= limit)
+                })
+                .is_ok()
+        };
+        if !take(&self.transactions, 1, self.max_transactions) {
+            return false;
+        }
+        if !take(&self.bytes, bytes, self.max_bytes) {
+            self.transactions.fetch_sub(1, Ordering::AcqRel);
+            return false;
+        }
+        true
+    }
+
+    /// Takes room for one transaction even beyond the limits: for one that a
+    /// batch names, which must be had or the network stands still. What batches
+    /// can name is bounded by the log window.
+    fn reserve_in_any_case(&self, bytes: usize) {
+        self.transactions.fetch_add(1, Ordering::AcqRel);
+        self.bytes.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    /// Gives back what was taken for one transaction of `bytes`.
+    pub(crate) fn release(&self, bytes: usize) {
+        let transactions = self.transactions.fetch_sub(1, Ordering::AcqRel);
+        let held = self.bytes.fetch_sub(bytes, Ordering::AcqRel);
+        assert!(
+            transactions >= 1 && held >= bytes,
+            "no more is given back than was taken"
+        );
+    }
+
+    /// Transactions and bytes held now.
+    pub(crate) fn usage(&self) -> (usize, usize) {
+        (
+            self.transactions.load(Ordering::Acquire),
+            self.bytes.load(Ordering::Acquire),
+        )
+    }
+
+    /// The largest number of transactions.
+    pub(crate) fn max_transactions(&self) -> usize {
+        self.max_transactions
+    }
+}
+
+struct Entry {
+    transaction: Arc<CheckedTransaction>,
+    /// Place in the order of arrival, while no batch names the transaction.
+    waiting: Option<u64>,
+    last_forwarded: Instant,
+}
+
+/// The pool.
+pub(crate) struct Pool {
+    entries: HashMap<TransactionHash, Entry>,
+    waiting: BTreeMap<u64, TransactionHash>,
+    arrivals: u64,
+    budget: Arc<PoolBudget>,
+}
+
+impl Pool {
+    pub(crate) fn new(budget: Arc<PoolBudget>) -> Self {
+        Self {
+            entries: HashMap::new(),
+            waiting: BTreeMap::new(),
+            arrivals: 0,
+            budget,
+        }
+    }
+
+    /// Takes in a transaction for which ingress reserved room. Held already, it
+    /// gives the room back.
+    pub(crate) fn insert(&mut self, transaction: Arc<CheckedTransaction>, now: Instant) {
+        let hash = transaction.hash();
+        if self.entries.contains_key(&hash) {
+            self.decline(&transaction);
+            return;
+        }
+        let arrival = self.arrivals;
+        self.arrivals += 1;
+        self.waiting.insert(arrival, hash);
+        let entry = Entry {
+            transaction,
+            waiting: Some(arrival),
+            last_forwarded: now,
+        };
+        self.entries.insert(hash, entry);
+    }
+
+    /// Gives back the room that ingress reserved for a transaction that is not
+    /// wanted any more.
+    pub(crate) fn decline(&self, transaction: &CheckedTransaction) {
+        self.budget.release(transaction.bytes().len());
+    }
+
+    /// Takes in a transaction that a batch names, whether or not there is room.
+    pub(crate) fn insert_named(&mut self, transaction: Arc<CheckedTransaction>, now: Instant) {
+        if !self.entries.contains_key(&transaction.hash()) {
+            self.budget.reserve_in_any_case(transaction.bytes().len());
+            self.insert(transaction, now);
+        }
+    }
+
+    pub(crate) fn get(&self, hash: &TransactionHash) -> Option<&Arc<CheckedTransaction>> {
+        self.entries.get(hash).map(|entry| &entry.transaction)
+    }
+
+    /// Whether something waits to be put into a batch.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// The oldest waiting transactions, within both limits and at least one;
+    /// they wait no longer.
+    pub(crate) fn take_batch(&mut self, max_count: usize, max_bytes: usize) -> Vec<TransactionHash> {
+        let mut bytes = 0_usize;
+        let mut batch = Vec::new();
+        for hash in self.waiting.values() {
+            let length = self.entries[hash].transaction.bytes().len();
+            bytes = bytes.saturating_add(length);
+            if batch.len() == max_count || (bytes > max_bytes && !batch.is_empty()) {
+                break;
+            }
+            batch.push(*hash);
+        }
+        self.mark_ordered(&batch);
+        batch
+    }
+
+    /// These are named by a batch: they are not put into another one.
+    pub(crate) fn mark_ordered(&mut self, hashes: &[TransactionHash]) {
+        for hash in hashes {
+            if let Some(entry) = self.entries.get_mut(hash)
+                && let Some(arrival) = entry.waiting.take()
+            {
+                self.waiting.remove(&arrival);
+            }
+        }
+    }
+
+    /// A block has these: they are not needed here any more.
+    pub(crate) fn remove(&mut self, hashes: &[TransactionHash]) {
+        self.mark_ordered(hashes);
+        for hash in hashes {
+            if let Some(entry) = self.entries.remove(hash) {
+                self.budget.release(entry.transaction.bytes().len());
+            }
+        }
+    }
+
+    /// The oldest waiting transactions that were last sent on longer than
+    /// `after` ago: the primary may never have had them.
+    pub(crate) fn overdue(
+        &mut self,
+        now: Instant,
+        after: Duration,
+        limit: usize,
+    ) -> Vec<Arc<CheckedTransaction>> {
+        let mut overdue = Vec::new();
+        for hash in self.waiting.values().take(limit) {
+            let entry = self.entries.get_mut(hash).expect("what waits is held");
+            if now.saturating_duration_since(entry.last_forwarded) >= after {
+                entry.last_forwarded = now;
+                overdue.push(entry.transaction.clone());
+            }
+        }
+        overdue
+    }
+}
