@@ -1,2 +1,4 @@
+//! The one binary of Logothete.
+
 #![forbid(unsafe_code)]
 fn main() {}

@@ -1,3 +1,5 @@
+//! Everything of a replica that touches the world: sockets, disk, clock, tasks.
+
 #![forbid(unsafe_code)]
 
 pub mod config;
