@@ -83,9 +83,11 @@ impl Switchboard {
         &mut self,
         addresses: &[Multiaddr],
     ) -> Result<Vec<Multiaddr>, NetworkError> {
+        // All before any: on most systems one socket for [::] stands in the way
+        // of another for 0.0.0.0 unless it is told not to.
+        addresses.iter().try_for_each(check_free)?;
         let mut awaited = HashSet::new();
         for address in addresses {
-            check_free(address)?;
             let listener = self.swarm.listen_on(address.clone());
             awaited.insert(listener.map_err(|error| match error {
                 TransportError::MultiaddrNotSupported(address) => {

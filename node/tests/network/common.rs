@@ -18,20 +18,20 @@ use tokio_util::bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 /// What no wait in these tests exceeds, however busy the machine is.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The network that all nodes belong to unless a test says otherwise.
-pub const NETWORK: Digest = Digest([9; 32]);
+pub(crate) const NETWORK: Digest = Digest([9; 32]);
 
 /// Waits for something that must happen.
-pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future)
         .await
         .unwrap_or_else(|_| panic!("did not happen: {what}"))
 }
 
 /// Waits until a state that nothing tells of has come.
-pub async fn until(what: &str, reached: impl Fn() -> bool) {
+pub(crate) async fn until(what: &str, reached: impl Fn() -> bool) {
     let polled = async {
         while !reached() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -41,12 +41,12 @@ pub async fn until(what: &str, reached: impl Fn() -> bool) {
 }
 
 /// The private transport key of a node.
-pub fn key(id: u32) -> SigningKey {
+pub(crate) fn key(id: u32) -> SigningKey {
     SigningKey::from_seed(&[u8::try_from(id).unwrap() + 1; 32])
 }
 
 /// The node numbers up to `count`, those that dial first.
-pub fn in_order_of_dialling(count: u32) -> Vec<u32> {
+pub(crate) fn in_order_of_dialling(count: u32) -> Vec<u32> {
     let identity = |id: &u32| {
         let mut seed = key(*id).seed();
         let keypair = libp2p::identity::Keypair::ed25519_from_bytes(seed.as_mut_slice());
@@ -58,22 +58,22 @@ pub fn in_order_of_dialling(count: u32) -> Vec<u32> {
 }
 
 /// One node.
-pub struct TestNode {
-    pub id: PeerId,
-    pub handle: NetworkHandle,
-    pub consensus: Inbox,
-    pub transactions: Inbox,
-    pub requests: mpsc::Receiver<InboundRequest>,
-    pub task: JoinHandle<()>,
-    pub stop: CancellationToken,
+pub(crate) struct TestNode {
+    pub(crate) id: PeerId,
+    pub(crate) handle: NetworkHandle,
+    pub(crate) consensus: Inbox,
+    pub(crate) transactions: Inbox,
+    pub(crate) requests: mpsc::Receiver<InboundRequest>,
+    pub(crate) task: JoinHandle<()>,
+    pub(crate) stop: CancellationToken,
 }
 
 impl TestNode {
-    pub fn address(&self) -> Multiaddr {
+    pub(crate) fn address(&self) -> Multiaddr {
         self.handle.listening()[0].clone()
     }
 
-    pub fn inbox(&mut self, class: Class) -> &mut Inbox {
+    pub(crate) fn inbox(&mut self, class: Class) -> &mut Inbox {
         match class {
             Class::Consensus => &mut self.consensus,
             Class::Transactions => &mut self.transactions,
@@ -81,7 +81,7 @@ impl TestNode {
     }
 
     /// Waits until these peers are connected; frames that come first are lost.
-    pub async fn await_connected(&mut self, peers: impl IntoIterator<Item = u32>) {
+    pub(crate) async fn await_connected(&mut self, peers: impl IntoIterator<Item = u32>) {
         for peer in peers {
             let id = self.id;
             let wait = async {
@@ -94,27 +94,27 @@ impl TestNode {
     }
 
     /// Waits for the event that a peer is gone.
-    pub async fn await_disconnected(&mut self, peer: u32) {
+    pub(crate) async fn await_disconnected(&mut self, peer: u32) {
         let gone = NetworkEvent::Disconnected(PeerId(peer));
         let wait =
             async { while self.consensus.recv().await.expect("the network runs") != gone {} };
         soon("the peer's end noticed", wait).await;
     }
 
-    pub fn is_connected(&self, peer: u32) -> bool {
+    pub(crate) fn is_connected(&self, peer: u32) -> bool {
         let peers = self.handle.peers();
         let status = peers.iter().find(|status| status.id == PeerId(peer));
         status.is_some_and(|status| status.connected)
     }
 
     /// The next frame of a class, whatever else happens.
-    pub async fn frame(&mut self, class: Class) -> (PeerId, Bytes) {
+    pub(crate) async fn frame(&mut self, class: Class) -> (PeerId, Bytes) {
         let inbox = self.inbox(class);
         let wait = async {
             loop {
-                match inbox.recv().await.expect("the network runs") {
-                    NetworkEvent::Frame { from, bytes, .. } => return (from, bytes),
-                    _ => continue,
+                let event = inbox.recv().await.expect("the network runs");
+                if let NetworkEvent::Frame { from, bytes, .. } = event {
+                    return (from, bytes);
                 }
             }
         };
@@ -122,7 +122,7 @@ impl TestNode {
     }
 
     /// Sends a number and waits until the other has it.
-    pub async fn reach(&self, other: &mut TestNode, number: u64) {
+    pub(crate) async fn reach(&self, other: &mut TestNode, number: u64) {
         for class in Class::ALL {
             let bytes = Bytes::copy_from_slice(&number.to_be_bytes());
             let frame = (self.id, bytes.clone());
@@ -131,7 +131,7 @@ impl TestNode {
         }
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         soon("the network stopped", self.task).await.unwrap();
     }
@@ -139,14 +139,14 @@ impl TestNode {
 
 /// What a test may want different.
 #[derive(Clone)]
-pub struct Setup {
-    pub count: u32,
-    pub limits: Limits,
-    pub network: Digest,
+pub(crate) struct Setup {
+    pub(crate) count: u32,
+    pub(crate) limits: Limits,
+    pub(crate) network: Digest,
 }
 
 impl Setup {
-    pub fn new(count: u32) -> Self {
+    pub(crate) fn new(count: u32) -> Self {
         Self {
             count,
             limits: Limits::default(),
@@ -155,7 +155,7 @@ impl Setup {
     }
 
     /// The configuration of one node that dials the given addresses.
-    pub fn config(&self, id: u32, addresses: &BTreeMap<u32, Multiaddr>) -> NetworkConfig {
+    pub(crate) fn config(&self, id: u32, addresses: &BTreeMap<u32, Multiaddr>) -> NetworkConfig {
         let peer = |peer: u32| Peer {
             id: PeerId(peer),
             transport_key: key(peer).public(),
@@ -172,12 +172,12 @@ impl Setup {
     }
 
     /// Starts one node.
-    pub async fn start(&self, id: u32, addresses: &BTreeMap<u32, Multiaddr>) -> TestNode {
+    pub(crate) async fn start(&self, id: u32, addresses: &BTreeMap<u32, Multiaddr>) -> TestNode {
         start(self.config(id, addresses)).await.unwrap()
     }
 
     /// Starts all nodes and waits until all are connected.
-    pub async fn start_all(&self) -> Vec<TestNode> {
+    pub(crate) async fn start_all(&self) -> Vec<TestNode> {
         let mut addresses = BTreeMap::new();
         let mut nodes = BTreeMap::new();
         for id in in_order_of_dialling(self.count).into_iter().rev() {
@@ -194,7 +194,7 @@ impl Setup {
 }
 
 /// Starts a node.
-pub async fn start(config: NetworkConfig) -> Result<TestNode, NetworkError> {
+pub(crate) async fn start(config: NetworkConfig) -> Result<TestNode, NetworkError> {
     let stop = CancellationToken::new();
     let id = config.local;
     let network = soon("started", Network::start(config, stop.clone())).await?;
@@ -210,7 +210,7 @@ pub async fn start(config: NetworkConfig) -> Result<TestNode, NetworkError> {
 }
 
 /// The socket that a multiaddress stands for.
-pub fn socket(address: &Multiaddr) -> SocketAddr {
+pub(crate) fn socket(address: &Multiaddr) -> SocketAddr {
     let mut parts = address.iter();
     match (parts.next(), parts.next()) {
         (Some(Protocol::Ip4(ip)), Some(Protocol::Tcp(port))) => (ip, port).into(),
@@ -219,7 +219,7 @@ pub fn socket(address: &Multiaddr) -> SocketAddr {
 }
 
 /// The multiaddress of a socket.
-pub fn multiaddress(socket: SocketAddr) -> Multiaddr {
+pub(crate) fn multiaddress(socket: SocketAddr) -> Multiaddr {
     let (ip, port) = (socket.ip(), socket.port());
     format!("/ip4/{ip}/tcp/{port}").parse().unwrap()
 }

@@ -59,8 +59,8 @@ async fn frames_up_to_the_limit_arrive_and_longer_ones_are_not_sent() {
         sender
             .handle
             .send(receiver.id, Class::Consensus, frame.clone());
-        let received = receiver.frame(Class::Consensus).await;
-        assert!(received == (sender.id, frame), "{size} bytes");
+        let arrived = receiver.frame(Class::Consensus).await;
+        assert!(arrived == (sender.id, frame), "{size} bytes");
     }
     let too_long = Bytes::from(vec![7; 3 * 1024 * 1024 + 1]);
     sender.handle.send(receiver.id, Class::Consensus, too_long);

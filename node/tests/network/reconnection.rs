@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::common::{Setup, in_order_of_dialling, multiaddress, socket, soon};
+use crate::common::{Setup, TestNode, in_order_of_dialling, multiaddress, socket, soon};
 
 /// A fixed address in front of a node that may move, and a switch that makes
 /// everything under way stand still.
@@ -87,7 +88,7 @@ async fn a_node_that_dials_is_met_again_after_its_restart() {
     let setup = Setup::new(4);
     let mut nodes = setup.start_all().await;
     let first = in_order_of_dialling(4)[0];
-    let listening = |node: &crate::common::TestNode| (node.id.0, node.address());
+    let listening = |node: &TestNode| (node.id.0, node.address());
     let others: BTreeMap<_, _> = nodes.iter().map(listening).collect();
     let position = nodes.iter().position(|node| node.id.0 == first).unwrap();
     nodes.remove(position).stop().await;
@@ -128,7 +129,7 @@ async fn a_node_that_is_dialled_is_met_again_after_its_restart() {
 #[tokio::test]
 async fn the_side_that_is_not_to_dial_does_so_when_nothing_comes() {
     let mut setup = Setup::new(2);
-    setup.limits.patience = std::time::Duration::from_millis(200);
+    setup.limits.patience = Duration::from_millis(200);
     let [dials, listens] = in_order_of_dialling(2)[..] else {
         unreachable!()
     };
@@ -144,7 +145,7 @@ async fn the_side_that_is_not_to_dial_does_so_when_nothing_comes() {
 #[tokio::test]
 async fn two_nodes_that_both_dial_end_up_connected() {
     let mut setup = Setup::new(2);
-    setup.limits.patience = std::time::Duration::ZERO;
+    setup.limits.patience = Duration::ZERO;
     let addresses = BTreeMap::new();
     let (a, b) = (
         setup.start(0, &addresses).await,
@@ -164,7 +165,8 @@ async fn two_nodes_that_both_dial_end_up_connected() {
     *for_a.target.lock().unwrap() = socket(&a.address());
     let mut b = setup.start(1, &addresses).await;
     *for_b.target.lock().unwrap() = socket(&b.address());
-    // A connection may give way to another while frames are under way.
+    // A connection may give way to another with frames under way: as whoever
+    // sends them does, send again.
     let reach = async {
         for number in 0.. {
             a.await_connected([1]).await;
@@ -173,7 +175,7 @@ async fn two_nodes_that_both_dial_end_up_connected() {
                 a.reach(&mut b, number).await;
                 b.reach(&mut a, number).await;
             };
-            let one_try = std::time::Duration::from_secs(2);
+            let one_try = Duration::from_secs(2);
             if tokio::time::timeout(one_try, both).await.is_ok() {
                 return;
             }
@@ -185,8 +187,9 @@ async fn two_nodes_that_both_dial_end_up_connected() {
 #[tokio::test]
 async fn a_host_that_falls_silent_is_noticed_and_met_again() {
     let mut setup = Setup::new(2);
-    setup.limits.ping_interval = std::time::Duration::from_millis(200);
-    setup.limits.ping_timeout = std::time::Duration::from_millis(500);
+    setup.limits.ping_interval = Duration::from_millis(200);
+    setup.limits.ping_timeout = Duration::from_millis(500);
+    setup.limits.handshake_timeout = Duration::from_secs(1);
     let [dials, listens] = in_order_of_dialling(2)[..] else {
         unreachable!()
     };

@@ -150,7 +150,7 @@ async fn bulk_transfers_do_not_hold_up_consensus_frames() {
     let bulk: Vec<_> = (0..4).map(bulk).collect();
     let mut slowest = Duration::ZERO;
     let mut rounds = 0_u64;
-    while !bulk.iter().all(|task| task.is_finished()) {
+    while !bulk.iter().all(tokio::task::JoinHandle::is_finished) {
         let begun = Instant::now();
         let number = Bytes::copy_from_slice(&rounds.to_be_bytes());
         asking.handle.send(to, Class::Consensus, number.clone());
