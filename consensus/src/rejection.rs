@@ -121,3 +121,26 @@ pub enum Rejection {
         named: usize,
     },
 }
+
+impl Rejection {
+    /// The reason's name, one of a fixed set: for counting.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::UnknownReplica(_) => "unknown_replica",
+            Self::BadSignature { .. } => "bad_signature",
+            Self::BadCertificate { .. } => "bad_certificate",
+            Self::WrongBatchDigest { .. } => "wrong_batch_digest",
+            Self::BatchTooLarge { .. } => "batch_too_large",
+            Self::RepeatedRequest => "repeated_request",
+            Self::WrongRole { .. } => "wrong_role",
+            Self::OtherView { .. } => "other_view",
+            Self::OutsideWatermarks { .. } => "outside_watermarks",
+            Self::ConflictingPrePrepare { .. } => "conflicting_pre_prepare",
+            Self::ConflictingVote { .. } => "conflicting_vote",
+            Self::TimestampNotLater { .. } => "timestamp_not_later",
+            Self::UnsoundBatch { .. } => "unsound_batch",
+            Self::MalformedStatus { .. } => "malformed_status",
+        }
+    }
+}

@@ -272,7 +272,7 @@ impl Home {
     /// whoever emptied it took the memory of the votes.
     fn past(&self) -> Result<Past, HomeError> {
         // RocksDB makes this file with the database and never removes it.
-        if exists(&self.data().join("CURRENT"))? {
+        if exists(&self.data().join("rocksdb/CURRENT"))? {
             return Ok(Past::Kept);
         }
         let never_voted = exists(&self.new_identity())?;
@@ -432,12 +432,13 @@ mod tests {
         assert_eq!(past(&home), Past::None);
         fs::create_dir(home.data()).unwrap();
         assert_eq!(past(&home), Past::None, "an empty folder is no database");
-        fs::write(home.data().join("CURRENT"), "").unwrap();
+        fs::create_dir_all(home.data().join("rocksdb")).unwrap();
+        fs::write(home.data().join("rocksdb/CURRENT"), "").unwrap();
         assert_eq!(past(&home), Past::Kept, "a crash before the marker went");
         home.end_new_identity().unwrap();
         home.end_new_identity().unwrap();
         assert_eq!(past(&home), Past::Kept);
-        fs::remove_file(home.data().join("CURRENT")).unwrap();
+        fs::remove_file(home.data().join("rocksdb/CURRENT")).unwrap();
         assert_eq!(past(&home), Past::Lost, "an emptied folder");
         fs::remove_dir(home.data()).unwrap();
         assert_eq!(past(&home), Past::Lost, "a removed folder");

@@ -4,4 +4,6 @@
 
 pub mod config;
 pub mod home;
+mod metrics;
 pub mod network;
+pub mod services;

@@ -1,0 +1,140 @@
+//! What the node counts about itself, in the form that Prometheus reads.
+//!
+//! Labels take their values from fixed sets only: nothing that a peer or a
+//! client chooses can make the registry grow.
+
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+
+use ledger::{TransactionResult, ValidationCode};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// A validation code.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CodeLabel {
+    code: String,
+}
+
+/// A replica and why what it sent was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RejectionLabel {
+    peer: u32,
+    reason: String,
+}
+
+/// Why something that a client sent was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: String,
+}
+
+/// The node's counters.
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    blocks: Counter,
+    transactions: Family<CodeLabel, Counter>,
+    rejections: Family<RejectionLabel, Counter>,
+    refusals: Family<ReasonLabel, Counter>,
+    height: Gauge<u64, AtomicU64>,
+    certified: Gauge<u64, AtomicU64>,
+    view: Gauge<u64, AtomicU64>,
+    pool: Gauge<u64, AtomicU64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("logothete");
+        let metrics = Self {
+            blocks: Counter::default(),
+            transactions: Family::default(),
+            rejections: Family::default(),
+            refusals: Family::default(),
+            height: Gauge::default(),
+            certified: Gauge::default(),
+            view: Gauge::default(),
+            pool: Gauge::default(),
+            registry: Mutex::new(Registry::default()),
+        };
+        registry.register("blocks", "Blocks committed", metrics.blocks.clone());
+        registry.register(
+            "transactions",
+            "Transactions committed, by what became of them",
+            metrics.transactions.clone(),
+        );
+        registry.register(
+            "rejections",
+            "Messages of replicas that were refused",
+            metrics.rejections.clone(),
+        );
+        registry.register(
+            "refusals",
+            "What clients sent and was not taken",
+            metrics.refusals.clone(),
+        );
+        registry.register("height", "The newest block", metrics.height.clone());
+        registry.register(
+            "certified",
+            "The highest block with a certificate",
+            metrics.certified.clone(),
+        );
+        registry.register("view", "The view", metrics.view.clone());
+        registry.register(
+            "pool",
+            "Transactions that wait for their block",
+            metrics.pool.clone(),
+        );
+        Self {
+            registry: Mutex::new(registry),
+            ..metrics
+        }
+    }
+}
+
+impl Metrics {
+    /// A block was committed.
+    pub(crate) fn committed(&self, results: &[TransactionResult]) {
+        self.blocks.inc();
+        for result in results {
+            let code: ValidationCode = result.code;
+            let label = CodeLabel {
+                code: code.to_string(),
+            };
+            self.transactions.get_or_create(&label).inc();
+        }
+    }
+
+    /// A replica's message was refused.
+    pub(crate) fn rejected(&self, peer: u32, reason: &consensus::Rejection) {
+        tracing::debug!(peer, %reason, "refused a message");
+        let reason = reason.name().to_owned();
+        let label = RejectionLabel { peer, reason };
+        self.rejections.get_or_create(&label).inc();
+    }
+
+    /// A client's call was not taken, for the reason with this code.
+    pub(crate) fn refused(&self, code: &'static str) {
+        let reason = code.to_owned();
+        self.refusals.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    /// Everything counted, in the text form of Prometheus, after taking note of
+    /// what is measured only when somebody looks.
+    pub(crate) fn encode(&self, height: u64, certified: u64, view: u64, pool: usize) -> String {
+        self.height.set(height);
+        self.certified.set(certified);
+        self.view.set(view);
+        self.pool.set(pool as u64);
+        let mut text = String::new();
+        let registry = self
+            .registry
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        prometheus_client::encoding::text::encode(&mut text, &registry)
+            .expect("writing into a string does not fail");
+        text
+    }
+}
