@@ -440,7 +440,7 @@ mod tests {
         assert_eq!(past(&home), Past::Kept);
         fs::remove_file(home.data().join("rocksdb/CURRENT")).unwrap();
         assert_eq!(past(&home), Past::Lost, "an emptied folder");
-        fs::remove_dir(home.data()).unwrap();
+        fs::remove_dir_all(home.data()).unwrap();
         assert_eq!(past(&home), Past::Lost, "a removed folder");
     }
 

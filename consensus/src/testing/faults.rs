@@ -103,11 +103,7 @@ pub(crate) fn schedule(
 }
 
 /// Who loses the disk: never more than `f`, whatever is asked for.
-fn disks_lost(
-    config: &SimulationConfig,
-    replicas: &ReplicaSet,
-    dice: &mut Dice,
-) -> Vec<ReplicaId> {
+fn disks_lost(config: &SimulationConfig, replicas: &ReplicaSet, dice: &mut Dice) -> Vec<ReplicaId> {
     let faults = &config.faults;
     let mut nodes: Vec<ReplicaId> = replicas
         .ids()

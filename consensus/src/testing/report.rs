@@ -64,7 +64,7 @@ impl AddAssign for Summary {
         self.receipts += other.receipts;
         self.recovery_time = self.recovery_time.max(other.recovery_time);
         // In any order of adding the same.
-        self.trace_hash ^= other.trace_hash;
+        self.trace_hash = self.trace_hash.wrapping_add(other.trace_hash);
     }
 }
 

@@ -15,22 +15,57 @@ const SHOWN: usize = 250;
 /// Something that happened.
 #[derive(Clone, Debug, Hash)]
 pub(crate) enum Happening {
-    Starts { how: &'static str },
-    Crashes { kept: usize, lost: usize },
+    Starts {
+        how: &'static str,
+    },
+    Crashes {
+        kept: usize,
+        lost: usize,
+    },
     LosesDisk,
-    Sends { to: Option<ReplicaId>, what: Note },
-    Receives { from: ReplicaId, what: Note },
-    Writes { what: Note },
+    Sends {
+        to: Option<ReplicaId>,
+        what: Note,
+    },
+    Receives {
+        from: ReplicaId,
+        what: Note,
+    },
+    Writes {
+        what: Note,
+    },
     Syncs,
-    Executes { sequence: SequenceNumber },
-    Stores { sequence: SequenceNumber, outcome: CheckpointDigest, fetched: bool },
-    Certifies { sequence: SequenceNumber },
-    CatchesUp { through: SequenceNumber },
-    CaughtUp { to: SequenceNumber },
-    Rejects { from: ReplicaId, reason: String },
-    Holds { request: u32 },
-    ShowsReceipt { request: u32, sequence: SequenceNumber },
-    Cut { links: usize },
+    Executes {
+        sequence: SequenceNumber,
+    },
+    Stores {
+        sequence: SequenceNumber,
+        outcome: CheckpointDigest,
+        fetched: bool,
+    },
+    Certifies {
+        sequence: SequenceNumber,
+    },
+    CatchesUp {
+        through: SequenceNumber,
+    },
+    CaughtUp {
+        to: SequenceNumber,
+    },
+    Rejects {
+        from: ReplicaId,
+        reason: String,
+    },
+    Holds {
+        request: u32,
+    },
+    ShowsReceipt {
+        request: u32,
+        sequence: SequenceNumber,
+    },
+    Cut {
+        links: usize,
+    },
     Mended,
     Healed,
 }
@@ -241,7 +276,10 @@ impl fmt::Display for Happening {
         match self {
             Self::Starts { how } => write!(f, "starts, {how}"),
             Self::Crashes { kept, lost } => {
-                write!(f, "crashes: of its unsynced writes {kept} stay, {lost} are lost")
+                write!(
+                    f,
+                    "crashes: of its unsynced writes {kept} stay, {lost} are lost"
+                )
             }
             Self::LosesDisk => f.write_str("loses its disk"),
             Self::Sends { to: Some(to), what } => write!(f, "-> {to}  {what}"),

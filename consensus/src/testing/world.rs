@@ -55,7 +55,7 @@ impl World {
 
     /// The clock of the nodes, in milliseconds since the Unix epoch.
     pub(crate) fn clock_ms(&self) -> u64 {
-        const BEGIN: Duration = Duration::from_secs(1_800_000_000);
+        const BEGIN: Duration = Duration::from_hours(500_000);
         let now = BEGIN.saturating_add(self.agenda.now());
         u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
     }

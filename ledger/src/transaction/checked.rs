@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crypto::{Claim, Domain, NetworkId, decode, encode, verify_batch};
+use crypto::{Claim, Domain, NetworkId, PublicKey, decode, encode, verify_batch};
 
 use super::{Limits, Refusal, SIGNATURE_BYTES, Signer, Transaction, TransactionHash, form};
 use crate::proposal::{Proposal, TransactionId};
@@ -53,6 +53,12 @@ impl UncheckedTransaction {
     #[must_use]
     pub fn hash(&self) -> TransactionHash {
         TransactionHash::of_bytes(&self.bytes)
+    }
+
+    /// Who claims to have made it.
+    #[must_use]
+    pub fn creator(&self) -> PublicKey {
+        self.transaction.proposal.creator
     }
 
     /// What must hold for this to be a transaction: first the creator's

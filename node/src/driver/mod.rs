@@ -26,6 +26,7 @@ use crate::committer::CommitterHandle;
 use crate::metrics::Metrics;
 use crate::network::NetworkHandle;
 use crate::pool::Pool;
+use crate::recent::RecentTransactions;
 use crate::services::ConsensusStatus;
 
 use batches::Batches;
@@ -146,7 +147,7 @@ pub(crate) struct Driver {
     /// Asked to be executed and not answered yet.
     executing: BTreeMap<SequenceNumber, Vec<TransactionHash>>,
     /// Lately executed: what arrives late is not ordered again.
-    recent: RecentlyExecuted,
+    recent: RecentTransactions,
     inputs: VecDeque<Input>,
     records: PendingRecords,
     outbox: Vec<consensus::Effect>,
@@ -238,7 +239,9 @@ impl Driver {
 
     fn forget_executed(&mut self, through: SequenceNumber, transactions: &[TransactionHash]) {
         self.pool.remove(transactions);
-        self.recent.add(transactions);
+        for hash in transactions {
+            self.recent.add(*hash);
+        }
         self.batches.forget(through);
     }
 
@@ -320,33 +323,5 @@ impl Driver {
             *shown = status;
             changed
         });
-    }
-}
-
-/// The hashes of the last transactions executed, bounded.
-#[derive(Default)]
-struct RecentlyExecuted {
-    hashes: std::collections::HashSet<TransactionHash>,
-    order: VecDeque<TransactionHash>,
-}
-
-impl RecentlyExecuted {
-    /// Enough for everything that can be under way between peers.
-    const LIMIT: usize = 65_536;
-
-    fn contains(&self, hash: &TransactionHash) -> bool {
-        self.hashes.contains(hash)
-    }
-
-    fn add(&mut self, hashes: &[TransactionHash]) {
-        for hash in hashes {
-            if self.hashes.insert(*hash) {
-                self.order.push_back(*hash);
-            }
-        }
-        while self.order.len() > Self::LIMIT {
-            let oldest = self.order.pop_front().expect("the order is not empty");
-            self.hashes.remove(&oldest);
-        }
     }
 }

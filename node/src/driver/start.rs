@@ -9,7 +9,7 @@ use consensus::{Config, Position, Replica, SequenceNumber, Start};
 use crypto::SigningKey;
 use ledger::Ledger;
 
-use super::{Driver, DriverError, FORWARD_AFTER, Limits, RecentlyExecuted, Wiring, records};
+use super::{Driver, DriverError, FORWARD_AFTER, Limits, Wiring, records};
 use crate::certificates;
 use crate::pool::Pool;
 
@@ -66,7 +66,7 @@ pub(crate) fn start(setup: Setup) -> Result<Driver, DriverError> {
         forward_at: now + FORWARD_AFTER,
         batches: super::Batches::default(),
         executing: BTreeMap::new(),
-        recent: RecentlyExecuted::default(),
+        recent: crate::recent::RecentTransactions::default(),
         inputs: VecDeque::new(),
         records: records::PendingRecords::default(),
         outbox: Vec::new(),

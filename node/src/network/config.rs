@@ -80,7 +80,9 @@ pub struct Limits {
     pub serve_timeout: Duration,
     /// How often a connection is tried for life.
     pub ping_interval: Duration,
-    /// From a ping until its answer; when it is over, the connection is closed.
+    /// From a ping until its answer; when it is over, another is tried on a
+    /// new stream, and when that is not answered either, which takes up to ten
+    /// seconds more, the connection is closed.
     pub ping_timeout: Duration,
     /// The pause before the first new attempt to reach a peer; it doubles.
     pub min_redial_delay: Duration,
@@ -108,8 +110,8 @@ impl Default for Limits {
             handshake_timeout: Duration::from_secs(10),
             hello_timeout: Duration::from_secs(10),
             serve_timeout: Duration::from_mins(1),
-            ping_interval: Duration::from_secs(10),
-            ping_timeout: Duration::from_secs(20),
+            ping_interval: Duration::from_secs(5),
+            ping_timeout: Duration::from_secs(10),
             min_redial_delay: Duration::from_millis(100),
             max_redial_delay: Duration::from_secs(5),
             patience: Duration::from_secs(15),

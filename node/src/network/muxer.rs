@@ -5,15 +5,17 @@
 //! hold that much by sending what is not read. Hence this thin one.
 
 use std::collections::VecDeque;
-use std::future::{Ready, ready};
+use std::future::{Future as _, Ready, ready};
 use std::io;
 use std::iter;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use futures::{AsyncRead, AsyncWrite};
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent};
 use libp2p::core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, UpgradeInfo};
+use tokio::time::Sleep;
 use yamux::{Connection, ConnectionError, Mode, Stream};
 
 /// How many streams a connection may have, both directions together. Two
@@ -27,6 +29,11 @@ const MAX_RECEIVE_WINDOW_BYTES: usize = 16 * 1024 * 1024;
 
 /// How many streams that the peer has opened wait to be negotiated.
 const MAX_WAITING_STREAMS: usize = 8;
+
+/// From the order to close a connection until its socket is dropped, whether or
+/// not the peer reads the farewell: one that stands still never would, and its
+/// connection would count as one for ever.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Makes a connection carry many streams.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +54,8 @@ pub(super) struct Muxer<C> {
     waiting: VecDeque<Stream>,
     /// Whoever is to be told about those.
     taker: Option<Waker>,
+    /// When to give up on closing in good order.
+    farewell: Option<Pin<Box<Sleep>>>,
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Muxer<C> {
@@ -55,6 +64,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Muxer<C> {
             connection: Connection::new(io, config(), mode),
             waiting: VecDeque::new(),
             taker: None,
+            farewell: None,
         }
     }
 
@@ -95,7 +105,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxer<C> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), ConnectionError>> {
-        self.connection.poll_close(cx)
+        if let Poll::Ready(closed) = self.connection.poll_close(cx) {
+            return Poll::Ready(closed);
+        }
+        let farewell = self
+            .farewell
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(CLOSE_TIMEOUT)));
+        farewell.as_mut().poll(cx).map(Ok)
     }
 
     fn poll(
@@ -145,5 +161,31 @@ impl<C: AsyncRead + AsyncWrite + Unpin> OutboundConnectionUpgrade<C> for Multipl
 
     fn upgrade_outbound(self, io: C, _: Self::Info) -> Self::Future {
         ready(Ok(Muxer::new(io, Mode::Client)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use futures::AsyncWrite as _;
+    use tokio_util::compat::TokioAsyncReadCompatExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn closing_ends_although_the_peer_reads_nothing() {
+        let (near, _far) = tokio::io::duplex(64);
+        let mut muxer = Muxer::new(near.compat(), Mode::Client);
+        let mut stream = poll_fn(|cx| Pin::new(&mut muxer).poll_outbound(cx))
+            .await
+            .unwrap();
+        let write = |cx: &mut Context<'_>| Pin::new(&mut stream).poll_write(cx, &[0; 1000]);
+        assert!(poll_fn(write).await.is_ok());
+        let stuck = poll_fn(|cx| Poll::Ready(Pin::new(&mut muxer).poll(cx).is_pending()));
+        assert!(stuck.await);
+        let close = poll_fn(|cx| Pin::new(&mut muxer).poll_close(cx));
+        let closed = tokio::time::timeout(Duration::from_mins(1), close).await;
+        assert!(closed.is_ok_and(|closed| closed.is_ok()));
     }
 }

@@ -198,6 +198,7 @@ async fn a_host_that_falls_silent_is_noticed_and_met_again() {
     let addresses = BTreeMap::from([(listens, multiaddress(relay.address))]);
     let mut dialling = setup.start(dials, &addresses).await;
     dialling.await_connected([listens]).await;
+    listening.await_connected([dials]).await;
     relay.flowing.send_replace(false);
     dialling.await_disconnected(listens).await;
     listening.await_disconnected(dials).await;

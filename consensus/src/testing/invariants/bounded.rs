@@ -1,0 +1,69 @@
+//! Bounded: what a replica answers to one input, what it keeps on disk, and
+//! what it says when there is nothing to do.
+
+use std::time::Duration;
+
+use super::{Invariant, Observation};
+use crate::Config;
+
+pub(super) struct Bounded {
+    window: usize,
+    replicas: usize,
+    status_interval: Duration,
+}
+
+impl Bounded {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            window: usize::try_from(config.log_window).unwrap_or(usize::MAX),
+            replicas: config.replicas.n(),
+            status_interval: config.status_interval,
+        }
+    }
+
+    /// Per sequence number of the window: a record and a message of both votes,
+    /// an examination, an execution, an attestation; and a few besides.
+    fn effects(&self) -> usize {
+        16 + 7 * self.window
+    }
+
+    /// A PRE-PREPARE and a certificate per sequence number of the window, and
+    /// whether it listens.
+    fn records(&self) -> usize {
+        1 + 2 * self.window
+    }
+
+    /// A status of everybody to everybody in every interval.
+    fn packets(&self, time: Duration) -> u64 {
+        let intervals = time.as_nanos() / self.status_interval.as_nanos() + 1;
+        let pairs = (self.replicas * (self.replicas - 1)) as u64;
+        u64::try_from(intervals).map_or(u64::MAX, |of| of.saturating_mul(pairs))
+    }
+}
+
+impl Invariant for Bounded {
+    fn name(&self) -> &'static str {
+        "bounded"
+    }
+
+    fn observe(&mut self, seen: &Observation<'_>) -> Result<(), String> {
+        match seen {
+            Observation::Answers { node, effects } if effects.len() > self.effects() => {
+                Err(format!(
+                    "{node} answers one input with {} effects, {} are enough",
+                    effects.len(),
+                    self.effects()
+                ))
+            }
+            Observation::Settles { node, records } if *records > self.records() => Err(format!(
+                "{node} keeps {records} records, {} are enough",
+                self.records()
+            )),
+            Observation::Idles { time, packets } if *packets > self.packets(*time) => Err(format!(
+                "{packets} packets in {time:?} with nothing to do, {} are enough",
+                self.packets(*time)
+            )),
+            _ => Ok(()),
+        }
+    }
+}

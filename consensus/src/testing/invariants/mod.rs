@@ -1,0 +1,179 @@
+//! What must hold, one property a file. Each watches what the nodes do from
+//! outside, with its own bookkeeping: nothing here asks a replica's opinion.
+
+mod agreement;
+mod bounded;
+mod certificates;
+mod durability;
+mod exactly_once;
+mod held_in_full;
+mod liveness;
+mod no_equivocation;
+mod persist_before_send;
+mod quorum_backed;
+mod silence_after_amnesia;
+mod total_order;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::disk::Contents;
+use super::ledger::{Block, Receipt};
+use super::report::Violation;
+use crate::message::{Message, PrePrepare};
+use crate::{
+    CheckpointCertificate, Config, Effect, Input, Record, ReplicaId, RequestDigest, SequenceNumber,
+    View,
+};
+
+/// Something that the properties are held against.
+pub(crate) enum Observation<'a> {
+    /// A process starts with this much executed.
+    Starts {
+        node: ReplicaId,
+        tip: SequenceNumber,
+    },
+    /// A node finds an empty disk in place of its own.
+    LosesDisk { node: ReplicaId },
+    /// Something reaches a replica.
+    Takes { node: ReplicaId, input: &'a Input },
+    /// A replica answers with effects.
+    Answers {
+        node: ReplicaId,
+        effects: &'a [Effect],
+    },
+    /// A record is written, not yet synced; so many of its requests are lacking.
+    Writes {
+        node: ReplicaId,
+        record: &'a Record,
+        missing: usize,
+    },
+    /// All effects are carried out, and so many records are kept.
+    Settles { node: ReplicaId, records: usize },
+    /// A message leaves a node, which then has this on its disk.
+    Sends {
+        node: ReplicaId,
+        message: &'a Message,
+        durable: &'a Contents,
+    },
+    /// A block is made durable.
+    Stores { node: ReplicaId, block: &'a Block },
+    /// A certificate is kept.
+    Certifies {
+        node: ReplicaId,
+        certificate: &'a CheckpointCertificate,
+    },
+    /// A client is shown a receipt.
+    Shows {
+        node: ReplicaId,
+        receipt: &'a Receipt,
+    },
+    /// So long after healing this is still to be done.
+    Waits {
+        healed_for: Duration,
+        unfinished: &'a str,
+    },
+    /// With nothing left to be done, so many packets were sent in that time.
+    Idles { time: Duration, packets: u64 },
+    /// The simulation ends with this on the disks.
+    Ends {
+        nodes: &'a [(ReplicaId, &'a Contents)],
+    },
+}
+
+/// A property.
+trait Invariant {
+    /// Its name.
+    fn name(&self) -> &'static str;
+
+    /// Holds it against what happens; says how it is broken.
+    fn observe(&mut self, seen: &Observation<'_>) -> Result<(), String>;
+}
+
+/// Every property.
+pub(crate) struct Invariants(Vec<Box<dyn Invariant>>);
+
+impl Invariants {
+    /// The properties of a network with these parameters and clients' requests.
+    pub(crate) fn new(config: &Config, requests: BTreeSet<RequestDigest>) -> Self {
+        Self(vec![
+            Box::new(persist_before_send::PersistBeforeSend),
+            Box::new(no_equivocation::NoEquivocation::default()),
+            Box::new(silence_after_amnesia::SilenceAfterAmnesia::default()),
+            Box::new(quorum_backed::QuorumBacked::new(config.replicas.clone())),
+            Box::new(total_order::TotalOrder::default()),
+            Box::new(agreement::Agreement::default()),
+            Box::new(exactly_once::ExactlyOnce::new(requests)),
+            Box::new(held_in_full::HeldInFull),
+            Box::new(certificates::Certificates::new(config)),
+            Box::new(durability::Durability::default()),
+            Box::new(bounded::Bounded::new(config)),
+            Box::new(liveness::Liveness::new(config.status_interval)),
+        ])
+    }
+
+    pub(crate) fn observe(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
+        for invariant in &mut self.0 {
+            invariant.observe(seen).map_err(|message| Violation {
+                invariant: invariant.name(),
+                message,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// The kinds of votes by which batches are ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    PrePrepare,
+    Prepare,
+    Commit,
+}
+
+/// A vote of the normal case: who says what about which place.
+#[derive(Clone, Copy, Debug)]
+struct Vote {
+    signer: ReplicaId,
+    kind: Kind,
+    /// View, sequence number and digest, whatever the kind.
+    place: PrePrepare,
+}
+
+/// The vote of the normal case in a message, if it is one.
+fn vote_of(message: &Message) -> Option<Vote> {
+    let (signer, kind, view, sequence, digest) = match message {
+        Message::PrePrepare(proposed) => {
+            let signed = &proposed.pre_prepare;
+            let body = signed.body;
+            let (view, sequence) = (body.view, body.sequence);
+            (signed.signer, Kind::PrePrepare, view, sequence, body.digest)
+        }
+        Message::Prepare(signed) => {
+            let body = signed.body;
+            let (view, sequence) = (body.view, body.sequence);
+            (signed.signer, Kind::Prepare, view, sequence, body.digest)
+        }
+        Message::Commit(signed) => {
+            let body = signed.body;
+            let (view, sequence) = (body.view, body.sequence);
+            (signed.signer, Kind::Commit, view, sequence, body.digest)
+        }
+        _ => return None,
+    };
+    let place = PrePrepare {
+        view,
+        sequence,
+        digest,
+    };
+    Some(Vote {
+        signer,
+        kind,
+        place,
+    })
+}
+
+/// A place as a key.
+fn key_of(place: &PrePrepare) -> (View, SequenceNumber, crate::BatchDigest) {
+    (place.view, place.sequence, place.digest)
+}

@@ -1,0 +1,191 @@
+//! Carries out what the replica asks, in its order: nothing but records is
+//! touched while a record before it is not durable.
+
+use super::{Node, Process, Wake};
+use crate::testing::config::Links;
+use crate::testing::disk::{Mark, Write};
+use crate::testing::faults::CrashPoint;
+use crate::testing::invariants::Observation;
+use crate::testing::network::Packet;
+use crate::testing::report::Violation;
+use crate::testing::trace::{Happening, Note};
+use crate::testing::world::World;
+use crate::{Effect, Message, Record, ReplicaId};
+
+impl Node {
+    pub(super) fn carry_out(&mut self, world: &mut World) -> Result<(), Violation> {
+        while let Some(effect) = self.next_effect() {
+            self.perform(effect, world)?;
+        }
+        self.sync_if_needed(world);
+        let settled = |process: &Process| process.effects.is_empty();
+        if self.live.as_ref().is_some_and(settled) {
+            world.observe(&Observation::Settles {
+                node: self.id(),
+                records: self.contents().record_count(),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The next effect, if it may be carried out now.
+    fn next_effect(&mut self) -> Option<Effect> {
+        let process = self.live.as_mut()?;
+        let durable = process.barrier <= self.disk.synced();
+        process
+            .effects
+            .pop_front_if(|effect| durable || matches!(effect, Effect::Persist(_)))
+    }
+
+    fn sync_if_needed(&mut self, world: &mut World) {
+        let (written, synced) = (self.disk.written(), self.disk.synced());
+        let Some(process) = &mut self.live else {
+            return;
+        };
+        if process.barrier > synced && !process.syncing {
+            process.syncing = true;
+            let delay = world.dice.micros(100..=2_000);
+            self.wake_after(delay, Wake::Synced(written), world);
+        }
+    }
+
+    pub(super) fn on_synced(&mut self, mark: Mark, world: &mut World) -> Result<(), Violation> {
+        if self.meets(CrashPoint::BeforeSync, world)? {
+            return Ok(());
+        }
+        self.disk.sync(mark.max(self.disk.synced()));
+        self.note(world, Happening::Syncs);
+        if let Some(process) = &mut self.live {
+            process.syncing = false;
+        }
+        if self.meets(CrashPoint::AfterSync, world)? {
+            return Ok(());
+        }
+        self.carry_out(world)
+    }
+
+    fn perform(&mut self, effect: Effect, world: &mut World) -> Result<(), Violation> {
+        match effect {
+            Effect::Persist(record) => return self.persist(record, world),
+            Effect::Broadcast(message) => return self.transmit(None, message, world),
+            Effect::Send { to, message } => return self.transmit(Some(to), message, world),
+            Effect::CheckBatch {
+                view,
+                sequence,
+                digest,
+                batch,
+            } => self.check((view, sequence, digest), batch.requests, world),
+            Effect::Execute { sequence, batch } => self.execute(sequence, batch, world),
+            Effect::Certified(certificate) => {
+                let sequence = certificate.checkpoint.sequence;
+                self.note(world, Happening::Certifies { sequence });
+                world.observe(&Observation::Certifies {
+                    node: self.id(),
+                    certificate: &certificate,
+                })?;
+                self.disk.write(Write::Certificate(certificate));
+            }
+            Effect::Truncate { through } => {
+                self.disk.write(Write::Forget(through));
+            }
+            Effect::CatchUp { through } => self.catch_up(through, world),
+            Effect::SetTimer { timer, after } => {
+                if let Some(process) = &mut self.live {
+                    let setting = process.timers.entry(timer).or_default();
+                    *setting += 1;
+                    let setting = *setting;
+                    self.wake_after(after, Wake::Timer { timer, setting }, world);
+                }
+            }
+            Effect::Reject { from, reason } => {
+                world.summary.rejections += 1;
+                let reason = reason.to_string();
+                self.note(world, Happening::Rejects { from, reason });
+            }
+            Effect::Halt {
+                sequence,
+                own,
+                attested,
+            } => {
+                let message = format!(
+                    "{} halts: its outcome of {sequence} is {own}, a quorum attests {attested}",
+                    self.id()
+                );
+                return Err(Violation {
+                    invariant: "agreement",
+                    message,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn persist(&mut self, record: Record, world: &mut World) -> Result<(), Violation> {
+        let Some(process) = &mut self.live else {
+            return Ok(());
+        };
+        let wanted = match &record {
+            Record::PrePrepared(proposed) => proposed.batch.requests.as_slice(),
+            _ => &[],
+        };
+        let ledger = &self.disk.current().ledger;
+        let requests: Vec<_> = wanted
+            .iter()
+            .filter_map(|digest| process.pool.get(digest, ledger))
+            .collect();
+        let missing = wanted.len() - requests.len();
+        let what = Note::of_record(&record);
+        self.note(world, Happening::Writes { what });
+        world.observe(&Observation::Writes {
+            node: self.id(),
+            record: &record,
+            missing,
+        })?;
+        let mark = self.disk.write(Write::Record { record, requests });
+        if let Some(process) = &mut self.live {
+            process.barrier = mark;
+        }
+        Ok(())
+    }
+
+    /// A message leaves the node, for one peer or for all.
+    fn transmit(
+        &mut self,
+        to: Option<ReplicaId>,
+        message: Message,
+        world: &mut World,
+    ) -> Result<(), Violation> {
+        let node = self.id();
+        let what = Note::of_message(&message);
+        self.note(world, Happening::Sends { to, what });
+        let verified = world.door.admit(message).map_err(|rejection| Violation {
+            invariant: "well_formed",
+            message: format!("{node} sends what nobody lets in: {rejection}"),
+        })?;
+        world.observe(&Observation::Sends {
+            node,
+            message: verified.message(),
+            durable: self.disk.durable(),
+        })?;
+        let packet = match world.links {
+            Links::Verified => Packet::Verified(verified),
+            Links::Bytes => Packet::Bytes(verified.message().encode().into()),
+        };
+        let mut receivers = to.map_or_else(|| world.peers(node), |to| vec![to]);
+        let doomed = to.is_none()
+            && self
+                .doom
+                .is_some_and(|doom| doom.point == CrashPoint::AmidBroadcast);
+        if doomed {
+            world.dice.shuffle(&mut receivers);
+            receivers.truncate(world.dice.below(receivers.len() + 1));
+        }
+        for receiver in receivers {
+            world.send(node, receiver, packet.clone());
+        }
+        if doomed {
+            self.meets(CrashPoint::AmidBroadcast, world)?;
+        }
+        Ok(())
+    }
+}

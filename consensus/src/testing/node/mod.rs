@@ -1,0 +1,386 @@
+//! One simulated node: a replica and what carries out its effects.
+//!
+//! Here: its life (start, crash, lost disk) and what reaches it. [`effects`]
+//! carries out what the replica asks, [`pool`] holds requests, [`committer`]
+//! executes and catches up.
+
+mod committer;
+mod effects;
+mod pool;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crypto::SigningKey;
+
+use self::committer::Committer;
+use self::pool::Pool;
+use super::agenda::Event;
+use super::disk::{Contents, Disk, Mark};
+use super::faults::{Crash, CrashPoint, Fault};
+use super::invariants::Observation;
+use super::ledger::{Request, Served};
+use super::network::Packet;
+use super::report::Violation;
+use super::trace::{Happening, Note};
+use super::world::World;
+use crate::{
+    BatchDigest, CheckpointDigest, Config, Effect, Input, Record, Replica, ReplicaId,
+    SequenceNumber, Start, Timer, Verified, View,
+};
+
+/// What a process waits for.
+pub(crate) enum Wake {
+    /// Everything written up to here is durable.
+    Synced(Mark),
+    /// A timer has run down, if this is still its last setting.
+    Timer { timer: Timer, setting: u64 },
+    /// A batch whose requests are held was examined.
+    Checked {
+        view: View,
+        sequence: SequenceNumber,
+        digest: BatchDigest,
+    },
+    /// The primary makes a batch of what is pending.
+    Propose,
+    /// Requests that are lacking are asked for again.
+    FetchRequests,
+    /// The batch at the head of the jobs was executed.
+    BlockExecuted,
+    /// The replica learns of it.
+    Executed {
+        sequence: SequenceNumber,
+        digest: CheckpointDigest,
+    },
+    /// Blocks that a peer served were executed again.
+    BlocksFetched(Vec<Served>),
+    /// The answer to this question for blocks has not come.
+    FetchBlocks { question: u64 },
+    /// The replica learns how far it has caught up.
+    CaughtUp,
+    /// A connection to this peer stands anew.
+    Connected(ReplicaId),
+}
+
+/// A node, up or down.
+pub(crate) struct Node {
+    config: Config,
+    key: SigningKey,
+    disk: Disk,
+    incarnation: u32,
+    live: Option<Process>,
+    /// A crash that waits for its point.
+    doom: Option<Crash>,
+    /// How far its clock is ahead.
+    clock_ahead_ms: u64,
+    /// It has lost its disk, and nothing on the new one says so yet.
+    amnesiac: bool,
+}
+
+/// What a crash ends.
+struct Process {
+    replica: Replica,
+    /// Effects that are not carried out yet, in their order.
+    effects: VecDeque<Effect>,
+    /// The last record written: no effect but another record before it is durable.
+    barrier: Mark,
+    syncing: bool,
+    /// How often each timer was set.
+    timers: BTreeMap<Timer, u64>,
+    pool: Pool,
+    committer: Committer,
+}
+
+impl Node {
+    pub(crate) fn new(config: Config, key: SigningKey, clock_ahead_ms: u64) -> Self {
+        Self {
+            config,
+            key,
+            disk: Disk::default(),
+            incarnation: 0,
+            live: None,
+            doom: None,
+            clock_ahead_ms,
+            amnesiac: false,
+        }
+    }
+
+    pub(crate) fn id(&self) -> ReplicaId {
+        self.config.id
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.live.is_some()
+    }
+
+    /// What its disk holds for the process that runs.
+    pub(crate) fn contents(&self) -> &Contents {
+        self.disk.current()
+    }
+
+    fn note(&self, world: &mut World, what: Happening) {
+        world.note(Some(self.id()), what);
+    }
+
+    fn wake_after(&self, delay: Duration, wake: Wake, world: &mut World) {
+        let (node, incarnation) = (self.id(), self.incarnation);
+        let event = Event::Wake {
+            node,
+            incarnation,
+            wake,
+        };
+        world.after(delay, event);
+    }
+
+    /// Starts the process, unless it runs.
+    pub(crate) fn start(&mut self, world: &mut World) -> Result<(), Violation> {
+        if self.is_up() {
+            return Ok(());
+        }
+        self.incarnation += 1;
+        let contents = self.disk.current();
+        if self.amnesiac {
+            assert!(contents.is_empty(), "the first write says that it listens");
+        }
+        let (start, how) = if self.amnesiac {
+            (Start::Amnesiac, "without its disk")
+        } else {
+            let mut records = contents.records();
+            world.dice.shuffle(&mut records);
+            let position = contents.ledger.position();
+            (Start::Recovered { position, records }, "with its disk")
+        };
+        self.note(world, Happening::Starts { how });
+        world.observe(&Observation::Starts {
+            node: self.id(),
+            tip: self.disk.current().ledger.tip(),
+        })?;
+        let (replica, effects) = Replica::start(self.config.clone(), self.key.clone(), start);
+        self.live = Some(Process {
+            replica,
+            effects: VecDeque::new(),
+            barrier: self.disk.synced(),
+            syncing: false,
+            timers: BTreeMap::new(),
+            pool: Pool::of(self.disk.current()),
+            committer: Committer::default(),
+        });
+        self.take(effects, world)
+    }
+
+    /// A crash is due: at once, or where its point is.
+    pub(crate) fn doom(&mut self, crash: Crash, world: &mut World) -> Result<(), Violation> {
+        if !self.is_up() && !crash.loses_disk {
+            return Ok(());
+        }
+        if crash.point == CrashPoint::Anywhere || !self.is_up() {
+            return self.crash(crash, world);
+        }
+        // A lost disk is never given up for a mere crash.
+        if self.doom.is_none_or(|doom| !doom.loses_disk) {
+            self.doom = Some(crash);
+        }
+        Ok(())
+    }
+
+    /// No crash waits any more.
+    pub(crate) fn reprieve(&mut self) {
+        self.doom = None;
+    }
+
+    /// Crashes if a crash waits for this point; says whether it does.
+    fn meets(&mut self, point: CrashPoint, world: &mut World) -> Result<bool, Violation> {
+        let Some(crash) = self.doom.filter(|doom| doom.point == point) else {
+            return Ok(false);
+        };
+        self.doom = None;
+        self.crash(crash, world)?;
+        Ok(true)
+    }
+
+    fn crash(&mut self, crash: Crash, world: &mut World) -> Result<(), Violation> {
+        if self.live.take().is_some() {
+            let unsynced = self.disk.unsynced();
+            let kept = world.dice.below(unsynced + 1);
+            self.disk.crash(kept);
+            let lost = unsynced - kept;
+            self.note(world, Happening::Crashes { kept, lost });
+            world.summary.crashes += 1;
+        }
+        let has_listening = |contents: &Contents| {
+            contents
+                .records()
+                .iter()
+                .any(|record| matches!(record, Record::Listening { .. }))
+        };
+        self.amnesiac = self.amnesiac && !has_listening(self.disk.durable());
+        if crash.loses_disk {
+            self.disk.lose();
+            self.amnesiac = true;
+            self.note(world, Happening::LosesDisk);
+            world.observe(&Observation::LosesDisk { node: self.id() })?;
+            world.summary.disks_lost += 1;
+        }
+        let restart = Fault::Restart(self.id());
+        world.after(crash.downtime, Event::Fault(restart));
+        Ok(())
+    }
+
+    /// Something reaches the replica.
+    fn step(&mut self, input: Input, world: &mut World) -> Result<(), Violation> {
+        let node = self.id();
+        let Some(process) = &mut self.live else {
+            return Ok(());
+        };
+        world.observe(&Observation::Takes {
+            node,
+            input: &input,
+        })?;
+        let effects = process.replica.step(input);
+        self.take(effects, world)
+    }
+
+    /// The replica has answered with these effects.
+    fn take(&mut self, effects: Vec<Effect>, world: &mut World) -> Result<(), Violation> {
+        let node = self.id();
+        let Some(process) = &mut self.live else {
+            return Ok(());
+        };
+        world.observe(&Observation::Answers {
+            node,
+            effects: &effects,
+        })?;
+        process.replica.check_invariants();
+        process.effects.extend(effects);
+        self.carry_out(world)?;
+        self.consider_proposing(world);
+        Ok(())
+    }
+
+    /// A packet reaches the node.
+    pub(crate) fn arrival(
+        &mut self,
+        from: ReplicaId,
+        packet: Packet,
+        world: &mut World,
+    ) -> Result<(), Violation> {
+        if !self.is_up() {
+            return Ok(());
+        }
+        match packet {
+            Packet::Verified(message) => self.receive(from, message, world),
+            Packet::Bytes(bytes) => {
+                let message = world.door.open(&bytes).map_err(|message| Violation {
+                    invariant: "well_formed",
+                    message: format!("{} cannot take what {from} sent: {message}", self.id()),
+                })?;
+                self.receive(from, message, world)
+            }
+            Packet::Requests(requests) => {
+                self.receive_requests(&requests, world);
+                Ok(())
+            }
+            Packet::RequestsWanted(wanted) => {
+                self.serve_requests(from, &wanted, world);
+                Ok(())
+            }
+            Packet::BlocksWanted { after } => {
+                self.serve_blocks(from, after, world);
+                Ok(())
+            }
+            Packet::Blocks(served) => {
+                self.receive_blocks(served, world);
+                Ok(())
+            }
+        }
+    }
+
+    fn receive(
+        &mut self,
+        from: ReplicaId,
+        message: Verified,
+        world: &mut World,
+    ) -> Result<(), Violation> {
+        let what = Note::of_message(message.message());
+        self.note(world, Happening::Receives { from, what });
+        self.step(Input::Message { from, message }, world)
+    }
+
+    /// What a process of this incarnation waited for has come.
+    pub(crate) fn wake(
+        &mut self,
+        incarnation: u32,
+        wake: Wake,
+        world: &mut World,
+    ) -> Result<(), Violation> {
+        if !self.is_up() || incarnation != self.incarnation {
+            return Ok(());
+        }
+        match wake {
+            Wake::Synced(mark) => self.on_synced(mark, world),
+            Wake::Timer { timer, setting } => {
+                let set = |process: &Process| process.timers.get(&timer) == Some(&setting);
+                if self.live.as_ref().is_some_and(set) {
+                    self.step(Input::TimerFired(timer), world)?;
+                }
+                Ok(())
+            }
+            Wake::Checked {
+                view,
+                sequence,
+                digest,
+            } => {
+                let input = Input::BatchChecked {
+                    view,
+                    sequence,
+                    digest,
+                    verdict: Ok(()),
+                };
+                self.step(input, world)
+            }
+            Wake::Propose => self.propose(world),
+            Wake::FetchRequests => {
+                self.fetch_requests(world);
+                Ok(())
+            }
+            Wake::BlockExecuted => self.on_block_executed(world),
+            Wake::Executed { sequence, digest } => self.on_executed(sequence, digest, world),
+            Wake::BlocksFetched(served) => self.on_blocks_fetched(served, world),
+            Wake::FetchBlocks { question } => {
+                self.fetch_blocks_again(question, world);
+                Ok(())
+            }
+            Wake::CaughtUp => self.on_caught_up(world),
+            Wake::Connected(peer) => self.step(Input::Connected(peer), world),
+        }
+    }
+
+    /// A connection to `peer` stands anew, in a while.
+    pub(crate) fn connect(&self, peer: ReplicaId, world: &mut World) {
+        let delay = world.dice.micros(1_000..=50_000);
+        self.wake_after(delay, Wake::Connected(peer), world);
+    }
+
+    /// A client submits a request, or asks again for its receipt.
+    pub(crate) fn submission(&mut self, number: u32, world: &mut World) -> Result<(), Violation> {
+        let node = self.id();
+        if !self.is_up() {
+            return Ok(());
+        }
+        let request = Request { number };
+        let Some(receipt) = self.contents().ledger.receipt(request.digest()) else {
+            self.submit(request, world);
+            return Ok(());
+        };
+        let sequence = receipt.sequence;
+        let request = number;
+        self.note(world, Happening::ShowsReceipt { request, sequence });
+        world.summary.receipts += 1;
+        let receipt = &receipt;
+        world.observe(&Observation::Shows { node, receipt })?;
+        if let Some(delay) = world.network.client_delay(&mut world.dice) {
+            world.after(delay, Event::Reply { request });
+        }
+        Ok(())
+    }
+}

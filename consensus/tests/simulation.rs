@@ -1,0 +1,89 @@
+//! Whole networks under loss, duplication, reordering, partitions, crashes and
+//! lost disks: every promise of the crate holds, on every seed.
+//!
+//! `SIMULATION_SEEDS` says how many seeds to run of each size of network.
+
+mod sweep;
+
+use consensus::testing::{Faults, Links, Simulation, SimulationConfig, Summary};
+use sweep::sweep;
+
+/// How many seeds, where the environment does not say.
+fn seeds(ordinary: u64) -> u64 {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the fence is around the crate, not around its tests"
+    )]
+    let asked = std::env::var("SIMULATION_SEEDS").ok();
+    asked.map_or(ordinary, |asked| asked.parse().expect("a number of seeds"))
+}
+
+/// Every one of so many seeds holds with so many replicas.
+fn all_hold(seeds: u64, config: impl Fn(u64) -> SimulationConfig + Sync) -> Summary {
+    let sweep = sweep(seeds, config);
+    if let Some(failure) = sweep.failure {
+        panic!("{failure}");
+    }
+    assert_eq!(sweep.run, seeds, "all seeds were run");
+    println!("{seeds} seeds: {:#?}", sweep.summary);
+    sweep.summary
+}
+
+#[test]
+fn four_replicas_keep_every_promise() {
+    let summary = all_hold(seeds(200), |seed| SimulationConfig::drawn(4, seed));
+    // Nothing of it held for lack of trouble.
+    assert!(summary.messages_lost > summary.messages_sent / 20);
+    assert!(summary.messages_duplicated > 0);
+    assert!(summary.crashes > 0 && summary.partitions > 0 && summary.disks_lost > 0);
+    assert!(summary.duplicates > 0 && summary.catch_ups > 0);
+}
+
+#[test]
+fn seven_replicas_keep_every_promise() {
+    let summary = all_hold(seeds(150), |seed| SimulationConfig::drawn(7, seed));
+    assert!(summary.crashes > 0 && summary.partitions > 0 && summary.disks_lost > 0);
+    assert!(summary.duplicates > 0 && summary.catch_ups > 0);
+}
+
+#[test]
+fn networks_of_every_other_size_keep_every_promise() {
+    for replicas in [1, 2, 3, 5, 6] {
+        all_hold(40, |seed| SimulationConfig::drawn(replicas, seed));
+    }
+}
+
+#[test]
+fn messages_survive_their_encoding() {
+    for replicas in [4, 7] {
+        all_hold(6, |seed| SimulationConfig {
+            links: Links::Bytes,
+            ..SimulationConfig::drawn(replicas, seed)
+        });
+    }
+}
+
+#[test]
+fn without_faults_nothing_is_lost_and_nothing_refused() {
+    let summary = all_hold(20, |seed| SimulationConfig {
+        faults: Faults::none(),
+        ..SimulationConfig::drawn(4, seed)
+    });
+    assert_eq!(summary.messages_lost, 0);
+    assert_eq!(summary.crashes, 0);
+    assert_eq!(summary.uncertified_blocks, 0);
+    assert_eq!(summary.duplicates, 0);
+}
+
+#[test]
+fn a_seed_decides_everything() {
+    for seed in 0..5 {
+        let config = SimulationConfig::drawn(4, seed);
+        let first = Simulation::run(&config).unwrap_or_else(|failure| panic!("{failure}"));
+        let second = Simulation::run(&config).unwrap_or_else(|failure| panic!("{failure}"));
+        assert_eq!(first, second, "seed {seed} replays exactly");
+        let other = SimulationConfig::drawn(4, seed + 1_000);
+        let other = Simulation::run(&other).unwrap_or_else(|failure| panic!("{failure}"));
+        assert_ne!(first.trace_hash, other.trace_hash, "another seed differs");
+    }
+}

@@ -1,0 +1,118 @@
+//! Executes proposals on a snapshot: to endorse them, or to answer a question.
+
+use std::sync::Arc;
+
+use crypto::{NetworkId, SigningKey};
+use ledger::{Contracts, Ledger, Limits, SignedProposal, Simulation};
+use tokio::sync::Semaphore;
+
+use crate::services::{BoxFuture, Endorse, EndorseFailure, Evaluation};
+
+/// How many proposals may wait for each one that is executed.
+const WAITING_PER_PLACE: usize = 64;
+
+/// What execution needs; shared by all executions.
+struct Means {
+    ledger: Arc<Ledger>,
+    network: NetworkId,
+    limits: Limits,
+    contracts: Contracts,
+    key: SigningKey,
+}
+
+/// Endorses and evaluates, a bounded number of proposals at a time.
+pub(crate) struct Endorser {
+    means: Arc<Means>,
+    /// Proposals that are executed or wait for it.
+    admitted: Arc<Semaphore>,
+    /// Proposals that are executed.
+    executing: Arc<Semaphore>,
+    limit: usize,
+}
+
+impl Endorser {
+    pub(crate) fn new(
+        ledger: Arc<Ledger>,
+        network: NetworkId,
+        limits: Limits,
+        key: SigningKey,
+        max_concurrent: usize,
+    ) -> Self {
+        let limit = max_concurrent.saturating_mul(WAITING_PER_PLACE);
+        Self {
+            means: Arc::new(Means {
+                ledger,
+                network,
+                limits,
+                contracts: Contracts::built_in(),
+                key,
+            }),
+            admitted: Arc::new(Semaphore::new(limit)),
+            executing: Arc::new(Semaphore::new(max_concurrent)),
+            limit,
+        }
+    }
+
+    async fn execute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Means) -> Result<T, EndorseFailure> + Send + 'static,
+    ) -> Result<T, EndorseFailure> {
+        let Ok(_admitted) = self.admitted.clone().try_acquire_owned() else {
+            return Err(EndorseFailure::Busy { limit: self.limit });
+        };
+        let place = self.executing.clone().acquire_owned().await;
+        let place = place.expect("the places are never closed");
+        let means = self.means.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            work(&means)
+        });
+        done.await.unwrap_or(Err(EndorseFailure::Stopping))
+    }
+}
+
+impl Means {
+    fn simulate<T>(
+        &self,
+        work: impl FnOnce(&Simulation<'_>) -> Result<T, ledger::EndorseError>,
+    ) -> Result<(T, u64, crypto::Digest), EndorseFailure> {
+        let snapshot = self.ledger.snapshot()?;
+        let simulation = Simulation {
+            network: &self.network,
+            limits: &self.limits,
+            contracts: &self.contracts,
+            view: &snapshot,
+            height: snapshot.number(),
+        };
+        let outcome = work(&simulation)?;
+        Ok((outcome, snapshot.number(), snapshot.block_hash()))
+    }
+}
+
+impl Endorse for Endorser {
+    fn endorse(
+        &self,
+        proposal: SignedProposal,
+    ) -> BoxFuture<'_, Result<ledger::ProposalResponse, EndorseFailure>> {
+        Box::pin(self.execute(move |means| {
+            let (response, ..) =
+                means.simulate(|simulation| simulation.endorse(&proposal, &means.key))?;
+            Ok(response)
+        }))
+    }
+
+    fn evaluate(
+        &self,
+        proposal: SignedProposal,
+    ) -> BoxFuture<'_, Result<Evaluation, EndorseFailure>> {
+        Box::pin(self.execute(move |means| {
+            let (response, height, block_hash) =
+                means.simulate(|simulation| simulation.evaluate(&proposal))?;
+            Ok(Evaluation {
+                response,
+                height,
+                block_hash,
+            })
+        }))
+    }
+}

@@ -1,0 +1,96 @@
+//! Fetches transactions that a batch names and that never arrived.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use consensus::ReplicaId;
+use ledger::{Ledger, TransactionHash};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{MAX_TRANSACTIONS, Request, Response};
+use crate::driver::Missing;
+use crate::ingress::Arrival;
+use crate::network::{NetworkHandle, PeerId};
+
+/// How long one peer is given.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// See the module.
+pub(crate) struct Fetcher {
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) network: NetworkHandle,
+    pub(crate) ingress: mpsc::Sender<Arrival>,
+}
+
+impl Fetcher {
+    /// Works until `stop` is cancelled. What is not found is asked for again by
+    /// the driver, as long as it is wanted.
+    pub(crate) async fn run(self, mut wanted: mpsc::Receiver<Missing>, stop: CancellationToken) {
+        loop {
+            let missing = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                missing = wanted.recv() => missing,
+            };
+            let Some(missing) = missing else { return };
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = self.fetch(missing) => {}
+            }
+        }
+    }
+
+    /// From this node's own chain, then from the primary that named them, then
+    /// from the others, until everything was brought.
+    async fn fetch(&self, missing: Missing) {
+        let mut wanted = missing.hashes;
+        wanted.truncate(MAX_TRANSACTIONS);
+        let mut own = Vec::new();
+        wanted.retain(|hash| match self.ledger.transaction_by_hash(hash) {
+            Ok(Some(body)) => {
+                own.push(body);
+                false
+            }
+            Ok(None) | Err(_) => true,
+        });
+        self.deliver(own).await;
+        for peer in self.askable(missing.proposer) {
+            if wanted.is_empty() {
+                return;
+            }
+            let request = Request::Transactions(wanted.iter().map(|hash| hash.0).collect());
+            let asked = self.network.request(peer, request.encode().into(), PATIENCE);
+            let Ok(bytes) = asked.await else { continue };
+            let Ok(Response::Transactions(bodies)) = Response::decode(&bytes) else {
+                tracing::warn!(%peer, "answered a request for transactions with something else");
+                continue;
+            };
+            let mut brought = Vec::new();
+            for body in bodies {
+                let hash = TransactionHash::of_bytes(&body);
+                // Only what was asked for, and each once.
+                if let Some(at) = wanted.iter().position(|wanted| *wanted == hash) {
+                    wanted.swap_remove(at);
+                    brought.push(body);
+                }
+            }
+            self.deliver(brought).await;
+        }
+    }
+
+    async fn deliver(&self, bodies: Vec<Vec<u8>>) {
+        if !bodies.is_empty() {
+            // Ingress is gone only when the node stops.
+            let _ = self.ingress.send(Arrival::Fetched(bodies)).await;
+        }
+    }
+
+    fn askable(&self, first: ReplicaId) -> Vec<PeerId> {
+        let connected = self.network.peers().into_iter().filter(|p| p.connected);
+        let mut peers: Vec<PeerId> = connected.map(|peer| peer.id).collect();
+        peers.sort_by_key(|peer| (peer.0 != first.0, peer.0));
+        peers
+    }
+}

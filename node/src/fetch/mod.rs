@@ -1,0 +1,79 @@
+//! What replicas ask each other for, in bulk and apart from votes: transactions
+//! that a batch names, blocks, and certificates.
+//!
+//! Everything that comes back is checked by what was asked for (a hash, a
+//! certificate): a peer that answers wrongly costs one request.
+
+mod missing;
+mod serve;
+
+use crypto::Digest;
+use crypto::codec::{self, CodecError, Decode, Encode};
+use ledger::BlockCertificate;
+
+pub(crate) use missing::Fetcher;
+pub(crate) use serve::serve;
+
+/// How many transactions are asked for at a time.
+pub(crate) const MAX_TRANSACTIONS: usize = 1024;
+
+/// How many blocks or certificates are sent at a time.
+pub(crate) const MAX_BLOCKS: usize = 256;
+
+/// How many bytes a response is filled with, unless one block alone is longer.
+pub(crate) const RESPONSE_BYTES: usize = 4 * 1024 * 1024;
+
+/// A question to a peer.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum Request {
+    /// The transactions with these hashes.
+    Transactions(Vec<Digest>),
+    /// Blocks from this number on.
+    Blocks { from: u64 },
+    /// The certificates of these blocks.
+    Certificates(Vec<u64>),
+}
+
+/// A block's bytes and its certificate, where the peer has it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct ServedBlock {
+    pub(crate) block: Vec<u8>,
+    pub(crate) certificate: Option<BlockCertificate>,
+}
+
+/// A peer's answer: of what was asked for, what it has.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum Response {
+    /// The bytes of transactions.
+    Transactions(Vec<Vec<u8>>),
+    /// Blocks in a row.
+    Blocks(Vec<ServedBlock>),
+    /// Certificates by the number of their block.
+    Certificates(Vec<(u64, BlockCertificate)>),
+}
+
+impl Request {
+    /// A request is a list of hashes or numbers; what is longer is not one.
+    const MAX_BYTES: usize = 64 * 1024;
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        codec::decode(bytes, Self::MAX_BYTES)
+    }
+}
+
+impl Response {
+    /// Room for a full response whose last block is as long as a block can be.
+    const MAX_BYTES: usize = 16 * 1024 * 1024;
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        codec::decode(bytes, Self::MAX_BYTES)
+    }
+}
