@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use consensus::{CheckpointCertificate, CheckpointDigest, SequenceNumber};
-use ledger::{BlockCertificate, CheckedTransaction, Ledger, LedgerError, OrderedBatch};
+use ledger::{Block, BlockCertificate, CheckedTransaction, Ledger, LedgerError, OrderedBatch};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::certificates;
@@ -24,7 +24,7 @@ enum Job {
     },
     Certify(CheckpointCertificate),
     Receive {
-        block: Vec<u8>,
+        block: Block,
         certificate: Option<BlockCertificate>,
         reply: oneshot::Sender<Result<(), LedgerError>>,
     },
@@ -57,7 +57,10 @@ impl CommitterHandle {
     }
 
     /// Keep this certificate of a block that was executed.
-    pub(crate) async fn certify(&self, certificate: CheckpointCertificate) -> Result<(), DriverError> {
+    pub(crate) async fn certify(
+        &self,
+        certificate: CheckpointCertificate,
+    ) -> Result<(), DriverError> {
         self.leave(Job::Certify(certificate)).await
     }
 
@@ -77,7 +80,7 @@ impl CommitterHandle {
     /// Apply a fetched block that is known to be the network's.
     pub(crate) async fn receive(
         &self,
-        block: Vec<u8>,
+        block: Block,
         certificate: Option<BlockCertificate>,
     ) -> Result<Result<(), LedgerError>, DriverError> {
         let (reply, answer) = oneshot::channel();
@@ -153,7 +156,10 @@ impl Committer {
                     certificate,
                     reply,
                 } => {
-                    let outcome = self.receive(&block, certificate);
+                    let outcome = match self.receive(&block, certificate) {
+                        Err(error) if error.is_store_failure() => return Err(error),
+                        outcome => outcome,
+                    };
                     // Whoever asked may have gone away with the node.
                     let _ = reply.send(outcome);
                 }
@@ -178,7 +184,7 @@ impl Committer {
                 timestamp_ms,
                 transactions,
             })?;
-            self.metrics.committed(&committed.block.codes);
+            self.metrics.committed(&committed.results);
             self.show_progress();
             committed.hash
         };
@@ -190,16 +196,27 @@ impl Committer {
 
     fn receive(
         &self,
-        block: &[u8],
+        block: &Block,
         certificate: Option<BlockCertificate>,
     ) -> Result<(), LedgerError> {
-        let committed = self.ledger.commit_received(block)?;
-        self.metrics.committed(&committed.block.codes);
-        self.show_progress();
-        if let Some(certificate) = certificate {
-            self.certify(committed.block.header.number, &certificate)?;
+        let number = block.header.number;
+        // A batch that was queued before may have led here already.
+        if number > self.ledger.tip().number {
+            let committed = self.ledger.commit_received(&crypto::encode(block))?;
+            self.metrics.committed(&committed.results);
+            self.show_progress();
+        } else if self.ledger.block_hash(number)? != block.header.hash() {
+            return Err(LedgerError::Different {
+                block: number,
+                what: "hash",
+                found: block.header.hash().to_string(),
+                expected: self.ledger.block_hash(number)?.to_string(),
+            });
         }
-        Ok(())
+        match certificate {
+            Some(certificate) => self.certify(number, &certificate),
+            None => Ok(()),
+        }
     }
 
     fn certify(&self, number: u64, certificate: &BlockCertificate) -> Result<(), LedgerError> {
@@ -209,9 +226,10 @@ impl Committer {
     }
 
     fn show_progress(&self) {
-        self.progress.send_replace(Progress {
-            committed: self.ledger.tip().number,
-            certified: self.ledger.latest_certified().unwrap_or(0),
+        self.progress.send_modify(|progress| {
+            progress.committed = self.ledger.tip().number;
+            progress.certified = self.ledger.latest_certified().unwrap_or(0);
+            progress.changes += 1;
         });
     }
 }

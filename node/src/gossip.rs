@@ -28,7 +28,11 @@ pub(crate) fn broadcast(network: &NetworkHandle, transactions: &[Bytes]) {
 }
 
 /// Sends transactions to one replica.
-pub(crate) fn send_to(network: &NetworkHandle, to: PeerId, transactions: &[Arc<CheckedTransaction>]) {
+pub(crate) fn send_to(
+    network: &NetworkHandle,
+    to: PeerId,
+    transactions: &[Arc<CheckedTransaction>],
+) {
     let bytes: Vec<Bytes> = transactions
         .iter()
         .map(|transaction| Bytes::copy_from_slice(transaction.bytes()))

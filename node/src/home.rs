@@ -5,13 +5,16 @@
 //! consensus.pem    the key it votes, endorses and attests with
 //! transport.pem    the key it proves itself with on connections
 //! new-identity     an empty file: this replica has never voted
+//! votes-lost       an empty file: this replica has voted and does not know what
 //! data/            its database
 //! LOCK             held while a node runs here
 //! ```
 //!
 //! A replica that lost its database must not vote as if it had never voted: it
 //! could contradict itself. So an absent database means a new replica only while
-//! `new-identity` is there, and that file goes once the database is on disk.
+//! `new-identity` is there, and that file goes once the database is on disk. When
+//! it is gone too, `votes-lost` says so from before a new database is made until
+//! that database says it itself.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Write as _};
@@ -253,6 +256,12 @@ impl Home {
         self.path.join("new-identity")
     }
 
+    /// The marker of a replica that has lost what it voted.
+    #[must_use]
+    pub fn votes_lost(&self) -> PathBuf {
+        self.path.join("votes-lost")
+    }
+
     /// Removes the marker of a replica that has never voted, for good: to be
     /// called once the database is on disk and before the first vote.
     ///
@@ -260,10 +269,37 @@ impl Home {
     ///
     /// When the folder cannot be written.
     pub fn end_new_identity(&self) -> Result<(), HomeError> {
-        let marker = self.new_identity();
-        match fs::remove_file(&marker) {
+        self.remove_marker(&self.new_identity())
+    }
+
+    /// Marks this replica as one that has lost what it voted: to be called
+    /// before a database is made in the place of the lost one.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be written.
+    pub fn begin_lost_votes(&self) -> Result<(), HomeError> {
+        let marker = self.votes_lost();
+        if !exists(&marker)? {
+            write_new(&marker, b"")?;
+        }
+        sync_folder(&self.path)
+    }
+
+    /// Removes that mark: to be called once the loss is on record in the new
+    /// database.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be written.
+    pub fn end_lost_votes(&self) -> Result<(), HomeError> {
+        self.remove_marker(&self.votes_lost())
+    }
+
+    fn remove_marker(&self, marker: &Path) -> Result<(), HomeError> {
+        match fs::remove_file(marker) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            removed => removed.map_err(|source| io_error("remove", &marker, source))?,
+            removed => removed.map_err(|source| io_error("remove", marker, source))?,
         }
         sync_folder(&self.path)
     }
@@ -271,6 +307,9 @@ impl Home {
     /// What the replica has behind it. An empty `data` folder is no database:
     /// whoever emptied it took the memory of the votes.
     fn past(&self) -> Result<Past, HomeError> {
+        if exists(&self.votes_lost())? {
+            return Ok(Past::Lost);
+        }
         // RocksDB makes this file with the database and never removes it.
         if exists(&self.data().join("rocksdb/CURRENT"))? {
             return Ok(Past::Kept);
@@ -442,6 +481,18 @@ mod tests {
         assert_eq!(past(&home), Past::Lost, "an emptied folder");
         fs::remove_dir_all(home.data()).unwrap();
         assert_eq!(past(&home), Past::Lost, "a removed folder");
+        home.begin_lost_votes().unwrap();
+        home.begin_lost_votes().unwrap();
+        fs::create_dir_all(home.data().join("rocksdb")).unwrap();
+        fs::write(home.data().join("rocksdb/CURRENT"), "").unwrap();
+        assert_eq!(
+            past(&home),
+            Past::Lost,
+            "a crash before the loss is on record"
+        );
+        home.end_lost_votes().unwrap();
+        home.end_lost_votes().unwrap();
+        assert_eq!(past(&home), Past::Kept);
     }
 
     #[test]

@@ -53,12 +53,14 @@ impl Submit for IngressHandle {
         Box::pin(async move {
             let (reply, answer) = oneshot::channel();
             let arrival = Arrival::Client(bytes, reply);
-            self.arrivals.try_send(arrival).map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => SubmitError::PoolFull {
-                    held: self.budget.usage().0,
-                },
-                mpsc::error::TrySendError::Closed(_) => stopping(),
-            })?;
+            self.arrivals
+                .try_send(arrival)
+                .map_err(|error| match error {
+                    mpsc::error::TrySendError::Full(_) => SubmitError::PoolFull {
+                        held: self.budget.usage().0,
+                    },
+                    mpsc::error::TrySendError::Closed(_) => stopping(),
+                })?;
             answer.await.unwrap_or_else(|_| Err(stopping()))
         })
     }
@@ -252,7 +254,11 @@ impl Ingress {
     }
 
     /// Verifies the signatures of all candidates together and hands on what holds.
-    async fn take_in(&self, candidates: Vec<Candidate>, seen: &mut RecentTransactions) -> Result<(), ()> {
+    async fn take_in(
+        &self,
+        candidates: Vec<Candidate>,
+        seen: &mut RecentTransactions,
+    ) -> Result<(), ()> {
         if candidates.is_empty() {
             return Ok(());
         }
@@ -299,7 +305,8 @@ impl Ingress {
     }
 
     async fn hand_on(&self, event: Event) -> Result<(), ()> {
-        let empty = matches!(&event, Event::Transactions(all) | Event::Fetched(all) if all.is_empty());
+        let empty =
+            matches!(&event, Event::Transactions(all) | Event::Fetched(all) if all.is_empty());
         if empty {
             return Ok(());
         }

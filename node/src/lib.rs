@@ -2,8 +2,25 @@
 
 #![forbid(unsafe_code)]
 
+mod certificates;
+mod clock;
+mod committer;
 pub mod config;
+mod driver;
+mod endorser;
+mod fetch;
+mod gossip;
 pub mod home;
+mod inbound;
+mod ingress;
 mod metrics;
 pub mod network;
+mod node;
+mod pool;
+mod recent;
 pub mod services;
+mod sync;
+
+pub use driver::DriverError;
+pub use node::{NodeError, run};
+pub use sync::SyncError;

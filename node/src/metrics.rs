@@ -110,7 +110,16 @@ impl Metrics {
     /// A replica's message was refused.
     pub(crate) fn rejected(&self, peer: u32, reason: &consensus::Rejection) {
         tracing::debug!(peer, %reason, "refused a message");
-        let reason = reason.name().to_owned();
+        self.count_rejection(peer, reason.name());
+    }
+
+    /// A replica sent bytes that are no message.
+    pub(crate) fn undecodable(&self, peer: u32) {
+        self.count_rejection(peer, "undecodable");
+    }
+
+    fn count_rejection(&self, peer: u32, reason: &'static str) {
+        let reason = reason.to_owned();
         let label = RejectionLabel { peer, reason };
         self.rejections.get_or_create(&label).inc();
     }

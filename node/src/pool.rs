@@ -150,7 +150,11 @@ impl Pool {
 
     /// The oldest waiting transactions, within both limits and at least one;
     /// they wait no longer.
-    pub(crate) fn take_batch(&mut self, max_count: usize, max_bytes: usize) -> Vec<TransactionHash> {
+    pub(crate) fn take_batch(
+        &mut self,
+        max_count: usize,
+        max_bytes: usize,
+    ) -> Vec<TransactionHash> {
         let mut bytes = 0_usize;
         let mut batch = Vec::new();
         for hash in self.waiting.values() {

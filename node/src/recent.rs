@@ -28,6 +28,10 @@ impl RecentTransactions {
         {
             self.hashes.remove(&oldest);
         }
-        assert_eq!(self.hashes.len(), self.order.len(), "each hash is kept once");
+        assert_eq!(
+            self.hashes.len(),
+            self.order.len(),
+            "each hash is kept once"
+        );
     }
 }

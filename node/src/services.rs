@@ -83,6 +83,19 @@ pub enum SubmitError {
     },
 }
 
+impl SubmitError {
+    /// The word for it in answers and counters.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.code(),
+            Self::UnknownCreator { .. } => "UNKNOWN_CREATOR",
+            Self::PoolFull { .. } => "POOL_FULL",
+            Self::NotReady { .. } => "NOT_READY",
+        }
+    }
+}
+
 /// The answer to a question that is not ordered.
 #[derive(Clone, Debug)]
 pub struct Evaluation {

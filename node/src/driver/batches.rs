@@ -14,6 +14,14 @@ use crate::pool::Pool;
 /// most likely on its way, sent by the node that the client chose.
 const FETCH_AFTER: Duration = Duration::from_millis(50);
 
+/// Which batch the replica asks about.
+#[derive(Clone, Copy)]
+pub(super) struct Question {
+    pub(super) view: View,
+    pub(super) sequence: SequenceNumber,
+    pub(super) digest: BatchDigest,
+}
+
 /// A batch with missing transactions.
 struct Awaited {
     digest: BatchDigest,
@@ -34,8 +42,10 @@ pub(crate) struct Missing {
 /// The batches under way: those that wait for transactions, and the
 /// transactions of those that do not. Bounded by the replica's window: it asks
 /// once per view and sequence number.
-#[derive(Default)]
 pub(super) struct Batches {
+    /// How many bytes the transactions of a batch may have together, unless it
+    /// is one alone.
+    max_bytes: usize,
     awaited: BTreeMap<(SequenceNumber, View), Awaited>,
     /// Held apart from the pool, which lets go of a transaction as soon as one
     /// block has it: a lying primary may name it in two batches.
@@ -57,43 +67,86 @@ fn bodies(pool: &Pool, hashes: &[TransactionHash]) -> Option<Vec<Arc<CheckedTran
 }
 
 impl Batches {
+    pub(super) fn new(max_bytes: usize) -> Self {
+        Self {
+            max_bytes,
+            awaited: BTreeMap::new(),
+            held: BTreeMap::new(),
+        }
+    }
+
     /// Answers at once when everything is held, else remembers the question.
     pub(super) fn check(
         &mut self,
         pool: &Pool,
-        (view, sequence, digest): (View, SequenceNumber, BatchDigest),
+        question: Question,
         batch: &Batch,
         proposer: ReplicaId,
         now: Instant,
     ) -> Option<Input> {
         let requests = transaction_hashes(batch);
         if let Some(bodies) = bodies(pool, &requests) {
-            self.held.insert((sequence, digest), bodies);
-            return Some(sound(view, sequence, digest));
+            return Some(self.judge(question, bodies));
         }
         let awaited = Awaited {
-            digest,
+            digest: question.digest,
             requests,
             proposer,
             ask_at: now + FETCH_AFTER,
         };
-        self.awaited.insert((sequence, view), awaited);
+        let place = (question.sequence, question.view);
+        self.awaited.insert(place, awaited);
         None
+    }
+
+    /// Holds a batch that was found sound before this node was restarted.
+    pub(super) fn hold(
+        &mut self,
+        sequence: SequenceNumber,
+        digest: BatchDigest,
+        bodies: Vec<Arc<CheckedTransaction>>,
+    ) {
+        self.held.insert((sequence, digest), bodies);
+    }
+
+    /// Whether this batch was found sound already.
+    pub(super) fn holds(&self, sequence: SequenceNumber, digest: BatchDigest) -> bool {
+        self.held.contains_key(&(sequence, digest))
+    }
+
+    /// The verdict on a batch whose transactions are all here: a primary that
+    /// makes a block longer than agreed is not followed.
+    fn judge(&mut self, question: Question, bodies: Vec<Arc<CheckedTransaction>>) -> Input {
+        let lengths = bodies.iter().map(|body| body.bytes().len());
+        let bytes = lengths.fold(0, usize::saturating_add);
+        let limit = self.max_bytes;
+        if bodies.len() > 1 && bytes > limit {
+            let reason = format!("its transactions have {bytes} bytes, and {limit} are agreed");
+            return question.answer(Err(reason));
+        }
+        self.held
+            .insert((question.sequence, question.digest), bodies);
+        question.answer(Ok(()))
     }
 
     /// Answers the questions that transactions which came since have settled.
     pub(super) fn settled(&mut self, pool: &Pool) -> Vec<Input> {
-        let mut inputs = Vec::new();
-        let held = &mut self.held;
+        let mut settled = Vec::new();
         self.awaited.retain(|&(sequence, view), awaited| {
             let Some(bodies) = bodies(pool, &awaited.requests) else {
                 return true;
             };
-            held.insert((sequence, awaited.digest), bodies);
-            inputs.push(sound(view, sequence, awaited.digest));
+            let digest = awaited.digest;
+            let question = Question {
+                view,
+                sequence,
+                digest,
+            };
+            settled.push((question, bodies));
             false
         });
-        inputs
+        let judge = |(question, bodies)| self.judge(question, bodies);
+        settled.into_iter().map(judge).collect()
     }
 
     /// The transactions of a batch that was found sound here, or, at the
@@ -152,11 +205,14 @@ impl Batches {
     }
 }
 
-fn sound(view: View, sequence: SequenceNumber, digest: BatchDigest) -> Input {
-    Input::BatchChecked {
-        view,
-        sequence,
-        digest,
-        verdict: Ok(()),
+impl Question {
+    /// The input that answers it.
+    pub(super) fn answer(self, verdict: Result<(), String>) -> Input {
+        Input::BatchChecked {
+            view: self.view,
+            sequence: self.sequence,
+            digest: self.digest,
+            verdict,
+        }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use consensus::{Batch, Effect, Input, Record, SequenceNumber};
+use consensus::{Batch, Effect, Record, SequenceNumber};
 
-use super::batches::transaction_hashes;
+use super::batches::{Question, transaction_hashes};
 use super::{Driver, DriverError};
 use crate::clock;
 use crate::network::{Class, PeerId};
@@ -23,28 +23,33 @@ impl Driver {
                     digest,
                     batch,
                 } => {
-                    let answer = self.check_time(&batch).map_or_else(
-                        |reason| {
-                            Some(Input::BatchChecked {
-                                view,
-                                sequence,
-                                digest,
-                                verdict: Err(reason),
-                            })
-                        },
-                        |()| {
-                            let proposer = self.replica.primary();
-                            let asked = (view, sequence, digest);
-                            let now = Instant::now();
-                            self.batches
-                                .check(&self.pool, asked, &batch, proposer, now)
-                        },
-                    );
-                    self.inputs.extend(answer);
+                    let question = Question {
+                        view,
+                        sequence,
+                        digest,
+                    };
+                    self.check_batch(question, &batch);
                 }
                 later => self.outbox.push(later),
             }
         }
+    }
+
+    fn check_batch(&mut self, question: Question, batch: &Batch) {
+        // After a restart the replica asks again about what it has voted for;
+        // the clock may have been set back meanwhile.
+        if self.batches.holds(question.sequence, question.digest) {
+            self.inputs.push_back(question.answer(Ok(())));
+            return;
+        }
+        let proposer = self.replica.primary();
+        let answer = match self.check_time(batch) {
+            Ok(()) => self
+                .batches
+                .check(&self.pool, question, batch, proposer, Instant::now()),
+            Err(reason) => Some(question.answer(Err(reason))),
+        };
+        self.inputs.extend(answer);
     }
 
     fn gather_record(&mut self, record: &Record) {
@@ -94,13 +99,16 @@ impl Driver {
             }
             Effect::Send { to, message } => {
                 let bytes = message.encode().into();
-                self.wiring.network.send(PeerId(to.0), Class::Consensus, bytes);
+                self.wiring
+                    .network
+                    .send(PeerId(to.0), Class::Consensus, bytes);
             }
             Effect::Execute { sequence, batch } => self.execute(sequence, &batch).await?,
             Effect::Certified(certificate) => self.wiring.committer.certify(certificate).await?,
             Effect::CatchUp { through } => {
                 tracing::info!(%through, last_executed = %self.replica.last_executed(), "catching up");
-                let sent = self.wiring.sync.send(through).await;
+                // It is asked again only after it has answered, so there is room.
+                let sent = self.wiring.sync.try_send(through);
                 sent.map_err(|_| DriverError::Gone("sync"))?;
             }
             Effect::SetTimer { timer, after } => {
@@ -125,13 +133,16 @@ impl Driver {
         Ok(())
     }
 
-    async fn execute(&mut self, sequence: SequenceNumber, batch: &Batch) -> Result<(), DriverError> {
+    async fn execute(
+        &mut self,
+        sequence: SequenceNumber,
+        batch: &Batch,
+    ) -> Result<(), DriverError> {
         let transactions = self
             .batches
             .transactions(&self.pool, sequence, batch)
             .to_vec();
-        self.executing
-            .insert(sequence, transaction_hashes(batch));
+        self.executing.insert(sequence, transaction_hashes(batch));
         self.wiring
             .committer
             .execute(sequence, batch.timestamp_ms, transactions)

@@ -11,20 +11,22 @@
 mod batches;
 mod effects;
 mod records;
+mod start;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use consensus::{Input, Position, Replica, ReplicaId, RequestDigest, SequenceNumber, Timer};
+use consensus::{Input, Position, Replica, RequestDigest, SequenceNumber, Timer};
 use ledger::{CheckedTransaction, Ledger, TransactionHash};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::committer::CommitterHandle;
+use crate::gossip;
 use crate::metrics::Metrics;
-use crate::network::NetworkHandle;
+use crate::network::{NetworkHandle, PeerId};
 use crate::pool::Pool;
 use crate::recent::RecentTransactions;
 use crate::services::ConsensusStatus;
@@ -32,9 +34,7 @@ use crate::services::ConsensusStatus;
 use batches::Batches;
 pub(crate) use batches::Missing;
 use records::PendingRecords;
-pub(crate) use start::start;
-
-mod start;
+pub(crate) use start::{Setup, position, start};
 
 /// How many events are taken together before their records are written: what
 /// one fsync is shared by at most.
@@ -55,13 +55,10 @@ pub(crate) enum Event {
     Transactions(Vec<Arc<CheckedTransaction>>),
     /// Checked transactions that were asked for by hash, without reservation.
     Fetched(Vec<Arc<CheckedTransaction>>),
-    /// Catching up has ended, with these transactions in the blocks it brought.
-    CaughtUp {
-        /// Where the ledger stands.
-        position: Position,
-        /// What needs no ordering any more.
-        transactions: Vec<TransactionHash>,
-    },
+    /// A block that was fetched holds these: they need no ordering any more.
+    InChain(Vec<TransactionHash>),
+    /// Catching up has ended, and the ledger stands here.
+    CaughtUp(Position),
     /// A peer asks for transactions that may be in the pool.
     Lookup {
         /// Which.
@@ -176,7 +173,7 @@ impl Driver {
                 () = tokio::time::sleep_until(wake_at.into()) => {}
             }
             self.absorb_what_is_there();
-            self.fire_timers().await?;
+            self.fire_timers();
         }
     }
 
@@ -215,15 +212,15 @@ impl Driver {
                 }
                 self.inputs.extend(self.batches.settled(&self.pool));
             }
-            Event::CaughtUp {
-                position,
-                transactions,
-            } => {
-                self.forget_executed(position.last_executed, &transactions);
+            Event::InChain(transactions) => self.forget(&transactions),
+            Event::CaughtUp(position) => {
+                self.batches.forget(position.last_executed);
                 self.inputs.push_back(Input::CaughtUp(position));
             }
             Event::Lookup { hashes, reply } => {
-                let found = hashes.iter().filter_map(|hash| self.pool.get(hash).cloned());
+                let found = hashes
+                    .iter()
+                    .filter_map(|hash| self.pool.get(hash).cloned());
                 // Whoever asked may have gone away.
                 let _ = reply.send(found.collect());
             }
@@ -232,17 +229,18 @@ impl Driver {
 
     fn executed(&mut self, (sequence, digest): (SequenceNumber, consensus::CheckpointDigest)) {
         if let Some(transactions) = self.executing.remove(&sequence) {
-            self.forget_executed(sequence, &transactions);
+            self.forget(&transactions);
         }
+        self.batches.forget(sequence);
         self.inputs.push_back(Input::Executed { sequence, digest });
     }
 
-    fn forget_executed(&mut self, through: SequenceNumber, transactions: &[TransactionHash]) {
+    /// These are in the chain.
+    fn forget(&mut self, transactions: &[TransactionHash]) {
         self.pool.remove(transactions);
         for hash in transactions {
             self.recent.add(*hash);
         }
-        self.batches.forget(through);
     }
 
     fn drain_inputs(&mut self) {
@@ -279,21 +277,20 @@ impl Driver {
             .expect("the forwarding timer always runs")
     }
 
-    async fn fire_timers(&mut self) -> Result<(), DriverError> {
+    fn fire_timers(&mut self) {
         let now = Instant::now();
         while let Some((&timer, _)) = self.timers.iter().find(|&(_, &at)| at <= now) {
             self.timers.remove(&timer);
             self.inputs.push_back(Input::TimerFired(timer));
         }
         for missing in self.batches.overdue(&self.pool, now) {
-            let sent = self.wiring.fetcher.send(missing).await;
-            sent.map_err(|_| DriverError::Gone("fetcher"))?;
+            // No room: it is asked for again, as long as it is wanted.
+            let _ = self.wiring.fetcher.try_send(missing);
         }
         if self.forward_at <= now {
             self.forward_at = now + FORWARD_AFTER;
             self.forward_overdue(now);
         }
-        Ok(())
     }
 
     /// A backup sends on to the primary what has waited long: the client may
@@ -303,8 +300,8 @@ impl Driver {
             return;
         }
         let overdue = self.pool.overdue(now, FORWARD_AFTER, MAX_FORWARDED);
-        let primary: ReplicaId = self.replica.primary();
-        crate::gossip::send_to(&self.wiring.network, primary, &overdue);
+        let primary = PeerId(self.replica.primary().0);
+        gossip::send_to(&self.wiring.network, primary, &overdue);
     }
 
     fn publish_status(&mut self) {

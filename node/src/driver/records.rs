@@ -37,7 +37,11 @@ impl PendingRecords {
     }
 
     /// Adds the transactions of a batch, to be written with its record.
-    pub(super) fn put_bodies(&mut self, sequence: SequenceNumber, bodies: &[Arc<CheckedTransaction>]) {
+    pub(super) fn put_bodies(
+        &mut self,
+        sequence: SequenceNumber,
+        bodies: &[Arc<CheckedTransaction>],
+    ) {
         for body in bodies {
             let key = body_key(sequence, &body.hash());
             self.writes.put(key, body.bytes().to_vec());
@@ -83,18 +87,18 @@ pub(super) struct Found {
     pub(super) records: Vec<Record>,
     /// The transactions that its batches name, checked anew: the disk is not
     /// believed more than a peer.
-    pub(super) bodies: Vec<CheckedTransaction>,
+    pub(super) bodies: Vec<Arc<CheckedTransaction>>,
 }
 
 /// Reads everything the replica left.
 pub(super) fn read(
-    ledger: &Ledger,
+    store: &Ledger,
     network: &crypto::NetworkId,
     limits: &Limits,
 ) -> Result<Found, DriverError> {
     let mut records = Vec::new();
     let mut bodies = Vec::new();
-    for entry in ledger.read_records()? {
+    for entry in store.read_records()? {
         let (key, value) = entry;
         match key.first() {
             Some(&RECORD) => {
@@ -126,6 +130,7 @@ pub(super) fn read(
         .map_err(|refusal| DriverError::BadBody(refusal.to_string()))?;
     let bodies = ledger::check_transactions(unchecked)
         .into_iter()
+        .map(|checked| checked.map(Arc::new))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|refusal| DriverError::BadBody(refusal.to_string()))?;
     Ok(Found { records, bodies })

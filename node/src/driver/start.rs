@@ -1,14 +1,15 @@
 //! How a driver begins: with everything the replica ever made durable, or as
 //! one that knows it has lost that.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use consensus::{Config, Position, Replica, SequenceNumber, Start};
+use consensus::{Config, Position, Record, Replica, SequenceNumber, Start};
 use crypto::SigningKey;
-use ledger::Ledger;
+use ledger::{CheckedTransaction, Ledger, TransactionHash};
 
+use super::batches::{Batches, transaction_hashes};
 use super::{Driver, DriverError, FORWARD_AFTER, Limits, Wiring, records};
 use crate::certificates;
 use crate::pool::Pool;
@@ -26,12 +27,13 @@ pub(crate) struct Setup {
     pub(crate) wiring: Wiring,
 }
 
-/// Reads what the replica left and wakes it.
+/// Reads what the replica left and wakes it. What it begins with is on disk
+/// when this returns.
 ///
 /// # Errors
 ///
-/// When the database cannot be read or a record in it is damaged.
-pub(crate) fn start(setup: Setup) -> Result<Driver, DriverError> {
+/// When the database cannot be used or a record in it is damaged.
+pub(crate) async fn start(setup: Setup) -> Result<Driver, DriverError> {
     let Setup {
         config,
         key,
@@ -44,9 +46,8 @@ pub(crate) fn start(setup: Setup) -> Result<Driver, DriverError> {
     } = setup;
     let found = records::read(&ledger, &config.network, &transaction_limits)?;
     let now = Instant::now();
-    for body in found.bodies {
-        pool.insert_named(Arc::new(body), now);
-    }
+    let mut batches = Batches::new(limits.max_batch_bytes);
+    take_in_bodies(&found, &ledger, &mut pool, &mut batches, now)?;
     let start = if amnesiac {
         Start::Amnesiac
     } else {
@@ -64,7 +65,7 @@ pub(crate) fn start(setup: Setup) -> Result<Driver, DriverError> {
         wiring,
         timers: BTreeMap::new(),
         forward_at: now + FORWARD_AFTER,
-        batches: super::Batches::default(),
+        batches,
         executing: BTreeMap::new(),
         recent: crate::recent::RecentTransactions::default(),
         inputs: VecDeque::new(),
@@ -72,7 +73,45 @@ pub(crate) fn start(setup: Setup) -> Result<Driver, DriverError> {
         outbox: Vec::new(),
     };
     driver.gather(effects);
+    driver.drain_inputs();
+    driver.let_out().await?;
     Ok(driver)
+}
+
+/// Takes in the transactions of the batches that this replica voted for: held
+/// for those, and in the pool unless a block has them.
+fn take_in_bodies(
+    found: &records::Found,
+    ledger: &Ledger,
+    pool: &mut Pool,
+    batches: &mut Batches,
+    now: Instant,
+) -> Result<(), DriverError> {
+    let by_hash: HashMap<TransactionHash, &Arc<CheckedTransaction>> = found
+        .bodies
+        .iter()
+        .map(|body| (body.hash(), body))
+        .collect();
+    for record in &found.records {
+        let Record::PrePrepared(proposed) = record else {
+            continue;
+        };
+        let sequence = proposed.pre_prepare.body.sequence;
+        let mut bodies = Vec::new();
+        for hash in transaction_hashes(&proposed.batch) {
+            let Some(&body) = by_hash.get(&hash) else {
+                let missing = format!("{hash} of the batch {sequence} is missing");
+                return Err(DriverError::BadBody(missing));
+            };
+            if ledger.location(&body.id())?.is_none() {
+                pool.insert_named(body.clone(), now);
+            }
+            bodies.push(body.clone());
+        }
+        pool.mark_ordered(&transaction_hashes(&proposed.batch));
+        batches.hold(sequence, proposed.batch.digest(), bodies);
+    }
+    Ok(())
 }
 
 /// How far the ledger has come, in the words of consensus.
@@ -81,8 +120,9 @@ pub(crate) fn start(setup: Setup) -> Result<Driver, DriverError> {
 ///
 /// When the ledger cannot be read.
 pub(crate) fn position(ledger: &Ledger) -> Result<Position, DriverError> {
-    let tip = ledger.tip();
+    // In this order: a block may be committed and attested in between.
     let certified = ledger.latest_certified();
+    let tip = ledger.tip();
     let stable = match certified {
         Some(number) => {
             let hash = ledger.block_hash(number)?;

@@ -61,7 +61,9 @@ impl Fetcher {
                 return;
             }
             let request = Request::Transactions(wanted.iter().map(|hash| hash.0).collect());
-            let asked = self.network.request(peer, request.encode().into(), PATIENCE);
+            let asked = self
+                .network
+                .request(peer, request.encode().into(), PATIENCE);
             let Ok(bytes) = asked.await else { continue };
             let Ok(Response::Transactions(bodies)) = Response::decode(&bytes) else {
                 tracing::warn!(%peer, "answered a request for transactions with something else");

@@ -4,13 +4,15 @@
 //! Everything that comes back is checked by what was asked for (a hash, a
 //! certificate): a peer that answers wrongly costs one request.
 
+mod attested;
 mod missing;
 mod serve;
 
 use crypto::Digest;
 use crypto::codec::{self, CodecError, Decode, Encode};
-use ledger::BlockCertificate;
+use ledger::{Block, BlockCertificate};
 
+pub(crate) use attested::attested_prefix;
 pub(crate) use missing::Fetcher;
 pub(crate) use serve::serve;
 
@@ -34,10 +36,10 @@ pub(crate) enum Request {
     Certificates(Vec<u64>),
 }
 
-/// A block's bytes and its certificate, where the peer has it.
+/// A block and its certificate, where the peer has it.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct ServedBlock {
-    pub(crate) block: Vec<u8>,
+    pub(crate) block: Block,
     pub(crate) certificate: Option<BlockCertificate>,
 }
 
@@ -66,14 +68,12 @@ impl Request {
 }
 
 impl Response {
-    /// Room for a full response whose last block is as long as a block can be.
-    const MAX_BYTES: usize = 16 * 1024 * 1024;
-
     pub(crate) fn encode(&self) -> Vec<u8> {
         codec::encode(self)
     }
 
+    /// Decodes what the network has let in: its limit is the one that counts.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        codec::decode(bytes, Self::MAX_BYTES)
+        codec::decode(bytes, bytes.len())
     }
 }

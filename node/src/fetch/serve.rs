@@ -99,10 +99,11 @@ fn read_blocks(ledger: &Ledger, from: u64) -> Result<Vec<ServedBlock>, LedgerErr
     let mut bytes = 0_usize;
     let tip = ledger.tip().number;
     for number in (from.max(1)..=tip).take(MAX_BLOCKS) {
-        let Some(block) = ledger.block_bytes(number)? else {
+        let Some(block) = ledger.block(number)? else {
             break;
         };
-        bytes = bytes.saturating_add(block.len());
+        let bodies = block.transactions.iter().map(Vec::len);
+        bytes = bodies.fold(bytes, usize::saturating_add);
         let certificate = ledger.certificate(number)?;
         blocks.push(ServedBlock { block, certificate });
         if bytes >= RESPONSE_BYTES {

@@ -1,0 +1,358 @@
+//! The wiring: which parts a node has, what connects them, and how it ends.
+//!
+//! Every channel and every task of a node is made here. When one part fails, or
+//! ends although nobody asked it to, all are stopped and the node ends with that
+//! error: a replica that finds itself wrong does not carry on.
+
+mod parts;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use consensus::{ReplicaId, Verifier};
+use genesis::{Genesis, ReplicaEntry};
+use ledger::{Ledger, LedgerError};
+use libp2p::Multiaddr;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::committer::Committer;
+use crate::driver::{self, Driver, DriverError, Event, Setup, Wiring};
+use crate::endorser::Endorser;
+use crate::fetch::{self, Fetcher, RESPONSE_BYTES};
+use crate::home::{Home, HomeError, OpenHome, Past};
+use crate::inbound;
+use crate::ingress::{self, Arrival, Ingress};
+use crate::metrics::Metrics;
+use crate::network::{Limits, Network, NetworkConfig, NetworkError, NetworkHandle, Peer, PeerId};
+use crate::pool::{Pool, PoolBudget};
+use crate::services::{ConsensusStatus, Progress, Services};
+use crate::sync::{Sync, SyncError};
+
+use parts::Parts;
+
+/// How many events wait for the driver at most; more make their senders wait.
+const EVENTS: usize = 1024;
+
+/// How many questions for missing transactions wait; more are asked again later.
+const MISSING: usize = 64;
+
+/// What a frame of transactions has besides the transactions.
+const FRAME_SLACK: usize = 1024;
+
+/// What a served block has besides its transactions: header, verdicts,
+/// certificate and lengths.
+const BLOCK_SLACK: usize = 1024 * 1024;
+
+/// How long a stopping node waits for its connections to close.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Why a node did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// Its home is not in order.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// Its database cannot be used.
+    #[error("cannot use the database in {path}: {source}")]
+    Database {
+        /// Where it lies.
+        path: PathBuf,
+        /// Why not.
+        source: LedgerError,
+    },
+    /// An address in the genesis document is not one.
+    #[error(
+        "replicas[{replica}].addresses in the genesis document: {address} is no multiaddress: {reason}"
+    )]
+    Address {
+        /// Whose.
+        replica: ReplicaId,
+        /// What stands there.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The network did not start.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The replica had to stop.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// Catching up had to stop.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    /// A part ended by itself or by a broken invariant; the log says more.
+    #[error("the {0} has ended unexpectedly: see the lines before")]
+    Ended(&'static str),
+}
+
+/// Runs the node of this home until `stop` is cancelled, and ends it in good
+/// order.
+///
+/// # Errors
+///
+/// [`NodeError`] when it cannot start, or must not go on.
+pub async fn run(home: &Path, stop: CancellationToken) -> Result<(), NodeError> {
+    let open = Home::at(home).open()?;
+    let ledger = open_ledger(&open).await?;
+    // Whatever ends this function, an error too, ends every task.
+    let stop = stop.child_token();
+    let _guard = stop.clone().drop_guard();
+    let (parts, network_task) = start(&open, ledger.clone(), stop).await?;
+    tracing::info!(id = %open.config.id(), network = %open.genesis.network_id(), "runs");
+    parts.all_ended().await?;
+    if tokio::time::timeout(FAREWELL, network_task).await.is_err() {
+        tracing::warn!("some connections did not close in time");
+    }
+    flush(&open, ledger).await?;
+    tracing::info!("stopped in good order");
+    Ok(())
+}
+
+/// Opens the database of this home. What the replica knows of its past votes
+/// never gets lost on the way: see [`crate::home`].
+async fn open_ledger(open: &OpenHome) -> Result<Arc<Ledger>, NodeError> {
+    if open.past == Past::Lost {
+        open.home.begin_lost_votes()?;
+    }
+    let (path, state) = (open.home.data(), open.genesis.ledger_genesis());
+    let opened = tokio::task::spawn_blocking(move || Ledger::open(&path, &state)).await;
+    let ledger = opened
+        .map_err(|_| NodeError::Ended("opening of the database"))?
+        .map_err(|source| database(open, source))?;
+    open.home.end_new_identity()?;
+    Ok(Arc::new(ledger))
+}
+
+async fn flush(open: &OpenHome, ledger: Arc<Ledger>) -> Result<(), NodeError> {
+    let flushed = tokio::task::spawn_blocking(move || ledger.flush()).await;
+    flushed
+        .map_err(|_| NodeError::Ended("flushing of the database"))?
+        .map_err(|source| database(open, source))
+}
+
+fn database(open: &OpenHome, source: LedgerError) -> NodeError {
+    let path = open.home.data();
+    NodeError::Database { path, source }
+}
+
+/// What nearly every part holds.
+#[derive(Clone)]
+struct Common {
+    genesis: Arc<Genesis>,
+    ledger: Arc<Ledger>,
+    network: NetworkHandle,
+    to_driver: mpsc::Sender<Event>,
+    metrics: Arc<Metrics>,
+    budget: Arc<PoolBudget>,
+    stop: CancellationToken,
+}
+
+/// Makes every part and sets it going; with them comes the task of the network,
+/// which is to end last.
+async fn start(
+    open: &OpenHome,
+    ledger: Arc<Ledger>,
+    stop: CancellationToken,
+) -> Result<(Parts, JoinHandle<()>), NodeError> {
+    let network = Network::start(network_config(open)?, stop.clone()).await?;
+    let (to_driver, events) = mpsc::channel(EVENTS);
+    let config = &open.config;
+    let budget = PoolBudget::new(config.pool_max_transactions(), config.pool_max_bytes());
+    let common = Common {
+        genesis: Arc::new(open.genesis.clone()),
+        ledger,
+        network: network.handle,
+        to_driver,
+        metrics: Arc::new(Metrics::default()),
+        budget: Arc::new(budget),
+        stop: stop.clone(),
+    };
+    let mut parts = Parts::new(stop.clone());
+    let (to_ingress, submit, arrivals) = ingress::queue(common.budget.clone());
+    let outlook = add_replica(&mut parts, &common, open, events, to_ingress.clone()).await?;
+    add_ingress(&mut parts, &common, arrivals);
+    let messages = inbound::messages(
+        Verifier::new(&consensus_config(open)),
+        network.consensus,
+        common.to_driver.clone(),
+        common.metrics.clone(),
+        stop.clone(),
+    );
+    parts.add_infallible("reader of messages", messages);
+    let transactions = inbound::transactions(
+        network.transactions,
+        to_ingress,
+        common.metrics.clone(),
+        stop.clone(),
+    );
+    parts.add_infallible("reader of transactions", transactions);
+    let serve = fetch::serve(
+        common.ledger.clone(),
+        common.to_driver.clone(),
+        network.requests,
+        stop,
+    );
+    parts.add_infallible("answering of peers", serve);
+    Ok((parts, network.task))
+}
+
+/// What the replica shows of itself.
+struct Outlook {
+    consensus: watch::Receiver<ConsensusStatus>,
+    progress: watch::Receiver<Progress>,
+}
+
+/// Adds the replica's driver and the parts that work for it alone: the
+/// committer, catching up, and the fetching of transactions.
+async fn add_replica(
+    parts: &mut Parts,
+    common: &Common,
+    open: &OpenHome,
+    events: mpsc::Receiver<Event>,
+    to_ingress: mpsc::Sender<Arrival>,
+) -> Result<Outlook, NodeError> {
+    // The replica asks for nothing beyond its window.
+    let window = usize::try_from(common.genesis.parameters().log_window).unwrap_or(usize::MAX);
+    let (executed_sender, executed) = mpsc::channel(window);
+    let (to_fetcher, missing) = mpsc::channel(MISSING);
+    let (to_sync, catch_up) = mpsc::channel(1);
+    let (status, consensus) = watch::channel(ConsensusStatus::default());
+    let (progress_sender, progress) = watch::channel(Progress {
+        committed: common.ledger.tip().number,
+        certified: common.ledger.latest_certified().unwrap_or(0),
+        changes: 0,
+    });
+    let (committer, to_committer) = Committer::new(
+        common.ledger.clone(),
+        window,
+        executed_sender,
+        progress_sender,
+        common.metrics.clone(),
+    );
+    let wiring = Wiring {
+        events,
+        executed,
+        network: common.network.clone(),
+        committer: to_committer.clone(),
+        fetcher: to_fetcher,
+        sync: to_sync,
+        status,
+        metrics: common.metrics.clone(),
+    };
+    let driver = start_driver(common, open, wiring).await?;
+    let sync = Sync {
+        ledger: common.ledger.clone(),
+        network_id: common.genesis.network_id(),
+        limits: common.genesis.limits(),
+        network: common.network.clone(),
+        committer: to_committer,
+        driver: common.to_driver.clone(),
+    };
+    let fetcher = Fetcher {
+        ledger: common.ledger.clone(),
+        network: common.network.clone(),
+        ingress: to_ingress,
+    };
+    parts.add_thread("committer", || committer.run().map_err(DriverError::from));
+    parts.add("driver", driver.run(common.stop.clone()));
+    parts.add("catching up", sync.run(catch_up, common.stop.clone()));
+    let fetch = fetcher.run(missing, common.stop.clone());
+    parts.add_infallible("fetcher of transactions", fetch);
+    Ok(Outlook {
+        consensus,
+        progress,
+    })
+}
+
+/// Wakes the replica. Once this returns, what it must remember of its past is
+/// on disk.
+async fn start_driver(
+    common: &Common,
+    open: &OpenHome,
+    wiring: Wiring,
+) -> Result<Driver, NodeError> {
+    let parameters = common.genesis.parameters();
+    let setup = Setup {
+        config: consensus_config(open),
+        key: open.consensus_key.clone(),
+        ledger: common.ledger.clone(),
+        amnesiac: open.past == Past::Lost,
+        pool: Pool::new(common.budget.clone()),
+        limits: driver::Limits {
+            max_batch_transactions: parameters.max_batch_transactions,
+            max_batch_bytes: parameters.max_batch_bytes,
+            max_timestamp_ahead: parameters.max_timestamp_ahead,
+        },
+        transaction_limits: common.genesis.limits(),
+        wiring,
+    };
+    let driver = driver::start(setup).await?;
+    open.home.end_lost_votes()?;
+    Ok(driver)
+}
+
+/// Adds ingress, through which every transaction comes.
+fn add_ingress(parts: &mut Parts, common: &Common, arrivals: mpsc::Receiver<Arrival>) {
+    let ingress = Ingress {
+        ledger: common.ledger.clone(),
+        network_id: common.genesis.network_id(),
+        limits: common.genesis.limits(),
+        budget: common.budget.clone(),
+        network: common.network.clone(),
+        driver: common.to_driver.clone(),
+        metrics: common.metrics.clone(),
+    };
+    let ingress = ingress.run(arrivals, common.stop.clone());
+    parts.add_infallible("ingress", ingress);
+}
+
+fn consensus_config(open: &OpenHome) -> consensus::Config {
+    let config = open.genesis.consensus_config(open.config.id());
+    config.expect("an open home is that of a replica of its genesis document")
+}
+
+fn network_config(open: &OpenHome) -> Result<NetworkConfig, NodeError> {
+    let parameters = open.genesis.parameters();
+    let defaults = Limits::default();
+    let transaction = parameters.max_transaction_bytes + FRAME_SLACK;
+    // A response is filled up to its limit and then by one more block.
+    let block = parameters.max_batch_bytes + parameters.max_transaction_bytes + BLOCK_SLACK;
+    let limits = Limits {
+        max_transactions_frame_bytes: defaults.max_transactions_frame_bytes.max(transaction),
+        max_response_bytes: RESPONSE_BYTES + block,
+        ..defaults
+    };
+    let peers = open.genesis.replicas().iter();
+    let peers = peers.map(|replica| {
+        Ok(Peer {
+            id: PeerId(replica.id.0),
+            transport_key: replica.transport_key,
+            addresses: addresses(replica)?,
+        })
+    });
+    Ok(NetworkConfig {
+        local: PeerId(open.config.id().0),
+        transport_key: open.transport_key.clone(),
+        listen: open.config.p2p_listen().to_vec(),
+        peers: peers.collect::<Result<_, NodeError>>()?,
+        network: open.genesis.network_id(),
+        limits,
+    })
+}
+
+fn addresses(replica: &ReplicaEntry) -> Result<Vec<Multiaddr>, NodeError> {
+    let parse = |address: &String| {
+        address
+            .parse()
+            .map_err(|error: libp2p::multiaddr::Error| NodeError::Address {
+                replica: replica.id,
+                address: address.clone(),
+                reason: error.to_string(),
+            })
+    };
+    replica.addresses.iter().map(parse).collect()
+}
