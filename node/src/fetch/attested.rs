@@ -66,3 +66,119 @@ fn holds_what_it_says(block: &Block, network: &NetworkId, limits: &Limits) -> bo
             && crypto::merkle::root(&result_leaves(&results)) == block.header.results_root
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crypto::{Domain, SigningKey};
+    use genesis::{Genesis, GenesisBuilder, NewReplica};
+    use ledger::{BlockCertificate, Ledger, OrderedBatch, attested_bytes};
+
+    use super::*;
+
+    fn key(byte: u8) -> SigningKey {
+        SigningKey::from_seed(&[byte; 32])
+    }
+
+    /// A network of four replicas.
+    fn genesis() -> Genesis {
+        let replicas = (0..4_u8).map(|id| NewReplica {
+            name: format!("node{id}"),
+            organisation: format!("org{id}"),
+            consensus_key: key(id).public(),
+            transport_key: key(100 + id).public(),
+            addresses: vec![format!("/ip4/127.0.0.1/tcp/400{id}")],
+        });
+        let builder = GenesisBuilder::new("example");
+        let builder = replicas.fold(builder, GenesisBuilder::replica);
+        builder.build().unwrap()
+    }
+
+    fn certificate(
+        genesis: &Genesis,
+        number: u64,
+        hash: &Digest,
+        signers: u32,
+    ) -> BlockCertificate {
+        let body = attested_bytes(number, hash);
+        let sign = |signer: u32| {
+            let key = key(u8::try_from(signer).unwrap());
+            let signature = key.sign(Domain::Checkpoint, &genesis.network_id(), &body);
+            (signer, signature)
+        };
+        BlockCertificate {
+            signatures: (0..signers).map(sign).collect(),
+        }
+    }
+
+    /// Five blocks of one network, each with a certificate.
+    fn chain() -> (Genesis, Vec<ServedBlock>) {
+        let genesis = genesis();
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(folder.path(), &genesis.ledger_genesis()).unwrap();
+        let blocks = (1..=5).map(|sequence| {
+            let batch = OrderedBatch {
+                sequence,
+                timestamp_ms: 1000 * sequence,
+                transactions: Vec::new(),
+            };
+            let committed = ledger.commit(batch).unwrap();
+            ServedBlock {
+                block: (*committed.block).clone(),
+                certificate: Some(certificate(&genesis, sequence, &committed.hash, 3)),
+            }
+        });
+        let blocks = blocks.collect();
+        (genesis, blocks)
+    }
+
+    fn taken(genesis: &Genesis, served: Vec<ServedBlock>) -> Vec<ServedBlock> {
+        let state = genesis.ledger_genesis();
+        attested_prefix(
+            served,
+            (0, state.hash()),
+            state.attesters(),
+            &genesis.network_id(),
+            &genesis.limits(),
+        )
+    }
+
+    #[test]
+    fn blocks_that_a_quorum_attests_are_taken_and_successors_speak_for_those_before() {
+        let (genesis, mut served) = chain();
+        assert_eq!(taken(&genesis, served.clone()), served);
+        for at in 0..4 {
+            served[at].certificate = None;
+        }
+        assert_eq!(taken(&genesis, served.clone()), served);
+    }
+
+    #[test]
+    fn what_no_quorum_attests_is_left() {
+        let (genesis, served) = chain();
+        let hash = served[4].block.header.hash();
+        let mut without = served.clone();
+        without[4].certificate = None;
+        assert_eq!(taken(&genesis, without), served[..4]);
+        let mut too_few = served.clone();
+        too_few[4].certificate = Some(certificate(&genesis, 5, &hash, 2));
+        assert_eq!(taken(&genesis, too_few), served[..4]);
+        let mut of_another = served.clone();
+        of_another[4].certificate = served[3].certificate.clone();
+        assert_eq!(taken(&genesis, of_another), served[..4]);
+    }
+
+    #[test]
+    fn a_block_out_of_place_or_other_than_its_header_ends_the_row() {
+        let (genesis, served) = chain();
+        assert!(taken(&genesis, served[1..].to_vec()).is_empty());
+        let mut gap = served.clone();
+        gap.remove(2);
+        assert_eq!(taken(&genesis, gap), served[..2]);
+        let mut stuffed = served.clone();
+        stuffed[3].block.codes.push(ledger::ValidationCode::Valid);
+        assert_eq!(taken(&genesis, stuffed), served[..3]);
+        let mut swapped = served.clone();
+        swapped[3].block.header.results_root = swapped[3].block.header.previous_hash;
+        assert_eq!(taken(&genesis, swapped), served[..3]);
+    }
+}
