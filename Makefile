@@ -18,6 +18,10 @@ setup: ## Debian packages that the build needs
 build: setup ## target/release/logothete
 	$(BUILD)
 
+.PHONY: demo
+demo: build ## four nodes, signed transactions, blocks and proofs, in a minute
+	./target/release/logothete demo
+
 .PHONY: test
 test: setup ## every test of the ordinary suite
 	$(TEST)

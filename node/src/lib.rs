@@ -20,6 +20,8 @@ mod pool;
 mod recent;
 pub mod services;
 mod sync;
+#[cfg(test)]
+mod testing;
 
 pub use driver::DriverError;
 pub use node::{NodeError, run};

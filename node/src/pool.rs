@@ -209,3 +209,79 @@ impl Pool {
         overdue
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::transaction;
+
+    fn pool() -> (Pool, Arc<PoolBudget>) {
+        let budget = Arc::new(PoolBudget::new(3, 10_000));
+        (Pool::new(budget.clone()), budget)
+    }
+
+    fn insert(pool: &mut Pool, budget: &PoolBudget, nonce: u8) -> TransactionHash {
+        let transaction = transaction(nonce, 0);
+        assert!(budget.reserve(transaction.bytes().len()));
+        pool.insert(transaction.clone(), Instant::now());
+        transaction.hash()
+    }
+
+    #[test]
+    fn room_is_what_was_reserved_and_comes_back_when_a_block_has_it() {
+        let (mut pool, budget) = pool();
+        let hashes: Vec<_> = (0..3).map(|i| insert(&mut pool, &budget, i)).collect();
+        assert!(!budget.reserve(1), "three are all");
+        assert_eq!(budget.usage().0, 3);
+        pool.remove(&hashes);
+        pool.remove(&hashes);
+        assert_eq!(budget.usage(), (0, 0));
+        assert!(!pool.has_waiting());
+        assert!(!budget.reserve(10_001), "bytes have a limit too");
+        assert_eq!(budget.usage(), (0, 0), "what is refused takes no room");
+    }
+
+    #[test]
+    fn the_same_transaction_takes_room_once() {
+        let (mut pool, budget) = pool();
+        let hash = insert(&mut pool, &budget, 1);
+        let used = budget.usage();
+        assert_eq!(insert(&mut pool, &budget, 1), hash);
+        assert_eq!(budget.usage(), used);
+        pool.insert_named(transaction(1, 0), Instant::now());
+        assert_eq!(budget.usage(), used);
+    }
+
+    #[test]
+    fn batches_take_the_oldest_first_and_each_once() {
+        let (mut pool, budget) = pool();
+        let hashes: Vec<_> = (0..3).map(|i| insert(&mut pool, &budget, i)).collect();
+        assert_eq!(pool.take_batch(2, usize::MAX), hashes[..2]);
+        assert_eq!(pool.take_batch(2, 0), hashes[2..], "one is always taken");
+        assert!(!pool.has_waiting());
+        assert!(pool.get(&hashes[0]).is_some(), "held until a block has it");
+    }
+
+    #[test]
+    fn what_a_batch_names_is_held_even_beyond_the_limits() {
+        let (mut pool, budget) = pool();
+        for nonce in 0..3 {
+            insert(&mut pool, &budget, nonce);
+        }
+        pool.insert_named(transaction(9, 0), Instant::now());
+        assert_eq!(budget.usage().0, 4);
+        assert!(!budget.reserve(1));
+    }
+
+    #[test]
+    fn what_waits_is_sent_on_once_per_pause() {
+        let (mut pool, budget) = pool();
+        let start = Instant::now();
+        insert(&mut pool, &budget, 1);
+        let pause = Duration::from_secs(60);
+        assert!(pool.overdue(start, pause, 10).is_empty());
+        let later = start + pause * 2;
+        assert_eq!(pool.overdue(later, pause, 10).len(), 1);
+        assert!(pool.overdue(later, pause, 10).is_empty());
+    }
+}

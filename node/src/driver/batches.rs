@@ -216,3 +216,86 @@ impl Question {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use consensus::RequestDigest;
+
+    use super::*;
+    use crate::pool::PoolBudget;
+    use crate::testing::transaction;
+
+    fn pool() -> Pool {
+        Pool::new(Arc::new(PoolBudget::new(100, 1_000_000)))
+    }
+
+    fn batch(transactions: &[Arc<CheckedTransaction>]) -> Batch {
+        let requests = transactions.iter();
+        Batch {
+            timestamp_ms: 1,
+            requests: requests.map(|each| RequestDigest(each.hash().0)).collect(),
+        }
+    }
+
+    fn question(batch: &Batch) -> Question {
+        Question {
+            view: View(0),
+            sequence: SequenceNumber(1),
+            digest: batch.digest(),
+        }
+    }
+
+    fn verdict(input: &Input) -> bool {
+        let Input::BatchChecked { verdict, .. } = input else {
+            panic!("an answer to a question about a batch")
+        };
+        verdict.is_ok()
+    }
+
+    #[test]
+    fn a_batch_is_sound_once_all_of_it_is_here_and_what_lacks_is_asked_for() {
+        let (mut pool, mut batches) = (pool(), Batches::new(1_000_000));
+        let all = [transaction(1, 0), transaction(2, 0)];
+        let batch = batch(&all);
+        let now = Instant::now();
+        pool.insert_named(all[0].clone(), now);
+        let asked = batches.check(&pool, question(&batch), &batch, ReplicaId(0), now);
+        assert!(asked.is_none());
+        assert!(batches.awaits(&all[1].hash()));
+        assert!(
+            batches.overdue(&pool, now).is_empty(),
+            "it may be on its way"
+        );
+        let missing = batches.overdue(&pool, now + FETCH_AFTER);
+        assert_eq!(missing[0].hashes, [all[1].hash()]);
+        assert!(batches.settled(&pool).is_empty());
+        pool.insert_named(all[1].clone(), now);
+        let answers = batches.settled(&pool);
+        assert!(verdict(&answers[0]) && answers.len() == 1);
+        pool.remove(&[all[0].hash(), all[1].hash()]);
+        let held = batches.transactions(&pool, SequenceNumber(1), &batch);
+        assert_eq!(
+            held.len(),
+            2,
+            "held although a block took them from the pool"
+        );
+    }
+
+    /// A primary that fills blocks beyond what is agreed could make blocks that
+    /// nobody can fetch.
+    #[test]
+    fn a_batch_with_more_bytes_than_agreed_is_refused_unless_it_is_one_transaction() {
+        let (mut pool, mut batches) = (pool(), Batches::new(5_000));
+        let all = [transaction(1, 4_000), transaction(2, 4_000)];
+        let now = Instant::now();
+        for each in &all {
+            pool.insert_named(each.clone(), now);
+        }
+        let mut check = |batch: &Batch| {
+            let asked = batches.check(&pool, question(batch), batch, ReplicaId(0), now);
+            verdict(&asked.unwrap())
+        };
+        assert!(!check(&batch(&all)));
+        assert!(check(&batch(&all[..1])));
+    }
+}

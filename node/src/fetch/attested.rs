@@ -69,29 +69,12 @@ fn holds_what_it_says(block: &Block, network: &NetworkId, limits: &Limits) -> bo
 
 #[cfg(test)]
 mod tests {
-    use crypto::{Domain, SigningKey};
-    use genesis::{Genesis, GenesisBuilder, NewReplica};
+    use crypto::Domain;
+    use genesis::Genesis;
     use ledger::{BlockCertificate, Ledger, OrderedBatch, attested_bytes};
 
     use super::*;
-
-    fn key(byte: u8) -> SigningKey {
-        SigningKey::from_seed(&[byte; 32])
-    }
-
-    /// A network of four replicas.
-    fn genesis() -> Genesis {
-        let replicas = (0..4_u8).map(|id| NewReplica {
-            name: format!("node{id}"),
-            organisation: format!("org{id}"),
-            consensus_key: key(id).public(),
-            transport_key: key(100 + id).public(),
-            addresses: vec![format!("/ip4/127.0.0.1/tcp/400{id}")],
-        });
-        let builder = GenesisBuilder::new("example");
-        let builder = replicas.fold(builder, GenesisBuilder::replica);
-        builder.build().unwrap()
-    }
+    use crate::testing::{genesis, replica_key};
 
     fn certificate(
         genesis: &Genesis,
@@ -101,7 +84,7 @@ mod tests {
     ) -> BlockCertificate {
         let body = attested_bytes(number, hash);
         let sign = |signer: u32| {
-            let key = key(u8::try_from(signer).unwrap());
+            let key = replica_key(u8::try_from(signer).unwrap());
             let signature = key.sign(Domain::Checkpoint, &genesis.network_id(), &body);
             (signer, signature)
         };
