@@ -5,6 +5,8 @@
 //! error: a replica that finds itself wrong does not carry on.
 
 mod parts;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -101,10 +103,13 @@ pub async fn run(home: &Path, stop: CancellationToken) -> Result<(), NodeError> 
     // Whatever ends this function, an error too, ends every task.
     let stop = stop.child_token();
     let _guard = stop.clone().drop_guard();
-    let (parts, network_task) = start(&open, ledger.clone(), stop).await?;
+    let running = start(&open, ledger.clone(), stop).await?;
     tracing::info!(id = %open.config.id(), network = %open.genesis.network_id(), "runs");
-    parts.all_ended().await?;
-    if tokio::time::timeout(FAREWELL, network_task).await.is_err() {
+    running.parts.all_ended().await?;
+    if tokio::time::timeout(FAREWELL, running.network)
+        .await
+        .is_err()
+    {
         tracing::warn!("some connections did not close in time");
     }
     flush(&open, ledger).await?;
@@ -151,13 +156,20 @@ struct Common {
     stop: CancellationToken,
 }
 
-/// Makes every part and sets it going; with them comes the task of the network,
-/// which is to end last.
+/// A node whose every part is at work.
+struct Running {
+    parts: Parts,
+    /// The task of the network, which is to end last.
+    network: JoinHandle<()>,
+    services: Services,
+}
+
+/// Makes every part and sets it going.
 async fn start(
     open: &OpenHome,
     ledger: Arc<Ledger>,
     stop: CancellationToken,
-) -> Result<(Parts, JoinHandle<()>), NodeError> {
+) -> Result<Running, NodeError> {
     let network = Network::start(network_config(open)?, stop.clone()).await?;
     let (to_driver, events) = mpsc::channel(EVENTS);
     let config = &open.config;
@@ -197,7 +209,22 @@ async fn start(
         stop,
     );
     parts.add_infallible("answering of peers", serve);
-    Ok((parts, network.task))
+    let services = Services {
+        id: open.config.id(),
+        submit: Arc::new(submit),
+        endorse: Arc::new(endorser(open, &common)),
+        consensus: outlook.consensus,
+        progress: outlook.progress,
+        network: common.network,
+        metrics: common.metrics,
+        genesis: common.genesis,
+        ledger: common.ledger,
+    };
+    Ok(Running {
+        parts,
+        network: network.task,
+        services,
+    })
 }
 
 /// What the replica shows of itself.
@@ -308,6 +335,16 @@ fn add_ingress(parts: &mut Parts, common: &Common, arrivals: mpsc::Receiver<Arri
     };
     let ingress = ingress.run(arrivals, common.stop.clone());
     parts.add_infallible("ingress", ingress);
+}
+
+fn endorser(open: &OpenHome, common: &Common) -> Endorser {
+    Endorser::new(
+        common.ledger.clone(),
+        common.genesis.network_id(),
+        common.genesis.limits(),
+        open.consensus_key.clone(),
+        open.config.max_concurrent_calls(),
+    )
 }
 
 fn consensus_config(open: &OpenHome) -> consensus::Config {
