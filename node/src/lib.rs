@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod api;
 mod certificates;
 mod clock;
 mod committer;

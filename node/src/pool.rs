@@ -74,11 +74,6 @@ impl PoolBudget {
             self.bytes.load(Ordering::Acquire),
         )
     }
-
-    /// The largest number of transactions.
-    pub(crate) fn max_transactions(&self) -> usize {
-        self.max_transactions
-    }
 }
 
 struct Entry {

@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::{Api, ApiError, ApiLimits};
 use crate::committer::Committer;
 use crate::driver::{self, Driver, DriverError, Event, Setup, Wiring};
 use crate::endorser::Endorser;
@@ -80,6 +81,9 @@ pub enum NodeError {
     /// The network did not start.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// The API could not be served.
+    #[error(transparent)]
+    Api(#[from] ApiError),
     /// The replica had to stop.
     #[error(transparent)]
     Driver(#[from] DriverError),
@@ -103,7 +107,10 @@ pub async fn run(home: &Path, stop: CancellationToken) -> Result<(), NodeError> 
     // Whatever ends this function, an error too, ends every task.
     let stop = stop.child_token();
     let _guard = stop.clone().drop_guard();
-    let running = start(&open, ledger.clone(), stop).await?;
+    let api = Api::bind(open.config.api_listen()).await?;
+    let mut running = start(&open, ledger.clone(), stop.clone()).await?;
+    let serve = api.serve(running.services, api_limits(&open), stop);
+    running.parts.add_infallible("API", serve);
     tracing::info!(id = %open.config.id(), network = %open.genesis.network_id(), "runs");
     running.parts.all_ended().await?;
     if tokio::time::timeout(FAREWELL, running.network)
@@ -335,6 +342,15 @@ fn add_ingress(parts: &mut Parts, common: &Common, arrivals: mpsc::Receiver<Arri
     };
     let ingress = ingress.run(arrivals, common.stop.clone());
     parts.add_infallible("ingress", ingress);
+}
+
+fn api_limits(open: &OpenHome) -> ApiLimits {
+    let transaction = open.genesis.parameters().max_transaction_bytes;
+    ApiLimits {
+        max_connections: open.config.api_max_connections(),
+        // In hexadecimal, in a JSON document.
+        max_body_bytes: transaction.saturating_mul(2).saturating_add(FRAME_SLACK),
+    }
 }
 
 fn endorser(open: &OpenHome, common: &Common) -> Endorser {

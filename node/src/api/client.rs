@@ -1,0 +1,421 @@
+//! The other end of the API: what commands and tests ask nodes with.
+//!
+//! A node is not believed more than it proves, and not listened to longer than
+//! an honest answer can be.
+
+use std::time::Duration;
+
+use ledger::{ProposalResponse, Receipt, SignedProposal, StoredBlock, Transaction, TransactionId};
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::{RequestBuilder, Response, StatusCode};
+use serde::de::DeserializeOwned;
+
+use super::types::{
+    BlockAnswer, BlockEvent, ErrorAnswer, ErrorBody, EvaluateAnswer, HistoryAnswer, ReadyAnswer,
+    StateAnswer, StatusAnswer, SubmitAnswer, TransactionAnswer,
+};
+
+const OCTETS: &str = "application/octet-stream";
+
+/// How long a call may take besides what it is asked to wait.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The longest answer, in bytes: more than the longest block that genesis allows.
+const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// No answer: no connection, or it broke, or the time was over.
+    #[error("{node} is not reachable: {reason}")]
+    Unreachable {
+        /// The address of the node.
+        node: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The node says no.
+    #[error("{}", .body.message)]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// Its reasons.
+        body: Box<ErrorBody>,
+    },
+    /// What came is no answer to the question.
+    #[error("{node} answered with nonsense: {reason}")]
+    Nonsense {
+        /// The address of the node.
+        node: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl ClientError {
+    /// The node's code, if it said no.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused { body, .. } => Some(&body.code),
+            Self::Unreachable { .. } | Self::Nonsense { .. } => None,
+        }
+    }
+}
+
+/// Asks one node.
+#[derive(Clone, Debug)]
+pub struct ApiClient {
+    base: String,
+    http: reqwest::Client,
+}
+
+impl ApiClient {
+    /// A client of the node at `base`, such as `http://127.0.0.1:8080`.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no means for connections.
+    pub fn new(base: &str) -> Result<Self, ClientError> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_nodelay(true)
+            .no_proxy()
+            .build();
+        let base = base.trim_end_matches('/').to_owned();
+        match http {
+            Ok(http) => Ok(Self { base, http }),
+            Err(error) => Err(ClientError::Unreachable {
+                node: base,
+                reason: chain(&error),
+            }),
+        }
+    }
+
+    /// The node's address.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        &self.base
+    }
+
+    /// Where the node stands.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub async fn status(&self) -> Result<StatusAnswer, ClientError> {
+        self.get_json("/v1/status", Duration::ZERO).await
+    }
+
+    /// Whether the node is ready.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub async fn ready(&self) -> Result<ReadyAnswer, ClientError> {
+        let response = self.send(self.get("/readyz", Duration::ZERO)).await?;
+        let bytes = self.body(response).await?;
+        self.json(&bytes)
+    }
+
+    /// Has a proposal endorsed.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub async fn endorse(
+        &self,
+        proposal: &SignedProposal,
+    ) -> Result<ProposalResponse, ClientError> {
+        let request = self.post("/v1/proposals", crypto::encode(proposal));
+        let bytes = self.ask(request.header(ACCEPT, OCTETS)).await?;
+        self.decode(&bytes)
+    }
+
+    /// Has a proposal answered without ordering it.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub async fn evaluate(&self, proposal: &SignedProposal) -> Result<EvaluateAnswer, ClientError> {
+        let bytes = self.ask(self.post("/v1/evaluate", crypto::encode(proposal)));
+        self.json(&bytes.await?)
+    }
+
+    /// Hands in a transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub async fn submit(&self, transaction: &Transaction) -> Result<SubmitAnswer, ClientError> {
+        let bytes = self.ask(self.post("/v1/transactions", crypto::encode(transaction)));
+        self.json(&bytes.await?)
+    }
+
+    /// A committed and attested transaction, waited for at most this long.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub async fn transaction(
+        &self,
+        id: &TransactionId,
+        wait: Duration,
+    ) -> Result<TransactionAnswer, ClientError> {
+        let path = format!("/v1/transactions/{id}?wait_ms={}", wait.as_millis());
+        self.get_json(&path, wait).await
+    }
+
+    /// The receipt of a transaction, waited for at most this long; to be verified.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub async fn receipt(
+        &self,
+        id: &TransactionId,
+        wait: Duration,
+    ) -> Result<Receipt, ClientError> {
+        let path = format!("/v1/transactions/{id}/receipt?wait_ms={}", wait.as_millis());
+        let bytes = self
+            .ask(self.get(&path, wait).header(ACCEPT, OCTETS))
+            .await?;
+        Receipt::from_bytes(&bytes).map_err(|error| self.nonsense(error.to_string()))
+    }
+
+    /// A block named by number, hash or `latest`, for people.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub async fn block(&self, block: &str) -> Result<BlockAnswer, ClientError> {
+        let path = format!("/v1/blocks/{}", escape(block));
+        self.get_json(&path, Duration::ZERO).await
+    }
+
+    /// A block with its certificate, waited for at most this long; to be verified.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub async fn stored_block(
+        &self,
+        number: u64,
+        wait: Option<Duration>,
+    ) -> Result<StoredBlock, ClientError> {
+        let mut path = format!("/v1/blocks/{number}");
+        if let Some(wait) = wait {
+            path = format!("{path}?wait_ms={}", wait.as_millis());
+        }
+        let request = self.get(&path, wait.unwrap_or_default());
+        let bytes = self.ask(request.header(ACCEPT, OCTETS)).await?;
+        self.decode(&bytes)
+    }
+
+    /// Blocks from a number on, or the newest.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub async fn blocks(
+        &self,
+        from: Option<u64>,
+        limit: u64,
+    ) -> Result<Vec<BlockAnswer>, ClientError> {
+        let mut path = format!("/v1/blocks?limit={limit}");
+        if let Some(from) = from {
+            path = format!("{path}&from={from}");
+        }
+        self.get_json(&path, Duration::ZERO).await
+    }
+
+    /// The value of a key.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub async fn state(&self, contract: &str, key: &str) -> Result<StateAnswer, ClientError> {
+        let path = format!("/v1/state/{}/{}", escape(contract), escape(key));
+        self.get_json(&path, Duration::ZERO).await
+    }
+
+    /// What was written to a key.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub async fn history(&self, contract: &str, key: &str) -> Result<HistoryAnswer, ClientError> {
+        let path = format!("/v1/history/{}/{}", escape(contract), escape(key));
+        self.get_json(&path, Duration::ZERO).await
+    }
+
+    /// Attested blocks from a number on, as they come.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`] when the stream does not begin.
+    pub async fn events(&self, from: Option<u64>) -> Result<Events, ClientError> {
+        let path = match from {
+            Some(from) => format!("/v1/events?from={from}"),
+            None => "/v1/events".to_owned(),
+        };
+        let request = self.http.get(format!("{}{path}", self.base));
+        let response = self.success(self.send(request).await?).await?;
+        Ok(Events {
+            client: self.clone(),
+            response,
+            pending: Vec::new(),
+        })
+    }
+
+    fn get(&self, path: &str, wait: Duration) -> RequestBuilder {
+        let request = self.http.get(format!("{}{path}", self.base));
+        request.timeout(TIMEOUT.saturating_add(wait))
+    }
+
+    fn post(&self, path: &str, bytes: Vec<u8>) -> RequestBuilder {
+        let request = self.http.post(format!("{}{path}", self.base));
+        let request = request.header(CONTENT_TYPE, OCTETS).timeout(TIMEOUT);
+        request.body(bytes)
+    }
+
+    async fn get_json<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        wait: Duration,
+    ) -> Result<T, ClientError> {
+        let bytes = self.ask(self.get(path, wait)).await?;
+        self.json(&bytes)
+    }
+
+    /// The body of a successful answer.
+    async fn ask(&self, request: RequestBuilder) -> Result<Vec<u8>, ClientError> {
+        let response = self.send(request).await?;
+        let response = self.success(response).await?;
+        self.body(response).await
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        let sent = request.send().await;
+        sent.map_err(|error| self.unreachable(&error))
+    }
+
+    async fn success(&self, response: Response) -> Result<Response, ClientError> {
+        let status: StatusCode = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let bytes = self.body(response).await?;
+        let answer: ErrorAnswer = serde_json::from_slice(&bytes)
+            .map_err(|_| self.nonsense(format!("HTTP status {status} without a reason")))?;
+        Err(ClientError::Refused {
+            status: status.as_u16(),
+            body: Box::new(answer.error),
+        })
+    }
+
+    async fn body(&self, mut response: Response) -> Result<Vec<u8>, ClientError> {
+        let mut bytes = Vec::new();
+        while let Some(part) = response.chunk().await.map_err(|e| self.unreachable(&e))? {
+            if bytes.len().saturating_add(part.len()) > MAX_ANSWER_BYTES {
+                return Err(self.nonsense(format!("more than {MAX_ANSWER_BYTES} bytes")));
+            }
+            bytes.extend_from_slice(&part);
+        }
+        Ok(bytes)
+    }
+
+    fn json<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, ClientError> {
+        serde_json::from_slice(bytes).map_err(|error| self.nonsense(error.to_string()))
+    }
+
+    fn decode<T: crypto::codec::Decode<()>>(&self, bytes: &[u8]) -> Result<T, ClientError> {
+        let decoded = crypto::decode(bytes, MAX_ANSWER_BYTES);
+        decoded.map_err(|error| self.nonsense(error.to_string()))
+    }
+
+    fn nonsense(&self, reason: String) -> ClientError {
+        ClientError::Nonsense {
+            node: self.base.clone(),
+            reason,
+        }
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> ClientError {
+        ClientError::Unreachable {
+            node: self.base.clone(),
+            reason: chain(error),
+        }
+    }
+}
+
+/// A stream of attested blocks.
+#[derive(Debug)]
+pub struct Events {
+    client: ApiClient,
+    response: Response,
+    pending: Vec<u8>,
+}
+
+impl Events {
+    /// The next block; none when the node has ended the stream.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub async fn next(&mut self) -> Result<Option<BlockEvent>, ClientError> {
+        loop {
+            if let Some(end) = self.pending.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.pending.drain(..=end).collect();
+                return self.client.json(&line).map(Some);
+            }
+            let part = self.response.chunk().await;
+            let Some(part) = part.map_err(|error| self.client.unreachable(&error))? else {
+                return Ok(None);
+            };
+            if self.pending.len().saturating_add(part.len()) > MAX_ANSWER_BYTES {
+                return Err(self.client.nonsense("an endless line".to_owned()));
+            }
+            self.pending.extend_from_slice(&part);
+        }
+    }
+}
+
+/// An error with what led to it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// A text as one segment of a path (RFC 3986, section 2.3: what is not
+/// unreserved is escaped).
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_one_segment_of_a_path_whatever_is_in_them() {
+        assert_eq!(escape("deb/pike 8.0~1"), "deb%2Fpike%208.0~1");
+        assert_eq!(escape("ä?#"), "%C3%A4%3F%23");
+    }
+}

@@ -1,0 +1,158 @@
+//! What the ledger holds, in the form that the API shows.
+
+use std::collections::BTreeMap;
+
+use crypto::PublicKey;
+use ledger::{
+    Block, BlockCertificate, Ledger, LedgerError, Snapshot, StoredBlock, Transaction,
+    TransactionId, ValidationCode,
+};
+
+use super::types::{
+    Attestation, BlockAnswer, BlockEvent, BlockTransaction, EventAnswer, HeaderAnswer, Place,
+    ReadAnswer, TransactionAnswer, TransactionEvent,
+};
+
+/// Bytes as text: what is no UTF-8 is shown as replacement characters.
+pub(super) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Names of members, looked up once each.
+pub(super) struct Names<'a> {
+    snapshot: Snapshot<'a>,
+    known: BTreeMap<PublicKey, String>,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn new(ledger: &'a Ledger) -> Result<Self, LedgerError> {
+        Ok(Self {
+            snapshot: ledger.snapshot()?,
+            known: BTreeMap::new(),
+        })
+    }
+
+    /// `alice@org1`; the key itself of one who is no member.
+    fn of(&mut self, key: &PublicKey) -> Result<String, LedgerError> {
+        if let Some(name) = self.known.get(key) {
+            return Ok(name.clone());
+        }
+        let name = match ledger::members::member(&self.snapshot, key)? {
+            Some(member) => format!("{}@{}", member.name, member.organisation),
+            None => key.to_string(),
+        };
+        self.known.insert(*key, name.clone());
+        Ok(name)
+    }
+
+    fn of_endorsers(&mut self, transaction: &Transaction) -> Result<Vec<String>, LedgerError> {
+        let endorsements = transaction.endorsements.iter();
+        endorsements.map(|each| self.of(&each.endorser)).collect()
+    }
+}
+
+/// The transactions of a block, decoded. They were when they were committed.
+fn transactions(block: &Block) -> impl Iterator<Item = (Transaction, ValidationCode)> + '_ {
+    let pairs = block.transactions.iter().zip(&block.codes);
+    pairs.filter_map(|(bytes, code)| Some((crypto::decode(bytes, bytes.len()).ok()?, *code)))
+}
+
+pub(super) fn block(ledger: &Ledger, stored: &StoredBlock) -> Result<BlockAnswer, LedgerError> {
+    let mut names = Names::new(ledger)?;
+    let StoredBlock { block, certificate } = stored;
+    let shown = transactions(block).map(|(transaction, code)| {
+        Ok(BlockTransaction {
+            transaction_id: transaction.proposal.id().to_string(),
+            code: code.to_string(),
+            creator: names.of(&transaction.proposal.creator)?,
+            endorsers: names.of_endorsers(&transaction)?,
+            contract: transaction.proposal.contract,
+            function: transaction.proposal.function,
+            args: transaction.proposal.args,
+        })
+    });
+    let shown = shown.collect::<Result<_, LedgerError>>()?;
+    let header = &block.header;
+    Ok(BlockAnswer {
+        hash: header.hash().to_string(),
+        header: HeaderAnswer {
+            number: header.number,
+            previous_hash: header.previous_hash.to_string(),
+            transactions_root: header.transactions_root.to_string(),
+            results_root: header.results_root.to_string(),
+            state_digest: header.state_digest.to_string(),
+            timestamp_ms: header.timestamp_ms,
+            sequence: header.sequence,
+        },
+        transactions: shown,
+        certificate: certificate.as_ref().map(attestations),
+    })
+}
+
+fn attestations(certificate: &BlockCertificate) -> Vec<Attestation> {
+    let signatures = certificate.signatures.iter();
+    signatures
+        .map(|(signer, signature)| Attestation {
+            replica: *signer,
+            signature: signature.to_string(),
+        })
+        .collect()
+}
+
+pub(super) fn transaction(
+    ledger: &Ledger,
+    id: &TransactionId,
+    place: Place,
+    transaction: Transaction,
+) -> Result<TransactionAnswer, LedgerError> {
+    let mut names = Names::new(ledger)?;
+    let reads = transaction.rwset.reads.iter().map(|read| ReadAnswer {
+        key: read.key.clone(),
+        version: read.version.map(Into::into),
+    });
+    let writes = transaction.rwset.writes.iter();
+    Ok(TransactionAnswer {
+        transaction_id: id.to_string(),
+        block: place.block,
+        index: place.index,
+        code: place.code.to_string(),
+        creator: names.of(&transaction.proposal.creator)?,
+        endorsers: names.of_endorsers(&transaction)?,
+        response: text(&transaction.response.payload),
+        events: events(&transaction),
+        reads: reads.collect(),
+        writes: writes.map(|write| write.key.clone()).collect(),
+        contract: transaction.proposal.contract,
+        function: transaction.proposal.function,
+        args: transaction.proposal.args,
+    })
+}
+
+fn events(transaction: &Transaction) -> Vec<EventAnswer> {
+    let events = transaction.response.events.iter();
+    events
+        .map(|event| EventAnswer {
+            name: event.name.clone(),
+            payload: text(&event.payload),
+        })
+        .collect()
+}
+
+pub(super) fn block_event(block: &Block) -> BlockEvent {
+    let shown = transactions(block).map(|(transaction, code)| TransactionEvent {
+        transaction_id: transaction.proposal.id().to_string(),
+        code: code.to_string(),
+        events: match code {
+            ValidationCode::Valid => events(&transaction),
+            _ => Vec::new(),
+        },
+        contract: transaction.proposal.contract,
+        function: transaction.proposal.function,
+    });
+    BlockEvent {
+        block: block.header.number,
+        hash: block.header.hash().to_string(),
+        timestamp_ms: block.header.timestamp_ms,
+        transactions: shown.collect(),
+    }
+}

@@ -1,0 +1,63 @@
+//! For those who look after nodes: alive, ready, and what is counted.
+
+use axum::Json;
+use axum::extract;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::State;
+use crate::api::types::ReadyAnswer;
+
+/// Whether the node works at all. One that cannot write must be restarted.
+#[utoipa::path(get, path = "/healthz", responses((status = 200), (status = 503)))]
+pub(super) async fn alive(extract::State(state): extract::State<State>) -> Response {
+    if state.services.ledger.is_poisoned() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the database has failed\n").into_response();
+    }
+    "ok\n".into_response()
+}
+
+/// Whether transactions can be expected to be committed through this node now.
+#[utoipa::path(get, path = "/readyz",
+    responses((status = 200, body = ReadyAnswer), (status = 503, body = ReadyAnswer)))]
+pub(super) async fn ready(
+    extract::State(state): extract::State<State>,
+) -> (StatusCode, Json<ReadyAnswer>) {
+    let services = &state.services;
+    let consensus = *services.consensus.borrow();
+    let mut reasons = Vec::new();
+    if services.ledger.is_poisoned() {
+        reasons.push("the database has failed".to_owned());
+    }
+    if consensus.catching_up {
+        reasons.push("it is fetching blocks from others".to_owned());
+    }
+    let quorum = services.genesis.replica_set().quorum();
+    let peers = services.network.peers();
+    let reached = 1 + peers.iter().filter(|peer| peer.connected).count();
+    if reached < quorum {
+        reasons.push(format!(
+            "it reaches {reached} replicas, itself included, and a quorum is {quorum}"
+        ));
+    }
+    let status = match reasons.is_empty() {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let ready = reasons.is_empty();
+    (status, Json(ReadyAnswer { ready, reasons }))
+}
+
+/// What is counted, for Prometheus.
+#[utoipa::path(get, path = "/metrics", responses((status = 200, body = String)))]
+pub(super) async fn metrics(extract::State(state): extract::State<State>) -> impl IntoResponse {
+    let services = &state.services;
+    let text = services.metrics.encode(
+        services.ledger.tip().number,
+        state.progress().certified,
+        services.consensus.borrow().view,
+        services.submit.pool_usage().0,
+    );
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], text)
+}

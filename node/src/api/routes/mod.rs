@@ -1,0 +1,235 @@
+//! What can be called. The router and the OpenAPI document are made from the
+//! same list, so that neither has what the other lacks.
+
+mod blocks;
+mod events;
+mod health;
+mod state;
+mod status;
+mod submit;
+mod transactions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use ledger::Ledger;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::error::Failure;
+use super::types::BytesBody;
+use crate::services::{Progress, Services};
+
+/// The longest that a call waits for something to happen.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+
+/// From the headers of a request to the end of its body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How many reads of the database run at a time; more wait.
+const MAX_READS: usize = 8;
+
+/// How many streams of events are served at a time.
+const MAX_STREAMS: usize = 64;
+
+const OCTETS: &str = "application/octet-stream";
+
+/// What every call is given.
+#[derive(Clone)]
+pub(super) struct State {
+    services: Services,
+    reads: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Logothete node",
+    description = "What one node of a Logothete network is asked. Signed things travel as canonical bytes; docs/formats.md describes them."
+))]
+struct Document;
+
+/// Every path, with the document that describes them.
+fn api() -> OpenApiRouter<State> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(status::status))
+        .routes(routes!(status::network))
+        .routes(routes!(submit::endorse))
+        .routes(routes!(submit::evaluate))
+        .routes(routes!(submit::submit))
+        .routes(routes!(transactions::transaction))
+        .routes(routes!(transactions::receipt))
+        .routes(routes!(blocks::list))
+        .routes(routes!(blocks::block))
+        .routes(routes!(state::state))
+        .routes(routes!(state::history))
+        .routes(routes!(events::events))
+        .routes(routes!(health::alive))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
+}
+
+/// The router. A body may have `max_body` bytes.
+pub(super) fn router(services: Services, max_body: usize, stop: CancellationToken) -> Router {
+    let state = State {
+        services,
+        reads: Arc::new(Semaphore::new(MAX_READS)),
+        streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+        stop,
+    };
+    let (router, document) = api().split_for_parts();
+    let document: Arc<str> = document.to_json().unwrap_or_default().into();
+    let describe = move || {
+        let document = document.to_string();
+        async move { ([(header::CONTENT_TYPE, "application/json")], document) }
+    };
+    router
+        .route("/v1/openapi.json", axum::routing::get(describe))
+        .fallback(|| async { Failure::not_found("there is nothing under this path") })
+        .method_not_allowed_fallback(|| async {
+            Failure::new(
+                axum::http::StatusCode::METHOD_NOT_ALLOWED,
+                "BAD_REQUEST",
+                "this path does not know that method",
+            )
+        })
+        .layer(DefaultBodyLimit::max(max_body))
+        .with_state(state)
+}
+
+impl State {
+    /// Does work that reads the database, a bounded number of works at a time.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Ledger) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let place = self.reads.clone().acquire_owned().await;
+        let place = place.map_err(|_| Failure::stopping())?;
+        let ledger = self.services.ledger.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            work(&ledger)
+        });
+        done.await.unwrap_or_else(|_| Err(Failure::stopping()))
+    }
+
+    /// Tries until there is an answer, whenever the chain has grown or a
+    /// certificate has come in, for at most `wait_ms`.
+    async fn read_until<T: Send + 'static>(
+        &self,
+        wait_ms: Option<u64>,
+        work: impl Fn(&Ledger) -> Result<Option<T>, Failure> + Clone + Send + 'static,
+    ) -> Result<Option<T>, Failure> {
+        let wait = Duration::from_millis(wait_ms.unwrap_or(0)).min(MAX_WAIT);
+        let deadline = tokio::time::Instant::now() + wait;
+        let mut progress = self.services.progress.clone();
+        loop {
+            progress.mark_unchanged();
+            let work = work.clone();
+            if let Some(found) = self.read(move |ledger| work(ledger)).await? {
+                return Ok(Some(found));
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return Err(Failure::stopping()),
+                changed = progress.changed() => changed.map_err(|_| Failure::stopping())?,
+                () = tokio::time::sleep_until(deadline) => return Ok(None),
+            }
+        }
+    }
+
+    fn progress(&self) -> Progress {
+        *self.services.progress.borrow()
+    }
+}
+
+/// Canonical bytes, sent as they are or as JSON.
+struct SignedBytes(Bytes);
+
+impl FromRequest<State> for SignedBytes {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &State) -> Result<Self, Failure> {
+        let is_json = content_type(request.headers()).starts_with("application/json");
+        let body = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, state));
+        let body = body.await.map_err(|_| {
+            let status = axum::http::StatusCode::REQUEST_TIMEOUT;
+            Failure::new(status, "BAD_REQUEST", "the body did not arrive in time")
+        })?;
+        let body = body.map_err(|error| {
+            let refused = error.into_response().status();
+            let code = if refused == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
+                "TOO_LARGE"
+            } else {
+                "BAD_REQUEST"
+            };
+            Failure::new(refused, code, "the body is too large or was cut off")
+        })?;
+        if !is_json {
+            return Ok(Self(body));
+        }
+        let parsed: BytesBody = serde_json::from_slice(&body).map_err(|error| {
+            Failure::bad_request("the body is not {\"bytes\": \"<hexadecimal>\"}")
+                .cause(error.to_string())
+        })?;
+        let bytes = hex::decode(&parsed.bytes).map_err(|error| {
+            Failure::bad_request("\"bytes\" is not hexadecimal").cause(error.to_string())
+        })?;
+        Ok(Self(bytes.into()))
+    }
+}
+
+fn content_type(headers: &HeaderMap) -> &str {
+    let value = headers.get(header::CONTENT_TYPE);
+    value.and_then(|value| value.to_str().ok()).unwrap_or("")
+}
+
+/// Whether the client asks for this kind of answer.
+fn accepts(headers: &HeaderMap, kind: &str) -> bool {
+    let value = headers.get(header::ACCEPT);
+    value
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accepted| accepted.contains(kind))
+}
+
+/// Canonical bytes as an answer.
+fn octets(bytes: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, OCTETS)], bytes).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_describes_every_path() {
+        let document = api().into_openapi();
+        let paths: Vec<&String> = document.paths.paths.keys().collect();
+        let expected = [
+            "/healthz",
+            "/metrics",
+            "/readyz",
+            "/v1/blocks",
+            "/v1/blocks/{block}",
+            "/v1/evaluate",
+            "/v1/events",
+            "/v1/history/{contract}/{key}",
+            "/v1/network",
+            "/v1/proposals",
+            "/v1/state/{contract}/{key}",
+            "/v1/status",
+            "/v1/transactions",
+            "/v1/transactions/{id}",
+            "/v1/transactions/{id}/receipt",
+        ];
+        assert_eq!(paths, expected);
+    }
+}

@@ -1,0 +1,374 @@
+//! What the API says and hears, shared by server and client. Bytes are
+//! lower-case hexadecimal.
+
+use ledger::ValidationCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A refused or failed call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErrorAnswer {
+    /// What went wrong.
+    pub error: ErrorBody,
+}
+
+/// What went wrong, for programs and for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErrorBody {
+    /// One word, for programs.
+    pub code: String,
+    /// One sentence.
+    pub message: String,
+    /// What led to it, where more is known.
+    pub cause: Option<String>,
+    /// What to do.
+    pub hint: Option<String>,
+    /// Where the transaction stands that was committed already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committed: Option<Place>,
+}
+
+/// Where a transaction stands, and what became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Place {
+    /// Block number.
+    pub block: u64,
+    /// Position in the block, from 0.
+    pub index: u32,
+    /// The verdict on it, such as `VALID`.
+    #[schema(value_type = String)]
+    pub code: ValidationCode,
+}
+
+impl From<ledger::Location> for Place {
+    fn from(location: ledger::Location) -> Self {
+        Self {
+            block: location.block,
+            index: location.index,
+            code: location.code,
+        }
+    }
+}
+
+/// Where a node stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StatusAnswer {
+    /// Which node answers.
+    pub node: NodeName,
+    /// The name of the network.
+    pub network: String,
+    /// Hash of its genesis document.
+    pub network_id: String,
+    /// The replica's view.
+    pub view: u64,
+    /// The primary of that view.
+    pub primary: u32,
+    /// The newest block.
+    pub height: u64,
+    /// The highest block with a certificate.
+    pub certified: u64,
+    /// The hash of the newest block.
+    pub block_hash: String,
+    /// The digest of the state after it.
+    pub state_digest: String,
+    /// The last sequence number executed.
+    pub last_executed: u64,
+    /// The low watermark.
+    pub low_watermark: u64,
+    /// The high watermark.
+    pub high_watermark: u64,
+    /// How the node was told to misbehave.
+    pub fault: Option<String>,
+    /// Whether it takes part without voting, because it lost what it had voted.
+    pub listening: bool,
+    /// Whether it is fetching blocks from others.
+    pub catching_up: bool,
+    /// The other replicas.
+    pub peers: Vec<PeerAnswer>,
+    /// What waits to be ordered.
+    pub pool: PoolAnswer,
+    /// The version of the software.
+    pub version: String,
+}
+
+/// A replica's number and name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NodeName {
+    /// Its number.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+}
+
+/// Another replica, as seen from here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PeerAnswer {
+    /// Its number.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// Whether there is a connection.
+    pub connected: bool,
+}
+
+/// What waits to be ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PoolAnswer {
+    /// How many transactions.
+    pub transactions: usize,
+    /// How many bytes they have together.
+    pub bytes: usize,
+}
+
+/// The canonical bytes of something signed, for those who speak JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BytesBody {
+    /// The canonical bytes in hexadecimal.
+    pub bytes: String,
+}
+
+/// An endorsement of a proposal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EndorseAnswer {
+    /// The id of the transaction that the proposal leads to.
+    pub transaction_id: String,
+    /// Who endorses and the signature.
+    pub endorsement: EndorsementAnswer,
+    /// Canonical bytes of the read-write set.
+    pub rwset: String,
+    /// Canonical bytes of the response.
+    pub response: String,
+    /// What the contract answered, as text.
+    pub payload: String,
+}
+
+/// An endorser's key and signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EndorsementAnswer {
+    /// The endorser's public key.
+    pub endorser: String,
+    /// The signature over transaction id, read-write set and response.
+    pub signature: String,
+}
+
+/// The answer to a question that is not ordered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EvaluateAnswer {
+    /// What the contract answered, as text.
+    pub response: String,
+    /// The block after which it is the answer.
+    pub height: u64,
+    /// The hash of that block.
+    pub block_hash: String,
+}
+
+/// A transaction was taken, or stands in the chain already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SubmitAnswer {
+    /// Its id.
+    pub transaction_id: String,
+    /// Where it stands already.
+    pub committed: Option<Place>,
+}
+
+/// A transaction that stands in the chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TransactionAnswer {
+    /// Its id.
+    pub transaction_id: String,
+    /// Its block.
+    pub block: u64,
+    /// Its position in the block.
+    pub index: u32,
+    /// The verdict on it.
+    pub code: String,
+    /// The contract called.
+    pub contract: String,
+    /// The function called.
+    pub function: String,
+    /// With these arguments.
+    pub args: Vec<String>,
+    /// Who called, as `name@organisation`.
+    pub creator: String,
+    /// Who endorsed.
+    pub endorsers: Vec<String>,
+    /// What the contract answered, as text.
+    pub response: String,
+    /// What it announced.
+    pub events: Vec<EventAnswer>,
+    /// What it read, as `key` and the version it saw.
+    pub reads: Vec<ReadAnswer>,
+    /// The keys it wrote.
+    pub writes: Vec<String>,
+}
+
+/// A key that was read, and what was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReadAnswer {
+    /// The key.
+    pub key: String,
+    /// The place of the write that was seen; none when there was no such key.
+    pub version: Option<VersionAnswer>,
+}
+
+/// The place of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct VersionAnswer {
+    /// Block number.
+    pub block: u64,
+    /// Position in the block.
+    pub index: u32,
+}
+
+impl From<ledger::Version> for VersionAnswer {
+    fn from(version: ledger::Version) -> Self {
+        Self {
+            block: version.block,
+            index: version.index,
+        }
+    }
+}
+
+/// What a contract announced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EventAnswer {
+    /// Its name.
+    pub name: String,
+    /// Its payload, as text.
+    pub payload: String,
+}
+
+/// A block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BlockAnswer {
+    /// What it commits to.
+    pub header: HeaderAnswer,
+    /// The hash of the header.
+    pub hash: String,
+    /// What it holds.
+    pub transactions: Vec<BlockTransaction>,
+    /// A quorum's signatures; none while they are coming in.
+    pub certificate: Option<Vec<Attestation>>,
+}
+
+/// What a block commits to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HeaderAnswer {
+    /// Its number.
+    pub number: u64,
+    /// The hash of its predecessor.
+    pub previous_hash: String,
+    /// Merkle root over its transactions.
+    pub transactions_root: String,
+    /// Merkle root over their results.
+    pub results_root: String,
+    /// The digest of the state after it.
+    pub state_digest: String,
+    /// The agreed time, in milliseconds since the Unix epoch.
+    pub timestamp_ms: u64,
+    /// The place in the agreed order.
+    pub sequence: u64,
+}
+
+/// A transaction in a block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BlockTransaction {
+    /// Its id.
+    pub transaction_id: String,
+    /// The verdict on it.
+    pub code: String,
+    /// The contract called.
+    pub contract: String,
+    /// The function called.
+    pub function: String,
+    /// With these arguments.
+    pub args: Vec<String>,
+    /// Who called.
+    pub creator: String,
+    /// Who endorsed.
+    pub endorsers: Vec<String>,
+}
+
+/// A replica's signature on a block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Attestation {
+    /// The replica.
+    pub replica: u32,
+    /// Its signature.
+    pub signature: String,
+}
+
+/// The value of a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StateAnswer {
+    /// The contract whose key it is.
+    pub contract: String,
+    /// The key.
+    pub key: String,
+    /// The value, as text.
+    pub value: String,
+    /// The value's bytes.
+    pub bytes: String,
+    /// The place of the write it comes from.
+    pub version: VersionAnswer,
+}
+
+/// What was written to a key, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HistoryAnswer {
+    /// The contract whose key it is.
+    pub contract: String,
+    /// The key.
+    pub key: String,
+    /// The writes.
+    pub entries: Vec<HistoryWrite>,
+}
+
+/// One write to a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HistoryWrite {
+    /// Its place.
+    pub version: VersionAnswer,
+    /// The transaction that wrote; none for what genesis wrote.
+    pub transaction_id: Option<String>,
+    /// The value as text; none when the key was deleted.
+    pub value: Option<String>,
+}
+
+/// A committed and attested block, as a line of the stream of events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BlockEvent {
+    /// Its number.
+    pub block: u64,
+    /// Its hash.
+    pub hash: String,
+    /// The agreed time, in milliseconds since the Unix epoch.
+    pub timestamp_ms: u64,
+    /// What became of its transactions.
+    pub transactions: Vec<TransactionEvent>,
+}
+
+/// A transaction, as part of a line of the stream of events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TransactionEvent {
+    /// Its id.
+    pub transaction_id: String,
+    /// The verdict on it.
+    pub code: String,
+    /// The contract called.
+    pub contract: String,
+    /// The function called.
+    pub function: String,
+    /// What it announced; nothing unless it is valid.
+    pub events: Vec<EventAnswer>,
+}
+
+/// Whether a node is ready, and if not, why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReadyAnswer {
+    /// Whether it is.
+    pub ready: bool,
+    /// Why it is not.
+    pub reasons: Vec<String>,
+}
