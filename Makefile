@@ -5,6 +5,11 @@
 CARGO := cargo
 BUILD := $(CARGO) build --release --workspace --locked
 TEST := $(CARGO) test --release --workspace --locked
+# With features that the binary never has, and so in a folder of its own; what
+# it needs is compiled in seconds.
+SIMULATION := $(CARGO) test --release --package consensus --locked \
+	--features testing,planted-bugs --target-dir target/consensus \
+	--test simulation --test planted_bugs
 
 .PHONY: help
 help: ## this list
@@ -25,6 +30,11 @@ demo: build ## four nodes, signed transactions, blocks and proofs, in a minute
 .PHONY: test
 test: setup ## every test of the ordinary suite
 	$(TEST)
+	$(SIMULATION)
+
+.PHONY: simulate
+simulate: ## the protocol in the simulator: a thousand seeds of each size, and planted bugs
+	SIMULATION_SEEDS=1000 $(SIMULATION)
 
 .PHONY: lint
 lint: setup ## formatting and clippy

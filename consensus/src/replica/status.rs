@@ -102,6 +102,13 @@ impl Replica {
             self.send(to, message);
         }
         for sequence in &status.uncertified {
+            // After a restart it may be all that this replica has of its past.
+            let stable = self.stable.as_ref();
+            if let Some(stable) = stable.filter(|it| it.checkpoint.sequence == *sequence) {
+                let message = Message::CheckpointCertificate(stable.clone());
+                self.send(to, message);
+                continue;
+            }
             let Some(entry) = self.checkpoints.get(*sequence) else {
                 continue;
             };

@@ -33,10 +33,12 @@ impl Bounded {
         1 + 2 * self.window
     }
 
-    /// A status of everybody to everybody in every interval.
+    /// A status of everybody to everybody in every interval, and at most as
+    /// many CHECKPOINTs: of what was attested by a quorum of which some have
+    /// forgotten that in a crash, the others still ask each other.
     fn packets(&self, time: Duration) -> u64 {
         let intervals = time.as_nanos() / self.status_interval.as_nanos() + 1;
-        let pairs = (self.replicas * (self.replicas - 1)) as u64;
+        let pairs = 2 * (self.replicas * (self.replicas - 1)) as u64;
         u64::try_from(intervals).map_or(u64::MAX, |of| of.saturating_mul(pairs))
     }
 }
