@@ -1,4 +1,100 @@
-//! The one binary of Logothete.
+//! The one binary of Logothete: a node, and everything people do with a network.
 
 #![forbid(unsafe_code)]
-fn main() {}
+
+mod args;
+mod commands;
+mod exit;
+mod flow;
+mod network;
+mod output;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+use tracing_subscriber::EnvFilter;
+
+use args::{Cli, Command};
+use exit::{Exit, Failure};
+use output::Format;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    log(&cli.command);
+    let format = cli.global.output;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(commands::run(cli)),
+        Err(error) => Err(Failure::failed("cannot start").cause(error)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => fail(format, &failure),
+    }
+}
+
+/// Nodes say what they do on stderr; other commands only what went wrong.
+fn log(command: &Command) {
+    let default = match command {
+        Command::Node(_) => "info,libp2p=warn",
+        _ => "off",
+    };
+    let filter = EnvFilter::try_from_env("LOGOTHETE_LOG").unwrap_or_else(|_| default.into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+fn fail(format: Format, failure: &Failure) -> ExitCode {
+    match format {
+        Format::Text => {
+            let _ = writeln!(anstream::stderr().lock(), "{failure}");
+        }
+        Format::Json if failure.is_shown => {}
+        Format::Json => {
+            let _ = writeln!(std::io::stdout().lock(), "{}", failure.to_json());
+        }
+    }
+    ExitCode::from(failure.exit as u8)
+}
+
+/// What was typed is no command, or asks for help.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let asked_for = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    );
+    if !asked_for && wants_json() {
+        let text = error.render().to_string();
+        let text = text.trim_end().trim_start_matches("error: ");
+        return fail(Format::Json, &Failure::new(Exit::Usage, "USAGE", text));
+    }
+    // Nobody is left to be told when this fails.
+    let _ = error.print();
+    match asked_for {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(Exit::Usage as u8),
+    }
+}
+
+/// Whether JSON was asked for, as far as a line that cannot be parsed tells.
+fn wants_json() -> bool {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let pairs = args.windows(2);
+    let apart = |pair: &[String]| {
+        let [flag, value] = pair else { return false };
+        (flag == "-o" || flag == "--output") && value == "json"
+    };
+    let together = |arg: &String| arg == "--output=json" || arg == "-ojson" || arg == "-o=json";
+    let by_environment = || std::env::var("LOGOTHETE_OUTPUT").is_ok_and(|it| it == "json");
+    pairs.into_iter().any(apart) || args.iter().any(together) || by_environment()
+}

@@ -1,0 +1,183 @@
+//! The lines of a file of calls.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+
+use crypto::Domain;
+use crypto::codec::Encode;
+use ledger::TransactionId;
+use serde::Deserialize;
+
+use crate::args::Call;
+use crate::exit::{Failure, Outcome};
+
+/// The longest line, in bytes: longer than any transaction may be.
+const MAX_LINE_BYTES: u64 = 4 * 1024 * 1024;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CallDocument {
+    contract: String,
+    function: String,
+    args: Vec<String>,
+}
+
+/// A call and its place in the file.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    /// Counted from 1.
+    pub(super) number: u64,
+    /// How many equal calls stand before it.
+    occurrence: u64,
+    /// The call, or why the line is none.
+    pub(super) call: Result<Call, String>,
+}
+
+/// What a nonce follows from.
+#[derive(Encode)]
+struct NonceSource<'a> {
+    contract: &'a str,
+    function: &'a str,
+    args: &'a [String],
+    occurrence: u64,
+    attempt: u64,
+}
+
+impl Line {
+    /// The nonce of an attempt with this line. A verdict uses an attempt up.
+    pub(super) fn nonce(&self, call: &Call, attempt: u64) -> [u8; 32] {
+        let source = NonceSource {
+            contract: &call.contract,
+            function: &call.function,
+            args: &call.args,
+            occurrence: self.occurrence,
+            attempt,
+        };
+        Domain::ImportNonce.hash(&crypto::encode(&source)).0
+    }
+}
+
+/// The lines of a file, read as they are needed.
+pub(super) struct Lines {
+    reader: BufReader<File>,
+    number: u64,
+    total: u64,
+    seen: HashMap<[u8; 32], u64>,
+}
+
+impl Lines {
+    /// Opens the file and counts its lines.
+    pub(super) fn open(path: &Path) -> Outcome<Self> {
+        let unreadable = |error: std::io::Error| {
+            Failure::failed(format!("cannot read {}", path.display())).cause(error)
+        };
+        let open = || File::open(path).map(BufReader::new).map_err(unreadable);
+        let mut counting = open()?;
+        let mut total = 0_u64;
+        loop {
+            let part = counting.fill_buf().map_err(unreadable)?;
+            if part.is_empty() {
+                break;
+            }
+            total += part.iter().filter(|byte| **byte == b'\n').count() as u64;
+            let length = part.len();
+            counting.consume(length);
+        }
+        Ok(Self {
+            reader: open()?,
+            number: 0,
+            total,
+            seen: HashMap::new(),
+        })
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.total
+    }
+
+    fn read(&mut self) -> Option<Result<String, String>> {
+        let mut text = String::new();
+        let mut limited = (&mut self.reader).take(MAX_LINE_BYTES);
+        match limited.read_line(&mut text) {
+            Ok(0) => None,
+            Ok(length) if length as u64 == MAX_LINE_BYTES => {
+                Some(Err(format!("it is longer than {MAX_LINE_BYTES} bytes")))
+            }
+            Ok(_) => Some(Ok(text)),
+            Err(error) => Some(Err(error.to_string())),
+        }
+    }
+}
+
+impl Iterator for Lines {
+    type Item = Line;
+
+    fn next(&mut self) -> Option<Line> {
+        loop {
+            let text = self.read()?;
+            self.number += 1;
+            if text.as_ref().is_ok_and(|text| text.trim().is_empty()) {
+                continue;
+            }
+            let call = text.and_then(|text| {
+                let document: CallDocument =
+                    serde_json::from_str(&text).map_err(|error| error.to_string())?;
+                Ok(Call {
+                    contract: document.contract,
+                    function: document.function,
+                    args: document.args,
+                })
+            });
+            let mut line = Line {
+                number: self.number,
+                occurrence: 0,
+                call,
+            };
+            if let Ok(call) = &line.call {
+                let count = self.seen.entry(line.nonce(call, 0)).or_default();
+                line.occurrence = *count;
+                *count += 1;
+            }
+            return Some(line);
+        }
+    }
+}
+
+/// What became of a line is known under this id.
+pub(super) type Id = TransactionId;
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn lines(text: &str) -> Vec<Line> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        Lines::open(file.path()).unwrap().collect()
+    }
+
+    #[test]
+    fn equal_lines_are_told_apart_by_their_count_and_always_alike() {
+        let one = r#"{"contract":"kv","function":"put","args":["a","1"]}"#;
+        let text = format!("{one}\n\n{one}\n");
+        let nonces = |lines: &[Line]| -> Vec<[u8; 32]> {
+            let nonce = |line: &Line| line.nonce(line.call.as_ref().unwrap(), 0);
+            lines.iter().map(nonce).collect()
+        };
+        let (first, again) = (lines(&text), lines(&text));
+        assert_eq!(first.len(), 2);
+        assert_eq!(nonces(&first), nonces(&again));
+        assert_ne!(nonces(&first)[0], nonces(&first)[1]);
+        assert_eq!(first[1].number, 3);
+    }
+
+    #[test]
+    fn a_line_that_is_no_call_says_why() {
+        let found = lines("{\"contract\":1}\nnothing\n");
+        assert!(found.iter().all(|line| line.call.is_err()));
+    }
+}

@@ -1,0 +1,101 @@
+//! Submitting a file of calls, each exactly once however often it is imported.
+//!
+//! The nonce of a line follows from its content, so the same line is always the
+//! same transaction, and the chain takes each but once. Verdicts are not asked
+//! for one by one: blocks are followed as they are attested, and each is verified.
+
+mod follow;
+mod line;
+mod send;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt as _, stream};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::args::{Global, Identity};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::network::Network;
+use follow::Follower;
+use line::Lines;
+use send::{Sender, Verdict};
+
+mod summary;
+
+use summary::Summary;
+
+/// How many failures are told in full.
+const TOLD: u64 = 5;
+
+pub(crate) async fn import(
+    global: &Global,
+    file: &Path,
+    identity: &Identity,
+    in_flight: u32,
+) -> Outcome {
+    let network = Network::open(global)?;
+    let key = network.key(&identity.name)?;
+    let lines = Lines::open(file)?;
+    let bar = progress(lines.total());
+    let network = Arc::new(network);
+    let follower = Follower::start(network.clone()).await?;
+    let sender = Sender::new(network, key, follower);
+    let begin = Instant::now();
+    let mut summary = Summary::default();
+    let mut verdicts = stream::iter(lines)
+        .map(|line| sender.send(line))
+        .buffer_unordered(in_flight as usize);
+    let mut first_failure = None;
+    while let Some((submitted, verdict)) = verdicts.next().await {
+        bar.inc(1);
+        summary.count(submitted, &verdict);
+        if let Verdict::Failed { line, failure } = verdict {
+            if summary.failed <= TOLD {
+                bar.suspend(|| global.output.note(format!("line {line}: {failure}")));
+            }
+            let no_node = failure.exit == Exit::Unreachable;
+            first_failure.get_or_insert(failure);
+            if no_node {
+                // The rest would fail alike; importing again goes on from here.
+                break;
+            }
+        }
+    }
+    bar.finish_and_clear();
+    summary.take_time(begin.elapsed());
+    global.output.print(&summary, Summary::text);
+    conclude(&summary, first_failure)
+}
+
+fn conclude(summary: &Summary, first_failure: Option<Failure>) -> Outcome {
+    if let Some(failure) = first_failure {
+        let message = format!("{} lines failed; import the file again", summary.failed);
+        let mut concluded = Failure::new(failure.exit, &failure.code, message)
+            .cause(&failure.message)
+            .shown();
+        concluded.hint = failure.hint;
+        return Err(concluded);
+    }
+    match summary.invalid.iter().next() {
+        None => Ok(()),
+        Some((code, _)) => Err(Failure::new(
+            Exit::Invalid,
+            code,
+            "some transactions are committed and did not take effect",
+        )
+        .shown()),
+    }
+}
+
+/// A bar on a terminal, nothing elsewhere.
+fn progress(total: u64) -> ProgressBar {
+    let bar = ProgressBar::new(total);
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len}  {per_sec}  {eta} left");
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}

@@ -1,0 +1,89 @@
+//! One file per family of commands. Each prints one result, or ends in a
+//! [`Failure`](crate::exit::Failure).
+
+pub(crate) mod block;
+pub(crate) mod demo;
+pub(crate) mod explain;
+pub(crate) mod genesis;
+pub(crate) mod import;
+pub(crate) mod keygen;
+pub(crate) mod node;
+pub(crate) mod simulate;
+pub(crate) mod state;
+pub(crate) mod steps;
+pub(crate) mod submit;
+pub(crate) mod testnet;
+pub(crate) mod transaction;
+pub(crate) mod verify;
+pub(crate) mod wait;
+pub(crate) mod watch;
+
+use crate::args::{BlockCommand, Cli, Command, StateCommand, TxCommand, VerifyCommand};
+use crate::exit::Outcome;
+
+/// Does what was asked for.
+pub(crate) async fn run(cli: Cli) -> Outcome {
+    let Cli { global, command } = cli;
+    match command {
+        Command::Demo { keep } => demo::demo(&global, keep).await,
+        Command::Testnet(command) => testnet::run(&global, command).await,
+        Command::Keygen { out } => keygen::keygen(&global, &out),
+        Command::Genesis(command) => genesis::run(&global, command),
+        Command::Node(command) => node::run(command).await,
+        Command::Tx(command) => transactions(&global, command).await,
+        Command::Query { call, identity } => submit::query(&global, &call, &identity).await,
+        Command::Block(BlockCommand::List { from, limit }) => {
+            block::list(&global, from, limit).await
+        }
+        Command::Block(BlockCommand::Get { block }) => block::get(&global, &block).await,
+        Command::State(StateCommand::Get { contract, key }) => {
+            state::get(&global, &contract, &key).await
+        }
+        Command::State(StateCommand::History { contract, key }) => {
+            state::history(&global, &contract, &key).await
+        }
+        Command::Verify(VerifyCommand::Receipt { file, genesis }) => {
+            verify::receipt(&global, &file, genesis.as_deref())
+        }
+        Command::Verify(VerifyCommand::Chain { data, genesis }) => {
+            verify::chain(&global, data.as_deref(), genesis.as_deref()).await
+        }
+        Command::Wait { condition, timeout } => wait::wait(&global, condition, timeout).await,
+        Command::Watch { from } => watch::watch(&global, from).await,
+        Command::Simulate(args) => simulate::simulate(&global, &args),
+        Command::Explain { code } => explain::explain(&global, code.as_deref()),
+        Command::Completions { shell } => {
+            explain::completions(shell);
+            Ok(())
+        }
+    }
+}
+
+async fn transactions(global: &crate::args::Global, command: TxCommand) -> Outcome {
+    match command {
+        TxCommand::Submit {
+            call,
+            identity,
+            timeout,
+        } => submit::submit(global, &call, &identity, timeout).await,
+        TxCommand::Import {
+            file,
+            identity,
+            in_flight,
+        } => import::import(global, &file, &identity, in_flight).await,
+        TxCommand::Propose {
+            call,
+            identity,
+            out,
+        } => steps::propose(global, &call, &identity, &out),
+        TxCommand::Endorse {
+            file,
+            identity,
+            out,
+        } => steps::endorse(global, &file, &identity, &out).await,
+        TxCommand::Send { file, timeout } => steps::send(global, &file, timeout).await,
+        TxCommand::Get { id } => transaction::get(global, &id).await,
+        TxCommand::Receipt { id, out } => transaction::receipt(global, &id, out.as_deref()).await,
+        TxCommand::Explain { id } => transaction::explain(global, &id).await,
+    }
+}

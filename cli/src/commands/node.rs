@@ -1,0 +1,47 @@
+//! Running a replica.
+
+use std::path::Path;
+
+use tokio::io::AsyncReadExt as _;
+use tokio_util::sync::CancellationToken;
+
+use super::testnet::Interrupted;
+use crate::args::NodeCommand;
+use crate::exit::Outcome;
+
+pub(crate) async fn run(command: NodeCommand) -> Outcome {
+    let NodeCommand::Run {
+        home,
+        exit_on_stdin_eof,
+    } = command;
+    let stop = CancellationToken::new();
+    let mut interrupted = Interrupted::new()?;
+    let on_signal = stop.clone();
+    tokio::spawn(async move {
+        interrupted.wait().await;
+        tracing::info!("told to stop");
+        on_signal.cancel();
+    });
+    if exit_on_stdin_eof {
+        tokio::spawn(stop_with_stdin(stop.clone()));
+    }
+    serve(&home, stop).await
+}
+
+async fn serve(home: &Path, stop: CancellationToken) -> Outcome {
+    node::run(home, stop).await.map_err(|error| {
+        // The log is where people look for the reason.
+        tracing::error!("{error}");
+        error.into()
+    })
+}
+
+/// Whoever started the node holds the other end of its standard input: when that
+/// is gone, however it went, the node goes too.
+async fn stop_with_stdin(stop: CancellationToken) {
+    let mut stdin = tokio::io::stdin();
+    let mut ignored = [0; 256];
+    while !matches!(stdin.read(&mut ignored).await, Ok(0) | Err(_)) {}
+    tracing::info!("standard input has ended");
+    stop.cancel();
+}

@@ -1,0 +1,124 @@
+//! A transaction in steps, through files: keys stay where they are, bytes travel.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crypto::codec::{Decode, Encode};
+use ledger::{SignedProposal, Transaction};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::submit::send as send_transaction;
+use crate::args::{Call, Global, Identity};
+use crate::exit::{Failure, Outcome};
+use crate::flow::{self, Endorsed};
+use crate::network::Network;
+
+/// The longest file that is read, in bytes.
+const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// A signed thing in a file: what it is, and its canonical bytes.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignedFile {
+    kind: String,
+    transaction_id: String,
+    bytes: String,
+}
+
+const PROPOSAL: &str = "proposal";
+const TRANSACTION: &str = "transaction";
+
+pub(crate) fn propose(global: &Global, call: &Call, identity: &Identity, out: &Path) -> Outcome {
+    let network = Network::open(global)?;
+    let key = network.key(&identity.name)?;
+    let signed = flow::propose(&network, call, flow::fresh_nonce()?, &key);
+    let id = signed.proposal.id().to_string();
+    write(out, PROPOSAL, &id, &signed)?;
+    wrote(global, PROPOSAL, &id, out);
+    Ok(())
+}
+
+pub(crate) async fn endorse(
+    global: &Global,
+    file: &Path,
+    identity: &Identity,
+    out: &Path,
+) -> Outcome {
+    let network = Network::open(global)?;
+    let key = network.key(&identity.name)?;
+    let signed: SignedProposal = read(file, PROPOSAL)?;
+    if signed.proposal.creator != key.public() {
+        let message = format!("the proposal is not by {}", identity.name);
+        return Err(Failure::usage(message).hint("`--as` names who made it"));
+    }
+    match flow::endorse(&network, &signed, &key, 0).await? {
+        Endorsed::Transaction(transaction) => {
+            write_transaction(out, &transaction)?;
+            let id = transaction.proposal.id().to_string();
+            wrote(global, TRANSACTION, &id, out);
+            Ok(())
+        }
+        Endorsed::Committed(_) => Err(Failure::new(
+            crate::exit::Exit::Refused,
+            "ALREADY_COMMITTED",
+            format!("transaction {} is committed already", signed.proposal.id()),
+        )
+        .hint("`logothete tx receipt` shows what became of it")),
+    }
+}
+
+pub(crate) async fn send(global: &Global, file: &Path, timeout: Duration) -> Outcome {
+    let network = Network::open(global)?;
+    let transaction: Transaction = read(file, TRANSACTION)?;
+    send_transaction(global, &network, &transaction, timeout, None).await
+}
+
+pub(crate) fn write_transaction(out: &Path, transaction: &Transaction) -> Outcome {
+    write(out, TRANSACTION, &transaction.proposal.id().to_string(), transaction)
+}
+
+fn wrote(global: &Global, kind: &str, id: &str, out: &Path) {
+    let answer = json!({"transaction_id": id, "file": out});
+    global
+        .output
+        .print(&answer, |_| format!("wrote the {kind} {id} to {}", out.display()));
+}
+
+fn write<T: Encode>(out: &Path, kind: &str, id: &str, value: &T) -> Outcome {
+    let file = SignedFile {
+        kind: kind.to_owned(),
+        transaction_id: id.to_owned(),
+        bytes: hex::encode(crypto::encode(value)),
+    };
+    let json = serde_json::to_string_pretty(&file).unwrap_or_default();
+    std::fs::write(out, json + "\n")
+        .map_err(|error| Failure::failed(format!("cannot write {}", out.display())).cause(error))
+}
+
+fn read<T: Decode<()>>(path: &Path, kind: &str) -> Outcome<T> {
+    let unusable = |cause: String| {
+        let message = format!("{} holds no {kind}", path.display());
+        Failure::usage(message).cause(cause)
+    };
+    let text = read_text(path)?;
+    let file: SignedFile = serde_json::from_str(&text).map_err(|e| unusable(e.to_string()))?;
+    if file.kind != kind {
+        return Err(unusable(format!("it is a {}", file.kind)));
+    }
+    let bytes = hex::decode(&file.bytes).map_err(|e| unusable(e.to_string()))?;
+    crypto::decode(&bytes, bytes.len()).map_err(|e| unusable(e.to_string()))
+}
+
+/// The text of a file of bounded length.
+pub(crate) fn read_text(path: &Path) -> Outcome<String> {
+    let unreadable = |error: std::io::Error| {
+        Failure::failed(format!("cannot read {}", path.display())).cause(error)
+    };
+    let length = std::fs::metadata(path).map_err(unreadable)?.len();
+    if length > MAX_FILE_BYTES {
+        let message = format!("{} is longer than {MAX_FILE_BYTES} bytes", path.display());
+        return Err(Failure::usage(message));
+    }
+    std::fs::read_to_string(path).map_err(unreadable)
+}

@@ -1,0 +1,113 @@
+//! The network that a command talks to: its folder, its nodes, its keys.
+
+use std::path::PathBuf;
+
+use crypto::SigningKey;
+use genesis::Genesis;
+use node::api::{ApiClient, ClientError};
+use testnet::{NetworkFolder, NodeEntry, Testnet};
+
+use crate::args::Global;
+use crate::exit::{Exit, Failure, Outcome};
+
+/// A node and how to ask it.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) entry: NodeEntry,
+    pub(crate) client: ApiClient,
+}
+
+/// A network as its folder describes it; the chosen node comes first.
+#[derive(Clone, Debug)]
+pub(crate) struct Network {
+    pub(crate) folder: NetworkFolder,
+    pub(crate) nodes: Vec<Node>,
+    /// Whether the user insists on the first one.
+    chosen: bool,
+}
+
+impl Network {
+    pub(crate) fn open(global: &Global) -> Outcome<Self> {
+        let folder = NetworkFolder::open(&global.network)?;
+        let mut nodes = Vec::new();
+        for entry in folder.nodes() {
+            nodes.push(Node {
+                client: ApiClient::new(&entry.api)?,
+                entry: entry.clone(),
+            });
+        }
+        if let Some(wanted) = &global.node {
+            let first = folder.node(wanted)?.id;
+            nodes.sort_by_key(|node| (node.entry.id != first, node.entry.id));
+        }
+        Ok(Self {
+            folder,
+            nodes,
+            chosen: global.node.is_some(),
+        })
+    }
+
+    pub(crate) fn genesis(&self) -> &Genesis {
+        self.folder.genesis()
+    }
+
+    /// The key of this name.
+    pub(crate) fn key(&self, name: &str) -> Outcome<SigningKey> {
+        let path = self.folder.key_file(name);
+        SigningKey::read_file(&path).map_err(|error| {
+            let known = self.key_names().join(", ");
+            Failure::new(Exit::Usage, "NO_KEY", format!("no key to sign as {name}"))
+                .cause(error)
+                .hint(format!("the keys there are: {known}"))
+        })
+    }
+
+    fn key_names(&self) -> Vec<String> {
+        let keys = self.folder.path().join("keys");
+        let entries = std::fs::read_dir(keys).into_iter().flatten().flatten();
+        let mut names: Vec<String> = entries
+            .filter_map(|entry| {
+                let name = entry.file_name().into_string().ok()?;
+                Some(name.strip_suffix(".pem")?.to_owned())
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Asks the chosen node, or else one after the other until one is reached.
+    pub(crate) async fn ask<T>(
+        &self,
+        question: impl AsyncFn(&ApiClient) -> Result<T, ClientError>,
+    ) -> Outcome<T> {
+        let mut last = None;
+        for node in &self.nodes {
+            match question(&node.client).await {
+                Err(error @ (ClientError::Unreachable { .. } | ClientError::Nonsense { .. })) => {
+                    last = Some(error);
+                }
+                answered => return Ok(answered?),
+            }
+            if self.chosen {
+                break;
+            }
+        }
+        Err(match last {
+            Some(error) if self.chosen => error.into(),
+            last => Failure::new(Exit::Unreachable, "UNREACHABLE", "no node is reachable")
+                .cause(last.map_or_else(String::new, |error| error.to_string()))
+                .hint("`logothete testnet up --detach` starts them"),
+        })
+    }
+}
+
+/// The network as a set of processes.
+pub(crate) fn testnet(global: &Global) -> Outcome<Testnet> {
+    Ok(Testnet::open(&global.network, own_binary()?)?)
+}
+
+/// This program, which nodes are started from.
+pub(crate) fn own_binary() -> Outcome<PathBuf> {
+    std::env::current_exe()
+        .map_err(|error| Failure::failed("cannot find this program's own file").cause(error))
+}
