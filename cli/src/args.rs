@@ -207,7 +207,7 @@ pub(crate) struct Call {
     /// Its function
     pub(crate) function: String,
     /// Its arguments
-    #[arg(allow_hyphen_values = true)]
+    #[arg(allow_negative_numbers = true)]
     pub(crate) args: Vec<String>,
 }
 
