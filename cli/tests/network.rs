@@ -1,0 +1,211 @@
+//! Networks of real processes, and the commands on them, as a user goes about it.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{Network, write_calls};
+use serde_json::{Value, json};
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_else(|| panic!("{key} in {value}"))
+}
+
+#[test]
+fn a_transaction_is_committed_everywhere_and_proven() {
+    let network = Network::up();
+    let status = network.ok(&["testnet", "status"]);
+    assert_eq!(status["view"], 0);
+    assert_eq!(status["nodes"].as_array().unwrap().len(), 4);
+
+    let create = ["tx", "submit", "asset", "CreateAsset", "asset1", "blue", "5", "Tomoko", "300"];
+    let done = network.ok(&[&create[..], &["--as", "alice"]].concat());
+    assert_eq!(text(&done, "code"), "VALID");
+    assert_eq!(done["receipt_verified"], true);
+    network.await_one_state();
+    let expected =
+        r#"{"AppraisedValue":300,"Color":"blue","ID":"asset1","Owner":"Tomoko","Size":5}"#;
+    for node in ["node0", "node1", "node2", "node3"] {
+        let read = network.ok(&["query", "asset", "ReadAsset", "asset1", "--node", node]);
+        assert_eq!(text(&read, "response"), expected);
+    }
+
+    let refused = network.ends(&create, 7);
+    assert_eq!(refused["error"]["code"], "CONTRACT_ERROR");
+    assert_eq!(refused["error"]["message"], "the asset asset1 already exists");
+
+    let id = text(&done, "transaction_id");
+    let file = network.file("receipt.json");
+    let file = file.to_str().unwrap();
+    network.ok(&["tx", "receipt", id, "--out", file]);
+    network.ok(&["verify", "receipt", file]);
+    let forged = fs::read_to_string(file).unwrap().replace("\"VALID\"", "\"EXPIRED\"");
+    fs::write(file, forged).unwrap();
+    let refused = network.ends(&["verify", "receipt", file], 5);
+    assert_eq!(refused["error"]["code"], "VERIFICATION_FAILED");
+
+    let found = network.ok(&["tx", "get", id]);
+    assert_eq!(text(&found, "creator"), "alice@org1");
+    let block = network.ok(&["block", "get", "1"]);
+    assert_eq!(block["transactions"][0]["transaction_id"], id);
+    assert!(block["certificate"].as_array().unwrap().len() >= 3);
+    let history = network.ok(&["state", "history", "asset", "asset1"]);
+    assert_eq!(history["entries"][0]["transaction_id"], id);
+    network.ends(&["tx", "get", &"0".repeat(64)], 8);
+    network.ends(&["state", "get", "asset", "nothing"], 8);
+    let explained = network.ok(&["tx", "explain", id]);
+    assert_eq!(text(&explained, "code"), "VALID");
+}
+
+#[test]
+fn the_same_in_steps_through_files() {
+    let network = Network::up();
+    let (proposal, transaction) = (network.file("proposal.json"), network.file("tx.json"));
+    let (proposal, transaction) = (proposal.to_str().unwrap(), transaction.to_str().unwrap());
+    let call = ["tx", "propose", "kv", "put", "k", "v", "--as", "bob", "--out", proposal];
+    let made = network.ok(&call);
+    network.ends(&["tx", "endorse", proposal, "--as", "alice", "--out", transaction], 2);
+    network.ok(&["tx", "endorse", proposal, "--as", "bob", "--out", transaction]);
+    let first = network.ok(&["tx", "send", transaction]);
+    let again = network.ok(&["tx", "send", transaction]);
+    assert_eq!(first["transaction_id"], made["transaction_id"]);
+    assert_eq!((&first["block"], &first["index"]), (&again["block"], &again["index"]));
+    let waited = format!("tx={}", text(&made, "transaction_id"));
+    network.ok(&["wait", "--for", &waited]);
+}
+
+/// Two that read the same version: the second is committed, invalid, and explained.
+#[test]
+fn of_two_that_change_the_same_value_one_takes_effect() {
+    let network = Network::up();
+    let create = ["tx", "submit", "asset", "CreateAsset", "a", "blue", "5", "Tomoko", "300"];
+    network.ok(&create);
+    let mut files = Vec::new();
+    for (owner, name) in [("Max", "one"), ("Jin", "two")] {
+        let (proposal, transaction) = (network.file(name), network.file(&format!("{name}-tx")));
+        let (proposal, transaction) = (proposal.to_str().unwrap(), transaction.to_str().unwrap());
+        network.ok(&["tx", "propose", "asset", "TransferAsset", "a", owner, "--out", proposal]);
+        network.ok(&["tx", "endorse", proposal, "--out", transaction]);
+        files.push(transaction.to_owned());
+    }
+    network.ok(&["tx", "send", &files[0]]);
+    let late = network.ends(&["tx", "send", &files[1]], 3);
+    assert_eq!(text(&late, "code"), "MVCC_READ_CONFLICT");
+    let explained = network.ok(&["tx", "explain", text(&late, "transaction_id")]);
+    let evidence = explained["evidence"][0].as_str().unwrap();
+    assert!(evidence.starts_with("\"a\": the endorsers saw block 1"), "{evidence}");
+}
+
+#[test]
+fn an_import_counts_every_line_once_however_often_it_is_done() {
+    let network = Network::up();
+    let calls = network.file("calls.jsonl");
+    write_calls(&calls, 300);
+    let mut all = fs::read_to_string(&calls).unwrap();
+    all.push_str("{\"contract\":\"kv\"}\n");
+    let (good, bad) = (calls.to_str().unwrap(), network.file("bad.jsonl"));
+    fs::write(&bad, all).unwrap();
+    let summary = network.ok(&["tx", "import", good, "--as", "alice"]);
+    let counts = |it: &Value| [&it["read"], &it["valid"], &it["already_committed"], &it["failed"]].map(Value::clone);
+    assert_eq!(counts(&summary), [300, 300, 0, 0].map(|it| json!(it)));
+    let again = network.ok(&["tx", "import", good, "--as", "alice"]);
+    assert_eq!(counts(&again), [300, 0, 300, 0].map(|it| json!(it)));
+    let with_a_bad_line = network.ends(&["tx", "import", bad.to_str().unwrap()], 2);
+    assert_eq!(counts(&with_a_bad_line), [301, 0, 300, 1].map(|it| json!(it)));
+    network.await_one_state();
+}
+
+#[test]
+fn a_node_that_was_killed_catches_up_and_votes_again() {
+    let network = Network::up();
+    network.ok(&["testnet", "kill", "node3"]);
+    let calls = network.file("calls.jsonl");
+    write_calls(&calls, 200);
+    network.ok(&["tx", "import", calls.to_str().unwrap()]);
+    network.ok(&["testnet", "restart", "node3"]);
+    network.await_one_state();
+    network.ok(&["verify", "chain", "--node", "node3"]);
+    // Now its vote is needed.
+    network.ok(&["testnet", "kill", "node2"]);
+    network.ok(&["tx", "submit", "kv", "put", "after", "the crash", "--timeout", "120"]);
+    let down = network.ok(&["testnet", "kill", "node1"]);
+    assert_eq!(text(&down, "done"), "killed");
+    // Two of four are no quorum: the outcome stays open, and the same
+    // transaction counts once they are back.
+    let submit = ["tx", "submit", "kv", "put", "late", "1", "--node", "node0", "--timeout", "2"];
+    let open = network.ends(&submit, 4);
+    assert_eq!(open["error"]["code"], "TIMED_OUT");
+    network.ok(&["testnet", "restart", "node1"]);
+    let pending = network.path().join("pending.json");
+    let done = network.ok(&["tx", "send", pending.to_str().unwrap(), "--timeout", "120"]);
+    assert_eq!(text(&done, "code"), "VALID");
+}
+
+#[test]
+fn a_paused_node_is_missed_by_nobody_and_comes_up_again() {
+    let network = Network::up();
+    network.ok(&["testnet", "pause", "node2"]);
+    let submit = ["tx", "submit", "kv", "put", "a", "1", "--timeout", "120"];
+    network.ok(&submit);
+    network.ok(&["testnet", "resume", "node2"]);
+    network.await_one_state();
+}
+
+/// With everything on disk altered by a byte, offline.
+#[test]
+fn an_altered_chain_is_found_out() {
+    let network = Network::up();
+    let calls = network.file("calls.jsonl");
+    write_calls(&calls, 50);
+    network.ok(&["tx", "import", calls.to_str().unwrap()]);
+    network.await_one_state();
+    network.ok(&["testnet", "down"]);
+    let data = network.data(1);
+    let verify = |data: &Path| {
+        let data = data.to_str().unwrap();
+        let output = network.output(&["verify", "chain", "--data", data]);
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), report)
+    };
+    let (code, sound) = verify(&data);
+    assert_eq!((code, &sound["ok"], &sound["transactions"]), (Some(0), &json!(true), &json!(50)));
+    assert_eq!(sound["problem"], Value::Null);
+    let mut found_out = 0;
+    for file in fs::read_dir(data.join("rocksdb")).unwrap() {
+        let file = file.unwrap().file_name();
+        let name = file.to_str().unwrap();
+        if !name.ends_with(".sst") {
+            continue;
+        }
+        let copy = network.file(&format!("copy-{name}"));
+        copy_folder(&data, &copy);
+        let table = copy.join("rocksdb").join(name);
+        let mut bytes = fs::read(&table).unwrap();
+        // Table files begin with what they hold.
+        let at = bytes.len().min(4096) / 3;
+        bytes[at] ^= 1;
+        fs::write(&table, bytes).unwrap();
+        let (code, report) = verify(&copy);
+        if code == Some(5) {
+            found_out += 1;
+            assert!(report["problem"].is_string(), "{report}");
+        } else {
+            assert_eq!(report, sound, "what is not found out changes nothing");
+        }
+    }
+    assert!(found_out >= 5, "{found_out}");
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
