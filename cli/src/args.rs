@@ -11,7 +11,12 @@ use crate::output::Format;
 /// A permissioned ledger whose replicas may lie: PBFT, endorsed transactions,
 /// blocks that prove themselves.
 #[derive(Debug, Parser)]
-#[command(name = "logothete", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "logothete",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -215,7 +220,12 @@ pub(crate) struct Call {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Identity {
     /// Whose key in the network's `keys` signs
-    #[arg(long = "as", value_name = "NAME", env = "LOGOTHETE_AS", default_value = "alice")]
+    #[arg(
+        long = "as",
+        value_name = "NAME",
+        env = "LOGOTHETE_AS",
+        default_value = "alice"
+    )]
     pub(crate) name: String,
 }
 

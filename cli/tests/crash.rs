@@ -41,7 +41,9 @@ fn places(network: &Network, node: &str) -> BTreeMap<String, (u64, String)> {
     let mut from = 1;
     loop {
         let next = from.to_string();
-        let list = ["block", "list", "--from", &next, "--limit", "100", "--node", node];
+        let list = [
+            "block", "list", "--from", &next, "--limit", "100", "--node", node,
+        ];
         let blocks = network.ok(&list);
         let blocks = blocks.as_array().unwrap();
         if blocks.is_empty() {
@@ -85,14 +87,21 @@ fn nothing_is_lost_or_done_twice_when_all_nodes_are_killed_in_the_middle() {
         network.ok(&["wait", "--for", "quorum"]);
         let summary = network.ok(&["tx", "import", file]);
         let count = |key: &str| summary[key].as_u64().unwrap();
-        assert_eq!(count("valid") + count("already_committed"), count("read"), "{summary}");
+        assert_eq!(
+            count("valid") + count("already_committed"),
+            count("read"),
+            "{summary}"
+        );
         println!("round {round}: {summary}");
         network.await_one_state();
         for (id, file) in &shown {
             network.ok(&["verify", "receipt", file.to_str().unwrap()]);
             let now = network.ok(&["tx", "receipt", id]);
             let then: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
-            assert_eq!(now["header"], then["header"], "a receipt that was shown still holds");
+            assert_eq!(
+                now["header"], then["header"],
+                "a receipt that was shown still holds"
+            );
         }
         for node in ["node0", "node1", "node2", "node3"] {
             network.ok(&["verify", "chain", "--node", node]);
@@ -105,6 +114,11 @@ fn nothing_is_lost_or_done_twice_when_all_nodes_are_killed_in_the_middle() {
     assert!(!shown.is_empty());
     network.ok(&["testnet", "down"]);
     for node in 0..4 {
-        network.ok(&["verify", "chain", "--data", network.data(node).to_str().unwrap()]);
+        network.ok(&[
+            "verify",
+            "chain",
+            "--data",
+            network.data(node).to_str().unwrap(),
+        ]);
     }
 }

@@ -9,7 +9,9 @@ use common::{Network, write_calls};
 use serde_json::{Value, json};
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value[key].as_str().unwrap_or_else(|| panic!("{key} in {value}"))
+    value[key]
+        .as_str()
+        .unwrap_or_else(|| panic!("{key} in {value}"))
 }
 
 #[test]
@@ -19,7 +21,17 @@ fn a_transaction_is_committed_everywhere_and_proven() {
     assert_eq!(status["view"], 0);
     assert_eq!(status["nodes"].as_array().unwrap().len(), 4);
 
-    let create = ["tx", "submit", "asset", "CreateAsset", "asset1", "blue", "5", "Tomoko", "300"];
+    let create = [
+        "tx",
+        "submit",
+        "asset",
+        "CreateAsset",
+        "asset1",
+        "blue",
+        "5",
+        "Tomoko",
+        "300",
+    ];
     let done = network.ok(&[&create[..], &["--as", "alice"]].concat());
     assert_eq!(text(&done, "code"), "VALID");
     assert_eq!(done["receipt_verified"], true);
@@ -33,14 +45,19 @@ fn a_transaction_is_committed_everywhere_and_proven() {
 
     let refused = network.ends(&create, 7);
     assert_eq!(refused["error"]["code"], "CONTRACT_ERROR");
-    assert_eq!(refused["error"]["message"], "the asset asset1 already exists");
+    assert_eq!(
+        refused["error"]["message"],
+        "the asset asset1 already exists"
+    );
 
     let id = text(&done, "transaction_id");
     let file = network.file("receipt.json");
     let file = file.to_str().unwrap();
     network.ok(&["tx", "receipt", id, "--out", file]);
     network.ok(&["verify", "receipt", file]);
-    let forged = fs::read_to_string(file).unwrap().replace("\"VALID\"", "\"EXPIRED\"");
+    let forged = fs::read_to_string(file)
+        .unwrap()
+        .replace("\"VALID\"", "\"EXPIRED\"");
     fs::write(file, forged).unwrap();
     let refused = network.ends(&["verify", "receipt", file], 5);
     assert_eq!(refused["error"]["code"], "VERIFICATION_FAILED");
@@ -63,14 +80,38 @@ fn the_same_in_steps_through_files() {
     let network = Network::up();
     let (proposal, transaction) = (network.file("proposal.json"), network.file("tx.json"));
     let (proposal, transaction) = (proposal.to_str().unwrap(), transaction.to_str().unwrap());
-    let call = ["tx", "propose", "kv", "put", "k", "v", "--as", "bob", "--out", proposal];
+    let call = [
+        "tx", "propose", "kv", "put", "k", "v", "--as", "bob", "--out", proposal,
+    ];
     let made = network.ok(&call);
-    network.ends(&["tx", "endorse", proposal, "--as", "alice", "--out", transaction], 2);
-    network.ok(&["tx", "endorse", proposal, "--as", "bob", "--out", transaction]);
+    network.ends(
+        &[
+            "tx",
+            "endorse",
+            proposal,
+            "--as",
+            "alice",
+            "--out",
+            transaction,
+        ],
+        2,
+    );
+    network.ok(&[
+        "tx",
+        "endorse",
+        proposal,
+        "--as",
+        "bob",
+        "--out",
+        transaction,
+    ]);
     let first = network.ok(&["tx", "send", transaction]);
     let again = network.ok(&["tx", "send", transaction]);
     assert_eq!(first["transaction_id"], made["transaction_id"]);
-    assert_eq!((&first["block"], &first["index"]), (&again["block"], &again["index"]));
+    assert_eq!(
+        (&first["block"], &first["index"]),
+        (&again["block"], &again["index"])
+    );
     let waited = format!("tx={}", text(&made, "transaction_id"));
     network.ok(&["wait", "--for", &waited]);
 }
@@ -79,13 +120,32 @@ fn the_same_in_steps_through_files() {
 #[test]
 fn of_two_that_change_the_same_value_one_takes_effect() {
     let network = Network::up();
-    let create = ["tx", "submit", "asset", "CreateAsset", "a", "blue", "5", "Tomoko", "300"];
+    let create = [
+        "tx",
+        "submit",
+        "asset",
+        "CreateAsset",
+        "a",
+        "blue",
+        "5",
+        "Tomoko",
+        "300",
+    ];
     network.ok(&create);
     let mut files = Vec::new();
     for (owner, name) in [("Max", "one"), ("Jin", "two")] {
         let (proposal, transaction) = (network.file(name), network.file(&format!("{name}-tx")));
         let (proposal, transaction) = (proposal.to_str().unwrap(), transaction.to_str().unwrap());
-        network.ok(&["tx", "propose", "asset", "TransferAsset", "a", owner, "--out", proposal]);
+        network.ok(&[
+            "tx",
+            "propose",
+            "asset",
+            "TransferAsset",
+            "a",
+            owner,
+            "--out",
+            proposal,
+        ]);
         network.ok(&["tx", "endorse", proposal, "--out", transaction]);
         files.push(transaction.to_owned());
     }
@@ -94,7 +154,10 @@ fn of_two_that_change_the_same_value_one_takes_effect() {
     assert_eq!(text(&late, "code"), "MVCC_READ_CONFLICT");
     let explained = network.ok(&["tx", "explain", text(&late, "transaction_id")]);
     let evidence = explained["evidence"][0].as_str().unwrap();
-    assert!(evidence.starts_with("\"a\": the endorsers saw block 1"), "{evidence}");
+    assert!(
+        evidence.starts_with("\"a\": the endorsers saw block 1"),
+        "{evidence}"
+    );
 }
 
 #[test]
@@ -107,12 +170,23 @@ fn an_import_counts_every_line_once_however_often_it_is_done() {
     let (good, bad) = (calls.to_str().unwrap(), network.file("bad.jsonl"));
     fs::write(&bad, all).unwrap();
     let summary = network.ok(&["tx", "import", good, "--as", "alice"]);
-    let counts = |it: &Value| [&it["read"], &it["valid"], &it["already_committed"], &it["failed"]].map(Value::clone);
+    let counts = |it: &Value| {
+        [
+            &it["read"],
+            &it["valid"],
+            &it["already_committed"],
+            &it["failed"],
+        ]
+        .map(Value::clone)
+    };
     assert_eq!(counts(&summary), [300, 300, 0, 0].map(|it| json!(it)));
     let again = network.ok(&["tx", "import", good, "--as", "alice"]);
     assert_eq!(counts(&again), [300, 0, 300, 0].map(|it| json!(it)));
     let with_a_bad_line = network.ends(&["tx", "import", bad.to_str().unwrap()], 2);
-    assert_eq!(counts(&with_a_bad_line), [301, 0, 300, 1].map(|it| json!(it)));
+    assert_eq!(
+        counts(&with_a_bad_line),
+        [301, 0, 300, 1].map(|it| json!(it))
+    );
     network.await_one_state();
 }
 
@@ -128,12 +202,32 @@ fn a_node_that_was_killed_catches_up_and_votes_again() {
     network.ok(&["verify", "chain", "--node", "node3"]);
     // Now its vote is needed.
     network.ok(&["testnet", "kill", "node2"]);
-    network.ok(&["tx", "submit", "kv", "put", "after", "the crash", "--timeout", "120"]);
+    network.ok(&[
+        "tx",
+        "submit",
+        "kv",
+        "put",
+        "after",
+        "the crash",
+        "--timeout",
+        "120",
+    ]);
     let down = network.ok(&["testnet", "kill", "node1"]);
     assert_eq!(text(&down, "done"), "killed");
     // Two of four are no quorum: the outcome stays open, and the same
     // transaction counts once they are back.
-    let submit = ["tx", "submit", "kv", "put", "late", "1", "--node", "node0", "--timeout", "2"];
+    let submit = [
+        "tx",
+        "submit",
+        "kv",
+        "put",
+        "late",
+        "1",
+        "--node",
+        "node0",
+        "--timeout",
+        "2",
+    ];
     let open = network.ends(&submit, 4);
     assert_eq!(open["error"]["code"], "TIMED_OUT");
     network.ok(&["testnet", "restart", "node1"]);
@@ -169,7 +263,10 @@ fn an_altered_chain_is_found_out() {
         (output.status.code(), report)
     };
     let (code, sound) = verify(&data);
-    assert_eq!((code, &sound["ok"], &sound["transactions"]), (Some(0), &json!(true), &json!(50)));
+    assert_eq!(
+        (code, &sound["ok"], &sound["transactions"]),
+        (Some(0), &json!(true), &json!(50))
+    );
     assert_eq!(sound["problem"], Value::Null);
     let mut found_out = 0;
     for file in fs::read_dir(data.join("rocksdb")).unwrap() {

@@ -25,7 +25,13 @@ pub(crate) async fn list(global: &Global, from: Option<u64>, limit: u64) -> Outc
             ]
         });
         let header = [
-            "BLOCK", "HASH", "PREVIOUS", "TRANSACTIONS", "VALID", "ATTESTED BY", "TIME (MS)",
+            "BLOCK",
+            "HASH",
+            "PREVIOUS",
+            "TRANSACTIONS",
+            "VALID",
+            "ATTESTED BY",
+            "TIME (MS)",
         ];
         table(header, rows)
     });

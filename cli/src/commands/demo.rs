@@ -44,7 +44,8 @@ pub(crate) async fn demo(global: &Global, keep: bool) -> Outcome {
     }
     told?;
     if global.output == Format::Json {
-        let answer = serde_json::json!({"ok": true, "steps": stage.step, "network": folder, "kept": keep});
+        let answer =
+            serde_json::json!({"ok": true, "steps": stage.step, "network": folder, "kept": keep});
         global.output.print(&answer, |_| String::new());
     }
     Ok(())
@@ -69,28 +70,62 @@ impl Stage {
 
     async fn transactions(&mut self) -> Outcome {
         self.act("Alice creates an asset: endorsed by two organisations, ordered by PBFT, its receipt verified.");
-        self.show(&["tx", "submit", "asset", "CreateAsset", "asset1", "blue", "5", "Tomoko", "300"])
-            .await?;
+        self.show(&[
+            "tx",
+            "submit",
+            "asset",
+            "CreateAsset",
+            "asset1",
+            "blue",
+            "5",
+            "Tomoko",
+            "300",
+        ])
+        .await?;
         self.act("Every node answers alike.");
         for node in ["node0", "node1", "node2", "node3"] {
-            self.show(&["query", "asset", "ReadAsset", "asset1", "--node", node]).await?;
+            self.show(&["query", "asset", "ReadAsset", "asset1", "--node", node])
+                .await?;
         }
         self.act("The same asset again: the contract itself refuses, before anything is ordered.");
-        let again = ["tx", "submit", "asset", "CreateAsset", "asset1", "red", "1", "Max", "1"];
+        let again = [
+            "tx",
+            "submit",
+            "asset",
+            "CreateAsset",
+            "asset1",
+            "red",
+            "1",
+            "Max",
+            "1",
+        ];
         self.show_refused(&again, Exit::Refused).await
     }
 
     async fn crash(&mut self) -> Outcome {
         self.act("One node is killed, as by a power cut. The other three are a quorum, and go on.");
         self.show(&["testnet", "kill", "node3"]).await?;
-        self.show(&["tx", "submit", "asset", "TransferAsset", "asset1", "Jin Soo", "--as", "bob"])
-            .await?;
-        self.act("It comes back, fetches the blocks it has missed, verifies them, and votes again.");
+        self.show(&[
+            "tx",
+            "submit",
+            "asset",
+            "TransferAsset",
+            "asset1",
+            "Jin Soo",
+            "--as",
+            "bob",
+        ])
+        .await?;
+        self.act(
+            "It comes back, fetches the blocks it has missed, verifies them, and votes again.",
+        );
         self.show(&["testnet", "restart", "node3"]).await?;
         let height = self.height().await?;
         let reached = format!("height={height}");
-        self.show(&["wait", "--for", &reached, "--node", "node3"]).await?;
-        self.show(&["query", "asset", "ReadAsset", "asset1", "--node", "node3"]).await
+        self.show(&["wait", "--for", &reached, "--node", "node3"])
+            .await?;
+        self.show(&["query", "asset", "ReadAsset", "asset1", "--node", "node3"])
+            .await
     }
 
     async fn proofs(&mut self) -> Outcome {
@@ -105,7 +140,8 @@ impl Stage {
         self.show(&["tx", "receipt", &id, "--out", &file]).await?;
         self.show(&["verify", "receipt", &file]).await?;
         forge(&receipt)?;
-        self.show_refused(&["verify", "receipt", &file], Exit::NotVerified).await
+        self.show_refused(&["verify", "receipt", &file], Exit::NotVerified)
+            .await
     }
 
     fn act(&mut self, text: &str) {
@@ -129,7 +165,9 @@ impl Stage {
             return Ok(());
         }
         let line = args.join(" ");
-        Err(Failure::failed(format!("`logothete {line}` was not refused as it should be")))
+        Err(Failure::failed(format!(
+            "`logothete {line}` was not refused as it should be"
+        )))
     }
 
     async fn shown(&self, args: &[&str]) -> Outcome<(Option<i32>, String)> {

@@ -11,53 +11,203 @@ use crate::output::table;
 /// Every code that can be met: what it means, and what to do.
 const MEANINGS: &[(&str, &str, &str)] = &[
     // Verdicts on committed transactions.
-    ("VALID", "The transaction is committed and took effect.", "Nothing is to be done."),
-    ("MVCC_READ_CONFLICT", "A key that the transaction had read was written by another before it was ordered.", "Propose again: the new proposal sees the new value."),
-    ("PHANTOM_READ_CONFLICT", "A range that the transaction had read has gained, lost or changed a key before it was ordered.", "Propose again: the new proposal sees the range as it is now."),
-    ("ENDORSEMENT_POLICY_FAILURE", "The endorsers are not those that the contract's policy asks for.", "Have the proposal endorsed by members that meet the policy; `logothete genesis inspect` shows it."),
-    ("DUPLICATE_TRANSACTION", "A transaction with this id is in the chain already; the first one counts.", "Nothing is to be done: `logothete tx get` shows what became of the first."),
-    ("UNKNOWN_CREATOR", "Whoever signed is not a member of the network.", "Sign with the key of a member; `logothete genesis inspect` lists them."),
-    ("CREATOR_NOT_PERMITTED", "Whoever signed is a member of a role that does not propose.", "Sign as a client or an admin."),
-    ("UNKNOWN_CONTRACT", "The network has no contract of this name.", "`logothete genesis inspect` lists the contracts."),
-    ("EXPIRED", "It was ordered, or proposed, after the last block in which it could take effect.", "Propose again."),
+    (
+        "VALID",
+        "The transaction is committed and took effect.",
+        "Nothing is to be done.",
+    ),
+    (
+        "MVCC_READ_CONFLICT",
+        "A key that the transaction had read was written by another before it was ordered.",
+        "Propose again: the new proposal sees the new value.",
+    ),
+    (
+        "PHANTOM_READ_CONFLICT",
+        "A range that the transaction had read has gained, lost or changed a key before it was ordered.",
+        "Propose again: the new proposal sees the range as it is now.",
+    ),
+    (
+        "ENDORSEMENT_POLICY_FAILURE",
+        "The endorsers are not those that the contract's policy asks for.",
+        "Have the proposal endorsed by members that meet the policy; `logothete genesis inspect` shows it.",
+    ),
+    (
+        "DUPLICATE_TRANSACTION",
+        "A transaction with this id is in the chain already; the first one counts.",
+        "Nothing is to be done: `logothete tx get` shows what became of the first.",
+    ),
+    (
+        "UNKNOWN_CREATOR",
+        "Whoever signed is not a member of the network.",
+        "Sign with the key of a member; `logothete genesis inspect` lists them.",
+    ),
+    (
+        "CREATOR_NOT_PERMITTED",
+        "Whoever signed is a member of a role that does not propose.",
+        "Sign as a client or an admin.",
+    ),
+    (
+        "UNKNOWN_CONTRACT",
+        "The network has no contract of this name.",
+        "`logothete genesis inspect` lists the contracts.",
+    ),
+    (
+        "EXPIRED",
+        "It was ordered, or proposed, after the last block in which it could take effect.",
+        "Propose again.",
+    ),
     // Refusals before ordering.
-    ("TOO_LARGE", "It has more bytes than the network allows.", "Split it up; the limit stands in the genesis document."),
-    ("MALFORMED", "The bytes are not what they should be.", "docs/formats.md says what they must look like."),
-    ("WRONG_NETWORK", "It was signed for another network.", "Sign for this one: `logothete genesis hash` prints its id."),
-    ("BAD_SIGNATURE", "A signature does not hold: something was altered, or another key signed.", "Sign exactly the bytes that are sent, with the key that is named."),
-    ("BAD_NAME", "A name has characters that names do not have, or too many.", "Use 1 to 64 letters, digits and hyphens."),
-    ("TOO_MANY", "It has more parts than are allowed.", "Split it up."),
-    ("TOO_LONG", "A part of it is longer than is allowed.", "Shorten it, or keep only its hash in the ledger."),
+    (
+        "TOO_LARGE",
+        "It has more bytes than the network allows.",
+        "Split it up; the limit stands in the genesis document.",
+    ),
+    (
+        "MALFORMED",
+        "The bytes are not what they should be.",
+        "docs/formats.md says what they must look like.",
+    ),
+    (
+        "WRONG_NETWORK",
+        "It was signed for another network.",
+        "Sign for this one: `logothete genesis hash` prints its id.",
+    ),
+    (
+        "BAD_SIGNATURE",
+        "A signature does not hold: something was altered, or another key signed.",
+        "Sign exactly the bytes that are sent, with the key that is named.",
+    ),
+    (
+        "BAD_NAME",
+        "A name has characters that names do not have, or too many.",
+        "Use 1 to 64 letters, digits and hyphens.",
+    ),
+    (
+        "TOO_MANY",
+        "It has more parts than are allowed.",
+        "Split it up.",
+    ),
+    (
+        "TOO_LONG",
+        "A part of it is longer than is allowed.",
+        "Shorten it, or keep only its hash in the ledger.",
+    ),
     ("EMPTY_KEY", "A key is empty.", "Name the key."),
-    ("EMPTY_RANGE", "A range can hold nothing.", "Let it end after it begins."),
-    ("NOT_ASCENDING", "What must be sorted is not.", "Sort it; docs/formats.md says by what."),
-    ("NOT_ENDORSED", "The transaction has no endorsement.", "Have the proposal endorsed first."),
-    ("CONTRACT_ERROR", "The contract itself said no.", "Its message says why."),
-    ("ALREADY_COMMITTED", "The same proposal has been committed before.", "Nothing is to be done: `logothete tx receipt` proves what became of it."),
-    ("NOT_INSTALLED", "The node cannot execute this contract.", "Ask another node."),
-    ("BAD_ENDORSEMENT", "An endorser's answer does not hold: it answers another proposal, or its signature is wrong.", "Ask other endorsers, and tell whoever runs that one."),
-    ("ENDORSERS_DISAGREE", "Endorsers see different states, because one is behind or lies.", "Try again; `logothete testnet status` shows where the nodes stand."),
+    (
+        "EMPTY_RANGE",
+        "A range can hold nothing.",
+        "Let it end after it begins.",
+    ),
+    (
+        "NOT_ASCENDING",
+        "What must be sorted is not.",
+        "Sort it; docs/formats.md says by what.",
+    ),
+    (
+        "NOT_ENDORSED",
+        "The transaction has no endorsement.",
+        "Have the proposal endorsed first.",
+    ),
+    (
+        "CONTRACT_ERROR",
+        "The contract itself said no.",
+        "Its message says why.",
+    ),
+    (
+        "ALREADY_COMMITTED",
+        "The same proposal has been committed before.",
+        "Nothing is to be done: `logothete tx receipt` proves what became of it.",
+    ),
+    (
+        "NOT_INSTALLED",
+        "The node cannot execute this contract.",
+        "Ask another node.",
+    ),
+    (
+        "BAD_ENDORSEMENT",
+        "An endorser's answer does not hold: it answers another proposal, or its signature is wrong.",
+        "Ask other endorsers, and tell whoever runs that one.",
+    ),
+    (
+        "ENDORSERS_DISAGREE",
+        "Endorsers see different states, because one is behind or lies.",
+        "Try again; `logothete testnet status` shows where the nodes stand.",
+    ),
     // The state of nodes.
-    ("POOL_FULL", "The node holds as many transactions as it may.", "Try again shortly, more slowly."),
-    ("BUSY", "The node executes as many calls as it may.", "Try again shortly."),
-    ("NOT_READY", "The node or the network cannot do this now.", "`logothete wait --for quorum` waits until it can."),
-    ("STORE_FAILURE", "The node cannot read its database.", "Ask another node; its log says more."),
-    ("UNREACHABLE", "No answer came.", "`logothete testnet status` shows which nodes run."),
-    ("TIMED_OUT", "The time was over before the outcome was known.", "Handing the same transaction in again is safe: it counts once."),
-    ("NOT_FOUND", "There is no such thing, or not yet.", "Check the name; a transaction that was just handed in takes a moment."),
-    ("BAD_REQUEST", "The node does not understand the question.", "/v1/openapi.json describes what can be asked."),
+    (
+        "POOL_FULL",
+        "The node holds as many transactions as it may.",
+        "Try again shortly, more slowly.",
+    ),
+    (
+        "BUSY",
+        "The node executes as many calls as it may.",
+        "Try again shortly.",
+    ),
+    (
+        "NOT_READY",
+        "The node or the network cannot do this now.",
+        "`logothete wait --for quorum` waits until it can.",
+    ),
+    (
+        "STORE_FAILURE",
+        "The node cannot read its database.",
+        "Ask another node; its log says more.",
+    ),
+    (
+        "UNREACHABLE",
+        "No answer came.",
+        "`logothete testnet status` shows which nodes run.",
+    ),
+    (
+        "TIMED_OUT",
+        "The time was over before the outcome was known.",
+        "Handing the same transaction in again is safe: it counts once.",
+    ),
+    (
+        "NOT_FOUND",
+        "There is no such thing, or not yet.",
+        "Check the name; a transaction that was just handed in takes a moment.",
+    ),
+    (
+        "BAD_REQUEST",
+        "The node does not understand the question.",
+        "/v1/openapi.json describes what can be asked.",
+    ),
     // Commands.
-    ("VERIFICATION_FAILED", "Something does not hold against the genesis document.", "Do not believe it, and find out who changed it."),
-    ("NO_KEY", "There is no key of that name that can be used.", "`--as` takes a name from the folder `keys` of the network."),
-    ("INVARIANT_BROKEN", "The simulator found a run in which a promise does not hold.", "Run the seed again by itself: it fails the same way each time."),
-    ("USAGE", "The command was typed wrongly.", "`--help` shows how."),
-    ("FAILED", "Something outside of Logothete did not work.", "The cause says what."),
+    (
+        "VERIFICATION_FAILED",
+        "Something does not hold against the genesis document.",
+        "Do not believe it, and find out who changed it.",
+    ),
+    (
+        "NO_KEY",
+        "There is no key of that name that can be used.",
+        "`--as` takes a name from the folder `keys` of the network.",
+    ),
+    (
+        "INVARIANT_BROKEN",
+        "The simulator found a run in which a promise does not hold.",
+        "Run the seed again by itself: it fails the same way each time.",
+    ),
+    (
+        "USAGE",
+        "The command was typed wrongly.",
+        "`--help` shows how.",
+    ),
+    (
+        "FAILED",
+        "Something outside of Logothete did not work.",
+        "The cause says what.",
+    ),
 ];
 
 /// What a code means, and what to do.
 pub(crate) fn meaning(code: &str) -> Option<(&'static str, &'static str)> {
     let mut of_code = MEANINGS.iter().filter(|it| it.0 == code);
-    of_code.next().map(|(_, meaning, remedy)| (*meaning, *remedy))
+    of_code
+        .next()
+        .map(|(_, meaning, remedy)| (*meaning, *remedy))
 }
 
 pub(crate) fn explain(global: &Global, code: Option<&str>) -> Outcome {

@@ -24,7 +24,9 @@ impl FromStr for SeedRange {
             let (from, to) = (from.parse().ok()?, to.parse().ok()?);
             (from < to).then_some(from..to)
         });
-        range.map(Self).ok_or_else(|| "expected A..B with A < B, such as 0..1000".to_owned())
+        range
+            .map(Self)
+            .ok_or_else(|| "expected A..B with A < B, such as 0..1000".to_owned())
     }
 }
 
@@ -123,7 +125,9 @@ pub(crate) fn simulate(global: &Global, args: &SimulateArgs) -> Outcome {
         None => Ok(()),
         Some(first) => {
             let message = format!("{} of {count} seeds broke an invariant", failed.len());
-            Err(Failure::new(Exit::Failed, "INVARIANT_BROKEN", message).cause(first).shown())
+            Err(Failure::new(Exit::Failed, "INVARIANT_BROKEN", message)
+                .cause(first)
+                .shown())
         }
     }
 }
@@ -137,7 +141,10 @@ fn run(args: &SimulateArgs, seeds: Range<u64>) -> (Summary, Vec<Box<Broken>>) {
             let (sender, seeds) = (sender.clone(), seeds.clone());
             scope.spawn(move || {
                 let step = usize::try_from(threads).unwrap_or(1);
-                for seed in seeds.skip(usize::try_from(offset).unwrap_or(0)).step_by(step) {
+                for seed in seeds
+                    .skip(usize::try_from(offset).unwrap_or(0))
+                    .step_by(step)
+                {
                     if sender.send(Simulation::run(&config(args, seed))).is_err() {
                         return;
                     }

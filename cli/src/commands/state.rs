@@ -8,7 +8,9 @@ use crate::output::table;
 pub(crate) async fn get(global: &Global, contract: &str, key: &str) -> Outcome {
     let network = Network::open(global)?;
     let state = network.ask(async |node| node.state(contract, key).await);
-    global.output.print(&state.await?, |state| state.value.clone());
+    global
+        .output
+        .print(&state.await?, |state| state.value.clone());
     Ok(())
 }
 
@@ -19,8 +21,14 @@ pub(crate) async fn history(global: &Global, contract: &str, key: &str) -> Outco
         let rows = history.entries.iter().map(|entry| {
             [
                 format!("{}.{}", entry.version.block, entry.version.index),
-                entry.transaction_id.clone().unwrap_or_else(|| "genesis".to_owned()),
-                entry.value.clone().unwrap_or_else(|| "(deleted)".to_owned()),
+                entry
+                    .transaction_id
+                    .clone()
+                    .unwrap_or_else(|| "genesis".to_owned()),
+                entry
+                    .value
+                    .clone()
+                    .unwrap_or_else(|| "(deleted)".to_owned()),
             ]
         });
         table(["VERSION", "TRANSACTION", "VALUE"], rows)

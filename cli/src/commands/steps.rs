@@ -75,14 +75,19 @@ pub(crate) async fn send(global: &Global, file: &Path, timeout: Duration) -> Out
 }
 
 pub(crate) fn write_transaction(out: &Path, transaction: &Transaction) -> Outcome {
-    write(out, TRANSACTION, &transaction.proposal.id().to_string(), transaction)
+    write(
+        out,
+        TRANSACTION,
+        &transaction.proposal.id().to_string(),
+        transaction,
+    )
 }
 
 fn wrote(global: &Global, kind: &str, id: &str, out: &Path) {
     let answer = json!({"transaction_id": id, "file": out});
-    global
-        .output
-        .print(&answer, |_| format!("wrote the {kind} {id} to {}", out.display()));
+    global.output.print(&answer, |_| {
+        format!("wrote the {kind} {id} to {}", out.display())
+    });
 }
 
 fn write<T: Encode>(out: &Path, kind: &str, id: &str, value: &T) -> Outcome {

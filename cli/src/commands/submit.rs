@@ -96,7 +96,12 @@ pub(crate) async fn send(
             submitted.transaction_id, submitted.block
         );
         global.output.print(&submitted, |it| {
-            format!("{} {} in block {}", short(&it.transaction_id), it.code, it.block)
+            format!(
+                "{} {} in block {}",
+                short(&it.transaction_id),
+                it.code,
+                it.block
+            )
         });
         return Err(Failure::invalid(submitted.code, message).shown());
     }
@@ -135,6 +140,8 @@ pub(crate) async fn query(global: &Global, call: &Call, identity: &Identity) -> 
     let key = network.key(&identity.name)?;
     let signed = flow::propose(&network, call, flow::fresh_nonce()?, &key);
     let answer = network.ask(async |node| node.evaluate(&signed).await);
-    global.output.print(&answer.await?, |it| it.response.clone());
+    global
+        .output
+        .print(&answer.await?, |it| it.response.clone());
     Ok(())
 }

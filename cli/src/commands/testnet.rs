@@ -47,8 +47,9 @@ pub(crate) async fn run(global: &Global, command: TestnetCommand) -> Outcome {
         TestnetCommand::Logs { node } => {
             let (testnet, entry) = one(global, &node)?;
             let path = testnet.folder().log_file(&entry)?;
-            let bytes = std::fs::read(&path)
-                .map_err(|error| Failure::failed(format!("cannot read {}", path.display())).cause(error))?;
+            let bytes = std::fs::read(&path).map_err(|error| {
+                Failure::failed(format!("cannot read {}", path.display())).cause(error)
+            })?;
             let log = String::from_utf8_lossy(&bytes).into_owned();
             let answer = json!({"node": entry.name, "file": path, "log": log});
             global.output.print(&answer, |_| log.clone());
@@ -95,7 +96,9 @@ async fn bring_up(global: &Global, nodes: Option<u32>, detach: bool) -> Outcome 
     };
     print_status(global, &running.testnet.status().await?);
     if detach {
-        global.output.note("the network runs; `logothete testnet down` stops it");
+        global
+            .output
+            .note("the network runs; `logothete testnet down` stops it");
         return Ok(());
     }
     global.output.note("the network runs; Ctrl-C stops it");
@@ -185,7 +188,15 @@ fn print_status(global: &Global, status: &NetworkStatus) {
             ]
         });
         let header = [
-            "NODE", "STATE", "PID", "VIEW", "HEIGHT", "BLOCK", "STATE DIGEST", "WINDOW", "FAULT",
+            "NODE",
+            "STATE",
+            "PID",
+            "VIEW",
+            "HEIGHT",
+            "BLOCK",
+            "STATE DIGEST",
+            "WINDOW",
+            "FAULT",
             "API",
         ];
         let genesis = status.genesis_hash.to_string();

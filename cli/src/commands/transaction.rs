@@ -15,8 +15,11 @@ use crate::network::Network;
 use crate::output::table;
 
 fn parse(id: &str) -> Outcome<TransactionId> {
-    id.parse()
-        .map_err(|_| Failure::usage(format!("{id:?} is no transaction id: it has 64 hexadecimal digits")))
+    id.parse().map_err(|_| {
+        Failure::usage(format!(
+            "{id:?} is no transaction id: it has 64 hexadecimal digits"
+        ))
+    })
 }
 
 async fn find(network: &Network, id: &TransactionId) -> Outcome<TransactionAnswer> {
@@ -36,8 +39,14 @@ fn show(it: &TransactionAnswer) -> String {
     let facts = [
         ("transaction", it.transaction_id.clone()),
         ("code", it.code.clone()),
-        ("place", format!("block {}, position {}", it.block, it.index)),
-        ("call", format!("{} {} {}", it.contract, it.function, it.args.join(" "))),
+        (
+            "place",
+            format!("block {}, position {}", it.block, it.index),
+        ),
+        (
+            "call",
+            format!("{} {} {}", it.contract, it.function, it.args.join(" ")),
+        ),
         ("creator", it.creator.clone()),
         ("endorsers", it.endorsers.join(" ")),
         ("response", it.response.clone()),
@@ -96,7 +105,10 @@ pub(crate) async fn explain(global: &Global, id: &str) -> Outcome {
     global.output.print(&answer, |_| {
         let mut text = format!("{}\n\n{}: {why}\n{remedy}", show(&found), found.code);
         if !evidence.is_empty() {
-            text = format!("{text}\n\n{}", table(["EVIDENCE"], evidence.iter().map(|it| [it.clone()])));
+            text = format!(
+                "{text}\n\n{}",
+                table(["EVIDENCE"], evidence.iter().map(|it| [it.clone()]))
+            );
         }
         text
     });
@@ -131,9 +143,8 @@ fn overtaken<'a>(
     history: &'a [HistoryWrite],
     found: &TransactionAnswer,
 ) -> Option<&'a HistoryWrite> {
-    let before = |it: &&HistoryWrite| {
-        (it.version.block, it.version.index) < (found.block, found.index)
-    };
+    let before =
+        |it: &&HistoryWrite| (it.version.block, it.version.index) < (found.block, found.index);
     let last = history.iter().filter(before).last()?;
     let seen = (last.value.is_some()).then_some(last.version);
     (read.version != seen).then_some(last)

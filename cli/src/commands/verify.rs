@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use genesis::Genesis;
-use ledger::{BlockSource, ChainReport, Receipt, SourceError, StoredBlock, verify_chain, verify_folder};
+use ledger::{
+    BlockSource, ChainReport, Receipt, SourceError, StoredBlock, verify_chain, verify_folder,
+};
 use node::api::ApiClient;
 use serde_json::json;
 use tokio::runtime::Handle;
@@ -40,11 +42,7 @@ pub(crate) fn receipt(global: &Global, file: &Path, genesis: Option<&Path>) -> O
     Ok(())
 }
 
-pub(crate) async fn chain(
-    global: &Global,
-    data: Option<&Path>,
-    genesis: Option<&Path>,
-) -> Outcome {
+pub(crate) async fn chain(global: &Global, data: Option<&Path>, genesis: Option<&Path>) -> Outcome {
     let document = read_genesis(global, genesis)?;
     let report = match data {
         Some(data) => folder(data, &document)?,
@@ -56,7 +54,11 @@ pub(crate) async fn chain(
 /// The chain in a data folder, or in the home that holds one.
 fn folder(data: &Path, genesis: &Genesis) -> Outcome<ChainReport> {
     let inner: PathBuf = data.join("data");
-    let data = if inner.is_dir() { inner.as_path() } else { data };
+    let data = if inner.is_dir() {
+        inner.as_path()
+    } else {
+        data
+    };
     verify_folder(data, &genesis.ledger_genesis()).map_err(|error| {
         Failure::failed(format!("there is no chain to verify in {}", data.display())).cause(error)
     })
@@ -72,9 +74,8 @@ async fn remote(network: &Network, genesis: Genesis) -> Outcome<ChainReport> {
         height,
         runtime: Handle::current(),
     };
-    let verified = tokio::task::spawn_blocking(move || {
-        verify_chain(&mut source, &genesis.ledger_genesis())
-    });
+    let verified =
+        tokio::task::spawn_blocking(move || verify_chain(&mut source, &genesis.ledger_genesis()));
     verified
         .await
         .map_err(|_| Failure::failed("the verification broke off"))
@@ -125,6 +126,8 @@ fn print(global: &Global, report: &ChainReport) -> Outcome {
     });
     match problem {
         None => Ok(()),
-        Some(problem) => Err(Failure::not_verified("the chain does not hold").cause(problem).shown()),
+        Some(problem) => Err(Failure::not_verified("the chain does not hold")
+            .cause(problem)
+            .shown()),
     }
 }

@@ -24,8 +24,17 @@ pub(crate) async fn watch(global: &Global, from: Option<u64>) -> Outcome {
                     events.join(" "),
                 ]
             });
-            let lines: Vec<String> = table([""; 5], rows).lines().skip(1).map(str::to_owned).collect();
-            format!("block {} {}\n{}", block.block, short(&block.hash), lines.join("\n"))
+            let lines: Vec<String> = table([""; 5], rows)
+                .lines()
+                .skip(1)
+                .map(str::to_owned)
+                .collect();
+            format!(
+                "block {} {}\n{}",
+                block.block,
+                short(&block.hash),
+                lines.join("\n")
+            )
         });
     }
     global.output.note("the node has ended the stream");

@@ -158,14 +158,20 @@ fn policy<'a>(network: &'a Network, contract: &str) -> Option<&'a EndorsementPol
 fn endorsers(network: &Network, responses: &[ProposalResponse]) -> Vec<Identity> {
     let members = network.genesis().members().iter();
     let has_answered = |member: &&Identity| {
-        let mut keys = responses.iter().map(|response| response.endorsement.endorser);
+        let mut keys = responses
+            .iter()
+            .map(|response| response.endorsement.endorser);
         keys.any(|key| key == member.key)
     };
     members.filter(has_answered).cloned().collect()
 }
 
 fn identity_of(network: &Network, node: &Node) -> Option<Identity> {
-    let replica = network.genesis().replica(consensus::ReplicaId(node.entry.id))?;
+    let replica = network
+        .genesis()
+        .replica(consensus::ReplicaId(node.entry.id))?;
     let mut members = network.genesis().members().iter();
-    members.find(|member| member.key == replica.consensus_key).cloned()
+    members
+        .find(|member| member.key == replica.consensus_key)
+        .cloned()
 }

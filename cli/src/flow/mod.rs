@@ -36,7 +36,8 @@ pub(crate) fn propose(
 
 /// A nonce that nobody has used.
 pub(crate) fn fresh_nonce() -> Outcome<[u8; 32]> {
-    let random = SigningKey::generate()
-        .map_err(|error: KeyError| Failure::failed("the system gives no randomness").cause(error))?;
+    let random = SigningKey::generate().map_err(|error: KeyError| {
+        Failure::failed("the system gives no randomness").cause(error)
+    })?;
     Ok(*random.public().as_bytes())
 }

@@ -103,13 +103,29 @@ impl Network {
         let reached = format!("height={}", heights.max().unwrap());
         for node in &nodes {
             let name = node["name"].as_str().unwrap();
-            let wait = ["wait", "--for", &reached, "--timeout", "120", "--node", name];
+            let wait = [
+                "wait",
+                "--for",
+                &reached,
+                "--timeout",
+                "120",
+                "--node",
+                name,
+            ];
             self.ok(&wait);
         }
         let status = self.ok(&["testnet", "status"]);
         for key in ["height", "block_hash", "state_digest", "view"] {
-            let values: Vec<_> = status["nodes"].as_array().unwrap().iter().map(|it| &it[key]).collect();
-            assert!(values.windows(2).all(|pair| pair[0] == pair[1]), "{key}: {values:?}");
+            let values: Vec<_> = status["nodes"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|it| &it[key])
+                .collect();
+            assert!(
+                values.windows(2).all(|pair| pair[0] == pair[1]),
+                "{key}: {values:?}"
+            );
         }
     }
 }
@@ -117,7 +133,9 @@ impl Network {
 /// Writes `count` calls of `kv put`, one per line.
 pub(crate) fn write_calls(path: &Path, count: usize) {
     let lines = (0..count).map(|i| {
-        format!("{{\"contract\":\"kv\",\"function\":\"put\",\"args\":[\"key/{i}\",\"value {i}\"]}}\n")
+        format!(
+            "{{\"contract\":\"kv\",\"function\":\"put\",\"args\":[\"key/{i}\",\"value {i}\"]}}\n"
+        )
     });
     std::fs::write(path, lines.collect::<String>()).unwrap();
 }

@@ -8,13 +8,13 @@ mod attested;
 mod missing;
 mod serve;
 
-use crypto::Digest;
 use crypto::codec::{self, CodecError, Decode, Encode};
+use crypto::{Digest, Signature};
 use ledger::{Block, BlockCertificate};
 
 pub(crate) use attested::attested_prefix;
 pub(crate) use missing::Fetcher;
-pub(crate) use serve::serve;
+pub(crate) use serve::Server;
 
 /// How many transactions are asked for at a time.
 pub(crate) const MAX_TRANSACTIONS: usize = 1024;
@@ -34,6 +34,9 @@ pub(crate) enum Request {
     Blocks { from: u64 },
     /// The certificates of these blocks.
     Certificates(Vec<u64>),
+    /// The peer's own signatures on these blocks, of which nobody has a
+    /// certificate: the CHECKPOINTs for one may all be lost in a crash.
+    Attestations(Vec<u64>),
 }
 
 /// A block and its certificate, where the peer has it.
@@ -52,6 +55,8 @@ pub(crate) enum Response {
     Blocks(Vec<ServedBlock>),
     /// Certificates by the number of their block.
     Certificates(Vec<(u64, BlockCertificate)>),
+    /// Signatures by the number of the block they attest.
+    Attestations(Vec<(u64, Signature)>),
 }
 
 impl Request {

@@ -24,7 +24,7 @@ use crate::api::{Api, ApiError, ApiLimits};
 use crate::committer::Committer;
 use crate::driver::{self, Driver, DriverError, Event, Setup, Wiring};
 use crate::endorser::Endorser;
-use crate::fetch::{self, Fetcher, RESPONSE_BYTES};
+use crate::fetch::{Fetcher, RESPONSE_BYTES, Server};
 use crate::home::{Home, HomeError, OpenHome, Past};
 use crate::inbound;
 use crate::ingress::{self, Arrival, Ingress};
@@ -209,12 +209,12 @@ async fn start(
         stop.clone(),
     );
     parts.add_infallible("reader of transactions", transactions);
-    let serve = fetch::serve(
-        common.ledger.clone(),
-        common.to_driver.clone(),
-        network.requests,
-        stop,
-    );
+    let server = Server {
+        ledger: common.ledger.clone(),
+        driver: common.to_driver.clone(),
+        key: open.consensus_key.clone(),
+    };
+    let serve = server.run(network.requests, stop);
     parts.add_infallible("answering of peers", serve);
     let services = Services {
         id: open.config.id(),
@@ -285,6 +285,7 @@ async fn add_replica(
         network: common.network.clone(),
         committer: to_committer,
         driver: common.to_driver.clone(),
+        own: (open.config.id(), open.consensus_key.clone()),
     };
     let fetcher = Fetcher {
         ledger: common.ledger.clone(),

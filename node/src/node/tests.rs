@@ -5,10 +5,13 @@ use std::net::TcpListener;
 
 use crypto::{SigningKey, encode};
 use genesis::{GenesisBuilder, NewReplica};
-use ledger::{NO_EXPIRY, Proposal, Transaction, TransactionId, ValidationCode};
+use ledger::{
+    BlockCertificate, NO_EXPIRY, OrderedBatch, Proposal, Transaction, TransactionId, ValidationCode,
+};
 use tempfile::TempDir;
 
 use super::*;
+use crate::certificates::attest;
 use crate::config::NodeDocument;
 use crate::services::Submitted;
 use crate::testing::{alice, replica_key};
@@ -258,5 +261,57 @@ async fn all_come_back_from_their_disks_and_go_on() {
         for node in nodes {
             node.end().await.unwrap();
         }
+    }
+}
+
+/// After a crash of all, a block may be left of which nobody has a certificate,
+/// below others of which everybody has one. Its receipts must not be lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_all_have_forgotten_to_attest_is_attested_again() {
+    let (_folder, homes) = homes();
+    for home in &homes {
+        let open = Home::at(home).open().unwrap();
+        let ledger = open_ledger(&open).await.unwrap();
+        for sequence in 1..=3 {
+            let batch = OrderedBatch {
+                sequence,
+                timestamp_ms: 1000 * sequence,
+                transactions: Vec::new(),
+            };
+            let committed = ledger.commit(batch).unwrap();
+            if sequence == 3 {
+                let network = open.genesis.network_id();
+                let sign = |id: u8| {
+                    let key = replica_key(id);
+                    (id.into(), attest(sequence, &committed.hash, &network, &key))
+                };
+                let signatures = (0..3).map(sign).collect();
+                let certificate = BlockCertificate { signatures };
+                ledger.put_certificate(sequence, &certificate).unwrap();
+            }
+        }
+    }
+    let nodes = start_all(&homes).await;
+    for node in &nodes {
+        let ledger = &node.services().ledger;
+        let mut progress = node.services().progress.clone();
+        let attested = async {
+            while !ledger.uncertified(1, 3, 3).unwrap().is_empty() {
+                progress.changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(PATIENCE, attested).await.unwrap();
+        for number in 1..=3 {
+            let certificate = ledger.certificate(number).unwrap().unwrap();
+            let hash = ledger.block_hash(number).unwrap();
+            let network = node.services().genesis.network_id();
+            let attesters = node.services().genesis.attesters();
+            attesters
+                .verify(&certificate, &network, number, &hash)
+                .unwrap();
+        }
+    }
+    for node in nodes {
+        node.end().await.unwrap();
     }
 }

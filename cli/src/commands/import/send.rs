@@ -66,9 +66,9 @@ impl Sender {
         let mut submitted = false;
         let verdict = match &line.call {
             Ok(call) => self.attempts(&line, call, &mut submitted).await,
-            Err(reason) => {
-                Err(Failure::usage("it is not {\"contract\", \"function\", \"args\"}").cause(reason))
-            }
+            Err(reason) => Err(
+                Failure::usage("it is not {\"contract\", \"function\", \"args\"}").cause(reason),
+            ),
         };
         let verdict = verdict.unwrap_or_else(|failure| Verdict::Failed {
             line: line.number,
@@ -115,7 +115,9 @@ impl Sender {
         {
             return Ok(place.code);
         }
-        let asked = self.network.ask(async |node| node.receipt(id, PATIENCE).await);
+        let asked = self
+            .network
+            .ask(async |node| node.receipt(id, PATIENCE).await);
         let receipt = asked.await?;
         flow::verify(&self.network, id, &receipt)?;
         Ok(receipt.code)

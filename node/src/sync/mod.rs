@@ -1,33 +1,34 @@
 //! Catching up: blocks that the others have and this node does not, fetched,
-//! verified and handed to the committer; and certificates that passed it by.
+//! verified and handed to the committer; and certificates that passed it by
+//! ([`back_fill`]).
 //!
 //! A peer is not believed. A block is taken only when a quorum attests it or a
 //! successor of it, and what it holds is what its header commits to. Should it
 //! then come out differently here, it is this node that is wrong.
 
+mod back_fill;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use consensus::SequenceNumber;
-use crypto::{Digest, NetworkId};
+use consensus::{ReplicaId, SequenceNumber};
+use crypto::{NetworkId, SigningKey};
 use ledger::{Block, BlockCertificate, Ledger, LedgerError, TransactionHash};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::committer::CommitterHandle;
 use crate::driver::{DriverError, Event, position};
-use crate::fetch::{MAX_BLOCKS, Request, Response, ServedBlock, attested_prefix};
+use crate::fetch::{Request, Response, ServedBlock, attested_prefix};
 use crate::network::{NetworkHandle, PeerId};
+
+use back_fill::Gaps;
 
 /// How long one peer is given for one answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often certificates that passed this node by are looked for.
 const BACK_FILL_EVERY: Duration = Duration::from_secs(1);
-
-/// What is expected to arrive by itself is not asked for: this many of the
-/// newest blocks are left out.
-const BACK_FILL_BEHIND: u64 = 8;
 
 /// Why the node must stop.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +60,8 @@ pub(crate) struct Sync {
     pub(crate) network: NetworkHandle,
     pub(crate) committer: CommitterHandle,
     pub(crate) driver: mpsc::Sender<Event>,
+    /// Which replica this is, and what it attests blocks with.
+    pub(crate) own: (ReplicaId, SigningKey),
 }
 
 impl Sync {
@@ -69,8 +72,7 @@ impl Sync {
         mut asked: mpsc::Receiver<SequenceNumber>,
         stop: CancellationToken,
     ) -> Result<(), SyncError> {
-        // Every block up to here has its certificate.
-        let mut complete = 0;
+        let mut gaps = Gaps::default();
         loop {
             let through = tokio::select! {
                 biased;
@@ -80,7 +82,7 @@ impl Sync {
                     tokio::select! {
                         biased;
                         () = stop.cancelled() => return Ok(()),
-                        filled = self.back_fill(&mut complete) => filled?,
+                        filled = self.back_fill(&mut gaps) => filled?,
                     }
                     continue;
                 }
@@ -151,65 +153,6 @@ impl Sync {
             Ok(()) => self.tell(Event::InChain(hashes)).await,
             Err(source) => Err(SyncError::Diverged { number, source }),
         }
-    }
-
-    /// Asks for certificates that did not come by themselves: those of blocks
-    /// below others that have one.
-    async fn back_fill(&self, complete: &mut u64) -> Result<(), SyncError> {
-        let Some(newest) = self.ledger.latest_certified() else {
-            return Ok(());
-        };
-        let (from, to) = (
-            complete.saturating_add(1),
-            newest.saturating_sub(BACK_FILL_BEHIND),
-        );
-        if from > to {
-            return Ok(());
-        }
-        let missing = self.uncertified(from, to).await?;
-        for peer in self.connected() {
-            if missing.is_empty() {
-                break;
-            }
-            let request = Request::Certificates(missing.clone());
-            if let Some(Response::Certificates(found)) = self.ask(peer, &request).await {
-                self.keep_certificates(&missing, found).await?;
-                break;
-            }
-        }
-        *complete = match missing.first() {
-            Some(first) => first.saturating_sub(1),
-            None => to,
-        };
-        Ok(())
-    }
-
-    async fn uncertified(&self, from: u64, to: u64) -> Result<Vec<u64>, SyncError> {
-        let ledger = self.ledger.clone();
-        Ok(blocking(move || ledger.uncertified(from, to, MAX_BLOCKS)).await??)
-    }
-
-    async fn keep_certificates(
-        &self,
-        asked: &[u64],
-        found: Vec<(u64, BlockCertificate)>,
-    ) -> Result<(), SyncError> {
-        let wanted = found
-            .into_iter()
-            .filter(|(number, _)| asked.contains(number));
-        for (number, certificate) in wanted {
-            let (ledger, network) = (self.ledger.clone(), self.network_id);
-            let checked = certificate.clone();
-            let holds = blocking(move || {
-                let hash: Digest = ledger.block_hash(number)?;
-                let attesters = ledger.attesters();
-                Ok::<_, LedgerError>(attesters.verify(&checked, &network, number, &hash).is_ok())
-            });
-            if holds.await?? {
-                self.committer.back_fill(number, certificate).await?;
-            }
-        }
-        Ok(())
     }
 
     /// A peer's answer, if it gave one that can be understood.
