@@ -1,0 +1,193 @@
+"""Genesis, proposals, transactions and receipts of Logothete, from docs/formats.md."""
+
+import json
+
+from canonical import (
+    domain_hash,
+    leaf_hash,
+    listing,
+    proof_leads_to,
+    signed_bytes,
+    string,
+    u8,
+    u64,
+)
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+CODES = [
+    "VALID",
+    "MVCC_READ_CONFLICT",
+    "PHANTOM_READ_CONFLICT",
+    "ENDORSEMENT_POLICY_FAILURE",
+    "DUPLICATE_TRANSACTION",
+    "UNKNOWN_CREATOR",
+    "CREATOR_NOT_PERMITTED",
+    "UNKNOWN_CONTRACT",
+    "EXPIRED",
+]
+CONSENSUS = [
+    "max_batch_transactions",
+    "max_batch_bytes",
+    "max_transaction_bytes",
+    "checkpoint_interval",
+    "log_window",
+    "max_in_flight",
+    "request_timeout_ms",
+    "request_timeout_cap_ms",
+    "max_timestamp_ahead_ms",
+    "status_interval_ms",
+]
+NO_EXPIRY = 2**64 - 1
+
+
+class NotVerified(Exception):
+    """Something does not hold."""
+
+
+def verify_signature(key, signature, tag, network, body):
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(
+            signature, signed_bytes(tag, network, body)
+        )
+    except InvalidSignature:
+        raise NotVerified(f"the signature of {key.hex()} does not hold") from None
+
+
+class Genesis:
+    """What the network agreed on: its id, its replicas' keys, its quorum."""
+
+    def __init__(self, text):
+        document = json.loads(text)
+        self.replicas = [bytes.fromhex(r["consensus_key"]) for r in document["replicas"]]
+        n = len(self.replicas)
+        self.faults = (n - 1) // 3
+        self.quorum = (n + self.faults) // 2 + 1
+        self.network = domain_hash("genesis", self._canonical(document))
+
+    @staticmethod
+    def _canonical(d):
+        def member(m):
+            return string(m["name"]) + bytes.fromhex(m["key"])
+
+        def organisation(o):
+            members = listing(o["admins"], member) + listing(o["clients"], member)
+            return string(o["name"]) + members
+
+        def replica(r):
+            return (
+                u64(r["id"])
+                + string(r["name"])
+                + string(r["organisation"])
+                + bytes.fromhex(r["consensus_key"])
+                + bytes.fromhex(r["transport_key"])
+                + listing(r["addresses"], string)
+            )
+
+        def contract(c):
+            return string(c["name"]) + string(c["policy"])
+
+        return (
+            u64(d["format"])
+            + string(d["network"])
+            + u8(int(d["testing"]))
+            + listing(d["organisations"], organisation)
+            + listing(d["replicas"], replica)
+            + listing(d["contracts"], contract)
+            + b"".join(u64(d["consensus"][name]) for name in CONSENSUS)
+        )
+
+
+class Key:
+    """A signing key from a PEM file."""
+
+    def __init__(self, path):
+        with open(path, "rb") as file:
+            self._key = load_pem_private_key(file.read(), None)
+        self.public = self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+    def sign(self, tag, network, body):
+        return self._key.sign(signed_bytes(tag, network, body))
+
+
+class Proposal:
+    """A call of a contract, signed by its creator."""
+
+    def __init__(self, genesis, key, contract, function, args, nonce):
+        self.bytes = (
+            genesis.network
+            + string(contract)
+            + string(function)
+            + listing(args, string)
+            + key.public
+            + nonce
+            + u64(NO_EXPIRY)
+        )
+        self.id = domain_hash("proposal", self.bytes)
+        self.signed = self.bytes + key.sign("proposal", genesis.network, self.bytes)
+
+
+def assemble(genesis, key, proposal, answers):
+    """The transaction that endorsers' answers make, each of them checked."""
+    effects = {(answer["rwset"], answer["response"]) for answer in answers}
+    if len(effects) != 1:
+        raise NotVerified("the endorsers do not agree on what the proposal does")
+    rwset, response = (bytes.fromhex(part) for part in effects.pop())
+    endorsements = []
+    for answer in answers:
+        endorser = bytes.fromhex(answer["endorsement"]["endorser"])
+        signature = bytes.fromhex(answer["endorsement"]["signature"])
+        if endorser not in genesis.replicas:
+            raise NotVerified("the endorser is no replica of this network")
+        action = proposal.id + rwset + response
+        verify_signature(endorser, signature, "endorsement", genesis.network, action)
+        endorsements.append(endorser + signature)
+    body = proposal.bytes + rwset + response + listing(sorted(endorsements), bytes)
+    transaction = body + key.sign("transaction", genesis.network, body)
+    return transaction, domain_hash("transaction", transaction)
+
+
+def verify_receipt(genesis, receipt, transaction_id, transaction_hash):
+    """Checks a receipt against genesis; returns the verdict that it proves."""
+    if bytes.fromhex(receipt["transaction_id"]) != transaction_id:
+        raise NotVerified("it is the receipt of another transaction")
+    if bytes.fromhex(receipt["transaction_hash"]) != transaction_hash:
+        raise NotVerified("it is the receipt of other bytes under the same id")
+    header, proof = receipt["header"], receipt["proof"]
+    result = (
+        u64(proof["index"])
+        + u64(proof["size"])
+        + transaction_id
+        + transaction_hash
+        + u8(CODES.index(receipt["code"]))
+    )
+    path = [bytes.fromhex(sibling) for sibling in proof["path"]]
+    root = proof_leads_to(leaf_hash(result), proof["index"], proof["size"], path)
+    if root != bytes.fromhex(header["results_root"]):
+        raise NotVerified("the result does not stand in the block")
+    digests = ["previous_hash", "transactions_root", "results_root", "state_digest"]
+    block_hash = domain_hash(
+        "block-header",
+        u64(header["number"])
+        + b"".join(bytes.fromhex(header[name]) for name in digests)
+        + u64(header["timestamp_ms"])
+        + u64(header["sequence"]),
+    )
+    attested = u64(header["sequence"]) + block_hash
+    signers = set()
+    for replica, signature in receipt["certificate"]["signatures"]:
+        if replica >= len(genesis.replicas):
+            raise NotVerified(f"there is no replica {replica}")
+        key = genesis.replicas[replica]
+        verify_signature(
+            key, bytes.fromhex(signature), "checkpoint", genesis.network, attested
+        )
+        signers.add(replica)
+    if len(signers) < genesis.quorum:
+        raise NotVerified(f"{len(signers)} replicas attest it, a quorum is {genesis.quorum}")
+    return receipt["code"]
