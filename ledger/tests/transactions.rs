@@ -8,9 +8,9 @@ use ledger::names::{
     MAX_ARGS, MAX_ENDORSEMENTS, MAX_EVENTS, MAX_KEY_BYTES, MAX_KEYS, MAX_RANGES, MAX_VALUE_BYTES,
 };
 use ledger::{
-    AssembleError, CheckedTransaction, EndorsedAction, Endorsement, Event, Limits, Proposal,
-    ProposalResponse, RangeRead, Read, ReadWriteSet, Refusal, Response, Signer, Transaction,
-    TransactionHash, UncheckedTransaction, Write, check_transactions,
+    CheckedTransaction, EndorsedAction, Endorsement, Event, Limits, Proposal, ProposalResponse,
+    RangeRead, Read, ReadWriteSet, Refusal, Response, Signer, Transaction, TransactionHash,
+    UncheckedTransaction, Write, check_transactions,
 };
 
 fn check(network: &Network, bytes: &[u8]) -> Result<CheckedTransaction, Refusal> {
@@ -408,44 +408,4 @@ fn in_a_batch_each_transaction_has_the_verdict_it_has_alone() {
         assert_eq!(alone.is_err(), [3, 11, 19].contains(&position));
     }
     assert!(check_transactions(vec![]).is_empty());
-}
-
-#[test]
-fn answers_make_a_transaction_only_when_they_agree_and_are_signed() {
-    let network = Network::new();
-    let proposal = proposal(&network);
-    let [one, two] = [&network.attesters[0], &network.attesters[1]];
-    let answer = |payload: &[u8], key: &SigningKey| {
-        let action = EndorsedAction {
-            transaction_id: proposal.id(),
-            rwset: ReadWriteSet::default(),
-            response: Response {
-                payload: payload.to_vec(),
-                events: vec![],
-            },
-        };
-        ProposalResponse::endorse(action, &network.id(), key)
-    };
-    let assemble = |answers: Vec<ProposalResponse>| {
-        Transaction::from_responses(proposal.clone(), answers, &network.client)
-    };
-    let good = assemble(vec![answer(b"x", one), answer(b"x", two)]).unwrap();
-    check(&network, &encode(&good)).unwrap();
-
-    assert_eq!(assemble(vec![]), Err(AssembleError::NoResponse));
-    let disagreement = AssembleError::Disagreement {
-        one: one.public(),
-        other: two.public(),
-    };
-    let answers = vec![answer(b"x", one), answer(b"y", two)];
-    assert_eq!(assemble(answers), Err(disagreement));
-    let endorser = two.public();
-    let mut forged = answer(b"x", two);
-    forged.endorsement.signature = answer(b"y", two).endorsement.signature;
-    let bad = Err(AssembleError::BadSignature { endorser });
-    assert_eq!(assemble(vec![answer(b"x", one), forged]), bad);
-    let mut other = answer(b"x", two);
-    other.transaction_id = network.put(2, "a", b"1").proposal.id();
-    let other_proposal = Err(AssembleError::OtherProposal { endorser });
-    assert_eq!(assemble(vec![other]), other_proposal);
 }
