@@ -33,10 +33,18 @@ test: setup ## every test of the ordinary suite
 	$(SIMULATION)
 
 .PHONY: simulate
-simulate: ## the protocol in the simulator: a thousand seeds of each size, and planted bugs
+simulate: ## a thousand simulated networks of each size, and planted bugs
 	SIMULATION_SEEDS=1000 $(SIMULATION)
 
 .PHONY: lint
 lint: setup ## formatting and clippy
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --workspace --all-targets --locked -- -D warnings
+
+.PHONY: deny
+deny: ## licences and sources of everything that is linked (needs cargo-deny)
+	$(CARGO) deny --locked check licenses bans sources
+
+.PHONY: crash
+crash: setup ## kill all four nodes in the middle of an import, ten times over
+	CRASH_ROUNDS=10 $(TEST) --test crash

@@ -112,7 +112,7 @@ pub(crate) enum Command {
     Simulate(SimulateArgs),
     /// Say what a code means and what to do
     Explain {
-        /// Such as MVCC_READ_CONFLICT; without it, all are listed
+        /// Such as `MVCC_READ_CONFLICT`; without it, all are listed
         code: Option<String>,
     },
     /// Print a script that completes commands in this shell

@@ -80,9 +80,10 @@ fn refuse(error: &clap::Error) -> ExitCode {
     }
     // Nobody is left to be told when this fails.
     let _ = error.print();
-    match asked_for {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::from(Exit::Usage as u8),
+    if asked_for {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(Exit::Usage as u8)
     }
 }
 

@@ -270,11 +270,11 @@ fn an_altered_chain_is_found_out() {
     assert_eq!(sound["problem"], Value::Null);
     let mut found_out = 0;
     for file in fs::read_dir(data.join("rocksdb")).unwrap() {
-        let file = file.unwrap().file_name();
-        let name = file.to_str().unwrap();
-        if !name.ends_with(".sst") {
+        let file = file.unwrap().path();
+        if file.extension().is_none_or(|it| it != "sst") {
             continue;
         }
+        let name = file.file_name().unwrap().to_str().unwrap();
         let copy = network.file(&format!("copy-{name}"));
         copy_folder(&data, &copy);
         let table = copy.join("rocksdb").join(name);

@@ -120,7 +120,7 @@ struct Candidate {
 /// What becomes of a client's transaction.
 enum Judgement {
     Answer(Submitted),
-    Verify(UncheckedTransaction),
+    Verify(Box<UncheckedTransaction>),
 }
 
 impl Ingress {
@@ -183,7 +183,7 @@ impl Ingress {
         let answer = match self.judge(bytes, seen) {
             Ok(Judgement::Verify(unchecked)) => {
                 return Some(Candidate {
-                    unchecked,
+                    unchecked: *unchecked,
                     length: bytes.len(),
                     origin: Origin::Client(reply),
                 });
@@ -213,7 +213,7 @@ impl Ingress {
             let held = self.budget.usage().0;
             return Err(SubmitError::PoolFull { held });
         }
-        Ok(Judgement::Verify(unchecked))
+        Ok(Judgement::Verify(Box::new(unchecked)))
     }
 
     /// Where a client's transaction stands in the chain, if it does; a

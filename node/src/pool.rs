@@ -273,7 +273,7 @@ mod tests {
         let (mut pool, budget) = pool();
         let start = Instant::now();
         insert(&mut pool, &budget, 1);
-        let pause = Duration::from_secs(60);
+        let pause = Duration::from_mins(1);
         assert!(pool.overdue(start, pause, 10).is_empty());
         let later = start + pause * 2;
         assert_eq!(pool.overdue(later, pause, 10).len(), 1);

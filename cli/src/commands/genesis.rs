@@ -13,7 +13,7 @@ use crate::output::{short, table};
 
 pub(crate) fn run(global: &Global, command: GenesisCommand) -> Outcome {
     match command {
-        GenesisCommand::Create { nodes, name } => create(global, Spec { name, nodes }),
+        GenesisCommand::Create { nodes, name } => create(global, &Spec { name, nodes }),
         GenesisCommand::Inspect { file } => {
             inspect(global, &read(global, file.as_deref())?);
             Ok(())
@@ -34,8 +34,8 @@ pub(crate) fn read(global: &Global, file: Option<&Path>) -> Outcome<Genesis> {
     Ok(read_genesis(&path)?)
 }
 
-fn create(global: &Global, spec: Spec) -> Outcome {
-    let folder = testnet::create(&global.network, &spec)?;
+fn create(global: &Global, spec: &Spec) -> Outcome {
+    let folder = testnet::create(&global.network, spec)?;
     let hash = folder.genesis().network_id().to_string();
     let answer = json!({
         "network": global.network,

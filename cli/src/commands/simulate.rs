@@ -133,7 +133,7 @@ pub(crate) fn simulate(global: &Global, args: &SimulateArgs) -> Outcome {
 }
 
 /// Runs every seed, on as many threads as there are processors.
-fn run(args: &SimulateArgs, seeds: Range<u64>) -> (Summary, Vec<Box<Broken>>) {
+fn run(args: &SimulateArgs, seeds: Range<u64>) -> (Summary, Vec<Broken>) {
     let threads = thread::available_parallelism().map_or(1, |it| it.get() as u64);
     let (sender, verdicts) = mpsc::channel();
     thread::scope(|scope| {
@@ -156,7 +156,7 @@ fn run(args: &SimulateArgs, seeds: Range<u64>) -> (Summary, Vec<Box<Broken>>) {
         for verdict in verdicts {
             match verdict {
                 Ok(of_one) => summary += of_one,
-                Err(failure) => broken.push(failure),
+                Err(failure) => broken.push(*failure),
             }
         }
         (summary, broken)

@@ -12,7 +12,7 @@ use crate::network::{own_binary, testnet};
 use crate::output::{short, table};
 
 /// How long nodes may take to come up: their disks may be slow.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 
 /// How long nodes may take to stop by themselves.
 const GRACE: Duration = Duration::from_secs(20);
@@ -27,22 +27,26 @@ pub(crate) async fn run(global: &Global, command: TestnetCommand) -> Outcome {
         TestnetCommand::Kill { node } => {
             let (testnet, entry) = one(global, &node)?;
             testnet.kill(&entry).await?;
-            done(global, &entry.name, "killed")
+            done(global, &entry.name, "killed");
+            Ok(())
         }
         TestnetCommand::Restart { node } => {
             let (testnet, entry) = one(global, &node)?;
             testnet.restart(&entry, GRACE, READY_WITHIN).await?;
-            done(global, &entry.name, "restarted")
+            done(global, &entry.name, "restarted");
+            Ok(())
         }
         TestnetCommand::Pause { node } => {
             let (testnet, entry) = one(global, &node)?;
             testnet.pause(&entry).await?;
-            done(global, &entry.name, "paused")
+            done(global, &entry.name, "paused");
+            Ok(())
         }
         TestnetCommand::Resume { node } => {
             let (testnet, entry) = one(global, &node)?;
             testnet.resume(&entry)?;
-            done(global, &entry.name, "resumed")
+            done(global, &entry.name, "resumed");
+            Ok(())
         }
         TestnetCommand::Logs { node } => {
             let (testnet, entry) = one(global, &node)?;
@@ -65,10 +69,9 @@ fn one(global: &Global, node: &str) -> Outcome<(Testnet, testnet::NodeEntry)> {
     Ok((testnet, entry))
 }
 
-fn done(global: &Global, node: &str, what: &str) -> Outcome {
+fn done(global: &Global, node: &str, what: &str) {
     let answer = json!({"node": node, "done": what});
     global.output.print(&answer, |_| format!("{node} {what}"));
-    Ok(())
 }
 
 async fn bring_up(global: &Global, nodes: Option<u32>, detach: bool) -> Outcome {
@@ -113,18 +116,17 @@ async fn bring_up(global: &Global, nodes: Option<u32>, detach: bool) -> Outcome 
 }
 
 async fn take_down(global: &Global, wipe: bool) -> Outcome {
-    let testnet = match testnet(global) {
-        Ok(testnet) => testnet,
-        Err(failure) if wipe && failure.message.contains("half") => {
-            Testnet::finish_wipe(&global.network)?;
-            return wiped(global);
-        }
-        Err(failure) => return Err(failure),
-    };
+    // What an interrupted removal has left is no network any more.
+    if wipe && Testnet::finish_wipe(&global.network)? {
+        wiped(global);
+        return Ok(());
+    }
+    let testnet = testnet(global)?;
     if wipe {
         testnet.down(GRACE).await?;
         testnet.wipe()?;
-        return wiped(global);
+        wiped(global);
+        return Ok(());
     }
     let names = testnet.folder().nodes();
     let stopped = testnet.down(GRACE).await?;
@@ -148,12 +150,11 @@ async fn take_down(global: &Global, wipe: bool) -> Outcome {
     Ok(())
 }
 
-fn wiped(global: &Global) -> Outcome {
+fn wiped(global: &Global) {
     let answer = json!({"wiped": global.network});
     global
         .output
         .print(&answer, |_| format!("removed {}", global.network.display()));
-    Ok(())
 }
 
 fn print_status(global: &Global, status: &NetworkStatus) {

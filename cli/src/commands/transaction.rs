@@ -145,7 +145,7 @@ fn overtaken<'a>(
 ) -> Option<&'a HistoryWrite> {
     let before =
         |it: &&HistoryWrite| (it.version.block, it.version.index) < (found.block, found.index);
-    let last = history.iter().filter(before).last()?;
+    let last = history.iter().rfind(before)?;
     let seen = (last.value.is_some()).then_some(last.version);
     (read.version != seen).then_some(last)
 }

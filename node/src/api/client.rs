@@ -3,6 +3,7 @@
 //! A node is not believed more than it proves, and not listened to longer than
 //! an honest answer can be.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use ledger::{ProposalResponse, Receipt, SignedProposal, StoredBlock, Transaction, TransactionId};
@@ -403,7 +404,8 @@ fn escape(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             escaped.push(char::from(byte));
         } else {
-            escaped.push_str(&format!("%{byte:02X}"));
+            // Writing into a string does not fail.
+            let _ = write!(escaped, "%{byte:02X}");
         }
     }
     escaped

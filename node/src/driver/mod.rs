@@ -124,6 +124,10 @@ pub(crate) struct Wiring {
 }
 
 /// The limits that the driver keeps to.
+#[expect(
+    clippy::struct_field_names,
+    reason = "as they are named in the genesis document"
+)]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) max_batch_transactions: usize,

@@ -129,8 +129,8 @@ mod tests {
     fn blocks_that_a_quorum_attests_are_taken_and_successors_speak_for_those_before() {
         let (genesis, mut served) = chain();
         assert_eq!(taken(&genesis, served.clone()), served);
-        for at in 0..4 {
-            served[at].certificate = None;
+        for earlier in &mut served[..4] {
+            earlier.certificate = None;
         }
         assert_eq!(taken(&genesis, served.clone()), served);
     }

@@ -36,11 +36,12 @@ impl Server {
                 request = requests.recv() => request,
             };
             let Some(request) = request else { return };
-            match server.answer(&request.bytes).await {
+            if let Some(response) = server.answer(&request.bytes).await {
                 // A peer that has gone away is not told.
-                Some(response) => drop(request.reply.send(response.encode().into())),
+                drop(request.reply.send(response.encode().into()));
+            } else {
                 // Dropping the reply refuses the request.
-                None => tracing::debug!(peer = %request.from, "refused a request"),
+                tracing::debug!(peer = %request.from, "refused a request");
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::services::Submitted;
 use crate::testing::{alice, replica_key};
 
 /// Generous: the machine may be slow.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 fn transport_key(id: u8) -> SigningKey {
     SigningKey::from_seed(&[100 + id; 32])
@@ -137,10 +137,7 @@ async fn put(endorsers: &[Node], nonce: u8, key: &str) -> Transaction {
                 .unwrap(),
         );
     }
-    let endorsements = responses
-        .iter()
-        .map(|each| each.endorsement.clone())
-        .collect();
+    let endorsements = responses.iter().map(|each| each.endorsement).collect();
     let first = responses.remove(0);
     Transaction::assemble(
         proposal,

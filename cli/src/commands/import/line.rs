@@ -81,7 +81,7 @@ impl Lines {
             if part.is_empty() {
                 break;
             }
-            total += part.iter().filter(|byte| **byte == b'\n').count() as u64;
+            total += part.split(|byte| *byte == b'\n').skip(1).count() as u64;
             let length = part.len();
             counting.consume(length);
         }

@@ -26,7 +26,7 @@ const ATTEMPTS: u64 = 20;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a line may take altogether.
-const WITHIN: Duration = Duration::from_secs(120);
+const WITHIN: Duration = Duration::from_mins(2);
 
 /// The pause before a node is asked again that had no room.
 const PAUSE: Duration = Duration::from_millis(50);

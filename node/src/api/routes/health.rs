@@ -40,11 +40,12 @@ pub(super) async fn ready(
             "it reaches {reached} replicas, itself included, and a quorum is {quorum}"
         ));
     }
-    let status = match reasons.is_empty() {
-        true => StatusCode::OK,
-        false => StatusCode::SERVICE_UNAVAILABLE,
-    };
     let ready = reasons.is_empty();
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     (status, Json(ReadyAnswer { ready, reasons }))
 }
 

@@ -1,4 +1,4 @@
-//! What can be called. The router and the OpenAPI document are made from the
+//! What can be called. The router and the `OpenAPI` document are made from the
 //! same list, so that neither has what the other lacks.
 
 mod blocks;
@@ -29,7 +29,7 @@ use super::types::BytesBody;
 use crate::services::{Progress, Services};
 
 /// The longest that a call waits for something to happen.
-const MAX_WAIT: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_mins(1);
 
 /// From the headers of a request to the end of its body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
