@@ -153,7 +153,7 @@ fn junk_on_a_port_closes_that_connection_and_nothing_else() {
     let network = Network::up();
     let (api, p2p) = ports(&network, 0);
     let junk: Vec<u8> = (0..5000_u32)
-        .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes()[1])
         .collect();
     for length in [1, 100, 5000] {
         let answer = exchange(&api, &junk[..length], true);

@@ -1,7 +1,7 @@
 //! Batches that the replica asks about: is every transaction held, is the time
 //! within reason? What is missing is fetched, and the answer given once it is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,6 +50,9 @@ pub(super) struct Batches {
     /// Held apart from the pool, which lets go of a transaction as soon as one
     /// block has it: a lying primary may name it in two batches.
     held: BTreeMap<(SequenceNumber, BatchDigest), Vec<Arc<CheckedTransaction>>>,
+    /// Fetched for batches that wait for more. They never were in the pool, and
+    /// a block may have them already: they are not to be ordered by themselves.
+    fetched: HashMap<TransactionHash, Arc<CheckedTransaction>>,
 }
 
 /// The hashes by which the ledger knows the requests of a batch.
@@ -61,17 +64,13 @@ pub(super) fn transaction_hashes(batch: &Batch) -> Vec<TransactionHash> {
         .collect()
 }
 
-/// The transactions with these hashes, if all are in the pool.
-fn bodies(pool: &Pool, hashes: &[TransactionHash]) -> Option<Vec<Arc<CheckedTransaction>>> {
-    hashes.iter().map(|hash| pool.get(hash).cloned()).collect()
-}
-
 impl Batches {
     pub(super) fn new(max_bytes: usize) -> Self {
         Self {
             max_bytes,
             awaited: BTreeMap::new(),
             held: BTreeMap::new(),
+            fetched: HashMap::new(),
         }
     }
 
@@ -85,7 +84,7 @@ impl Batches {
         now: Instant,
     ) -> Option<Input> {
         let requests = transaction_hashes(batch);
-        if let Some(bodies) = bodies(pool, &requests) {
+        if let Some(bodies) = self.bodies(pool, &requests) {
             return Some(self.judge(question, bodies));
         }
         let awaited = Awaited {
@@ -132,19 +131,21 @@ impl Batches {
     /// Answers the questions that transactions which came since have settled.
     pub(super) fn settled(&mut self, pool: &Pool) -> Vec<Input> {
         let mut settled = Vec::new();
-        self.awaited.retain(|&(sequence, view), awaited| {
-            let Some(bodies) = bodies(pool, &awaited.requests) else {
-                return true;
-            };
-            let digest = awaited.digest;
-            let question = Question {
-                view,
-                sequence,
-                digest,
-            };
-            settled.push((question, bodies));
-            false
-        });
+        for (&(sequence, view), awaited) in &self.awaited {
+            if let Some(bodies) = self.bodies(pool, &awaited.requests) {
+                let digest = awaited.digest;
+                let question = Question {
+                    view,
+                    sequence,
+                    digest,
+                };
+                settled.push((question, bodies));
+            }
+        }
+        for (question, _) in &settled {
+            self.awaited.remove(&(question.sequence, question.view));
+        }
+        self.forget_fetched();
         let judge = |(question, bodies)| self.judge(question, bodies);
         settled.into_iter().map(judge).collect()
     }
@@ -161,16 +162,49 @@ impl Batches {
         sequence: SequenceNumber,
         batch: &Batch,
     ) -> &[Arc<CheckedTransaction>] {
-        self.held
-            .entry((sequence, batch.digest()))
-            .or_insert_with(|| {
-                bodies(pool, &transaction_hashes(batch))
-                    .expect("a batch that is voted for or executed is held in full")
-            })
+        let place = (sequence, batch.digest());
+        if !self.held.contains_key(&place) {
+            let bodies = self
+                .bodies(pool, &transaction_hashes(batch))
+                .expect("a batch that is voted for or executed is held in full");
+            self.held.insert(place, bodies);
+        }
+        &self.held[&place]
+    }
+
+    /// The transactions with these hashes, if all are here.
+    fn bodies(
+        &self,
+        pool: &Pool,
+        hashes: &[TransactionHash],
+    ) -> Option<Vec<Arc<CheckedTransaction>>> {
+        let body = |hash| pool.get(hash).or_else(|| self.fetched.get(hash)).cloned();
+        hashes.iter().map(body).collect()
+    }
+
+    /// Takes in a transaction that was fetched, if a batch still waits for it.
+    pub(super) fn fetched(&mut self, transaction: Arc<CheckedTransaction>) {
+        let hash = transaction.hash();
+        if self.awaits(&hash) {
+            self.fetched.insert(hash, transaction);
+        }
+    }
+
+    fn forget_fetched(&mut self) {
+        let mut fetched = std::mem::take(&mut self.fetched);
+        fetched.retain(|hash, _| self.awaits(hash));
+        self.fetched = fetched;
+    }
+
+    /// Those of these transactions that a batch has which is held here.
+    pub(super) fn find(&self, wanted: &HashSet<TransactionHash>) -> Vec<Arc<CheckedTransaction>> {
+        let held = self.held.values().flatten();
+        let found = held.filter(|body| wanted.contains(&body.hash()));
+        found.take(wanted.len()).cloned().collect()
     }
 
     /// Whether some batch waits for this transaction.
-    pub(super) fn awaits(&self, hash: &TransactionHash) -> bool {
+    fn awaits(&self, hash: &TransactionHash) -> bool {
         self.awaited
             .values()
             .any(|awaited| awaited.requests.contains(hash))
@@ -183,7 +217,10 @@ impl Batches {
         for awaited in self.awaited.values_mut() {
             if awaited.ask_at <= now {
                 awaited.ask_at = now + FETCH_AFTER * 10;
-                let missing = |hash: &&TransactionHash| pool.get(hash).is_none();
+                let fetched = &self.fetched;
+                let missing = |hash: &&TransactionHash| {
+                    pool.get(hash).is_none() && !fetched.contains_key(*hash)
+                };
                 overdue.push(Missing {
                     hashes: awaited.requests.iter().filter(missing).copied().collect(),
                     proposer: awaited.proposer,
@@ -202,6 +239,7 @@ impl Batches {
     pub(super) fn forget(&mut self, through: SequenceNumber) {
         self.awaited.retain(|(sequence, _), _| *sequence > through);
         self.held.retain(|(sequence, _), _| *sequence > through);
+        self.forget_fetched();
     }
 }
 
@@ -269,9 +307,10 @@ mod tests {
         let missing = batches.overdue(&pool, now + FETCH_AFTER);
         assert_eq!(missing[0].hashes, [all[1].hash()]);
         assert!(batches.settled(&pool).is_empty());
-        pool.insert_named(all[1].clone(), now);
+        batches.fetched(all[1].clone());
         let answers = batches.settled(&pool);
         assert!(verdict(&answers[0]) && answers.len() == 1);
+        assert!(batches.fetched.is_empty() && pool.get(&all[1].hash()).is_none());
         pool.remove(&[all[0].hash(), all[1].hash()]);
         let held = batches.transactions(&pool, SequenceNumber(1), &batch);
         assert_eq!(

@@ -79,7 +79,8 @@ impl Driver {
 
     /// Writes the records, then lets out what waited for them, in order.
     pub(super) async fn let_out(&mut self) -> Result<(), DriverError> {
-        if let Some(writes) = self.records.take_urgent() {
+        let certified = SequenceNumber(self.ledger.latest_certified().unwrap_or(0));
+        if let Some(writes) = self.records.take_urgent(certified) {
             let ledger = self.ledger.clone();
             tokio::task::spawn_blocking(move || ledger.write_records(writes))
                 .await

@@ -210,9 +210,7 @@ impl Driver {
             }
             Event::Fetched(transactions) => {
                 for transaction in transactions {
-                    if self.batches.awaits(&transaction.hash()) {
-                        self.pool.insert_named(transaction, now);
-                    }
+                    self.batches.fetched(transaction);
                 }
                 self.inputs.extend(self.batches.settled(&self.pool));
             }
@@ -222,11 +220,13 @@ impl Driver {
                 self.inputs.push_back(Input::CaughtUp(position));
             }
             Event::Lookup { hashes, reply } => {
-                let found = hashes
-                    .iter()
-                    .filter_map(|hash| self.pool.get(hash).cloned());
+                let pooled = hashes.iter().filter_map(|hash| self.pool.get(hash));
+                let mut found: Vec<_> = pooled.cloned().collect();
+                let rest = hashes.into_iter();
+                let rest = rest.filter(|hash| self.pool.get(hash).is_none());
+                found.extend(self.batches.find(&rest.collect()));
                 // Whoever asked may have gone away.
-                let _ = reply.send(found.collect());
+                let _ = reply.send(found);
             }
         }
     }

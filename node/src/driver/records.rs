@@ -27,6 +27,9 @@ pub(super) struct PendingRecords {
     /// Whether something is among the writes that a message waits for. A mere
     /// truncation can wait for company.
     urgent: bool,
+    /// Up to where records are no longer needed, once the certificate that says
+    /// so is on its way to the disk: see [`PendingRecords::take_urgent`].
+    truncate: Option<SequenceNumber>,
 }
 
 impl PendingRecords {
@@ -48,8 +51,12 @@ impl PendingRecords {
         }
     }
 
-    /// Forgets what belongs to sequence numbers up to `through`.
+    /// What belongs to sequence numbers up to `through` is no longer needed.
     pub(super) fn truncate(&mut self, through: SequenceNumber) {
+        self.truncate = self.truncate.max(Some(through));
+    }
+
+    fn delete(&mut self, through: SequenceNumber) {
         let next = through.next().0.to_be_bytes();
         // Sequence 0 holds what is never forgotten.
         let first = 1_u64.to_be_bytes();
@@ -59,12 +66,19 @@ impl PendingRecords {
         }
     }
 
-    /// Takes what must be on disk before the next message leaves.
-    pub(super) fn take_urgent(&mut self) -> Option<RecordWrites> {
-        self.urgent.then(|| {
-            self.urgent = false;
-            std::mem::take(&mut self.writes)
-        })
+    /// Takes what must be on disk before the next message leaves. `certified` is
+    /// the highest block whose certificate has been written: a replica that woke
+    /// up without its records and without that certificate would not know that it
+    /// had voted, so records go only behind the certificate, in the same log.
+    pub(super) fn take_urgent(&mut self, certified: SequenceNumber) -> Option<RecordWrites> {
+        if !self.urgent {
+            return None;
+        }
+        if let Some(through) = self.truncate.take_if(|through| *through <= certified) {
+            self.delete(through);
+        }
+        self.urgent = false;
+        Some(std::mem::take(&mut self.writes))
     }
 }
 
@@ -134,4 +148,76 @@ pub(super) fn read(
         .collect::<Result<Vec<_>, _>>()
         .map_err(|refusal| DriverError::BadBody(refusal.to_string()))?;
     Ok(Found { records, bodies })
+}
+
+#[cfg(test)]
+mod tests {
+    use consensus::message::{PrePrepare, Proposed, Signed};
+    use consensus::{Batch, ReplicaId, View};
+    use crypto::SigningKey;
+
+    use super::*;
+    use crate::testing::{genesis, transaction};
+
+    fn pre_prepared(sequence: u64, nonce: u8) -> (Record, Vec<Arc<CheckedTransaction>>) {
+        let bodies = vec![transaction(nonce, 0)];
+        let requests = bodies
+            .iter()
+            .map(|body| consensus::RequestDigest(body.hash().0));
+        let batch = Batch {
+            timestamp_ms: 1,
+            requests: requests.collect(),
+        };
+        let body = PrePrepare {
+            view: View(0),
+            sequence: SequenceNumber(sequence),
+            digest: batch.digest(),
+        };
+        let key = SigningKey::from_seed(&[0; 32]);
+        let pre_prepare = Signed::sign(body, ReplicaId(0), &key, &genesis().network_id());
+        (Record::PrePrepared(Proposed { pre_prepare, batch }), bodies)
+    }
+
+    fn put(pending: &mut PendingRecords, sequence: u64) -> Record {
+        let (record, bodies) = pre_prepared(sequence, u8::try_from(sequence).unwrap());
+        pending.put(&record);
+        pending.put_bodies(SequenceNumber(sequence), &bodies);
+        record
+    }
+
+    /// The rule that keeps a replica from forgetting its votes in a crash.
+    #[test]
+    fn records_go_only_behind_the_certificate_that_makes_them_needless() {
+        let genesis = genesis();
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(folder.path(), &genesis.ledger_genesis()).unwrap();
+        let mut pending = PendingRecords::default();
+        let records = [put(&mut pending, 1), put(&mut pending, 2)];
+        let found = || read(&ledger, &genesis.network_id(), &genesis.limits()).unwrap();
+        let write = |pending: &mut PendingRecords, certified| {
+            let writes = pending.take_urgent(SequenceNumber(certified));
+            ledger.write_records(writes.unwrap()).unwrap();
+        };
+        write(&mut pending, 0);
+        assert_eq!(found().records, records);
+        assert_eq!(found().bodies.len(), 2);
+
+        pending.truncate(SequenceNumber(1));
+        assert!(
+            pending.take_urgent(SequenceNumber(1)).is_none(),
+            "nobody waits for it"
+        );
+        let third = put(&mut pending, 3);
+        write(&mut pending, 0);
+        assert_eq!(
+            found().records.len(),
+            3,
+            "its certificate is not written yet"
+        );
+        put(&mut pending, 3);
+        write(&mut pending, 1);
+        let [_, second] = records;
+        assert_eq!(found().records, [second, third]);
+        assert_eq!(found().bodies.len(), 2);
+    }
 }
