@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use common::{Network, write_calls};
+use node::api::ApiClient;
 use serde_json::{Value, json};
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
@@ -234,6 +235,50 @@ fn a_node_that_was_killed_catches_up_and_votes_again() {
     let pending = network.path().join("pending.json");
     let done = network.ok(&["tx", "send", pending.to_str().unwrap(), "--timeout", "120"]);
     assert_eq!(text(&done, "code"), "VALID");
+}
+
+/// Whether a node takes part without voting.
+fn is_listening(network: &Network, node: usize) -> bool {
+    let status = network.ok(&["testnet", "status"]);
+    let client = ApiClient::new(text(&status["nodes"][node], "api")).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(client.status()).unwrap().listening
+}
+
+#[test]
+fn a_node_that_lost_its_disk_listens_before_it_votes_again() {
+    let network = Network::up();
+    let calls = network.file("calls.jsonl");
+    write_calls(&calls, 20);
+    network.ok(&["tx", "import", calls.to_str().unwrap()]);
+    network.ok(&["testnet", "kill", "node3"]);
+    fs::remove_dir_all(network.data(3)).unwrap();
+    network.ok(&["testnet", "restart", "node3"]);
+    network.await_one_state();
+    assert!(
+        is_listening(&network, 3),
+        "it does not know what it has voted for"
+    );
+    // It remembers that it listens, too.
+    network.ok(&["testnet", "kill", "node3"]);
+    network.ok(&["testnet", "restart", "node3"]);
+    assert!(is_listening(&network, 3));
+    // A window of sequence numbers later nothing is open any more.
+    write_calls(&calls, 170);
+    network.ok(&["tx", "import", calls.to_str().unwrap(), "--in-flight", "1"]);
+    network.await_one_state();
+    assert!(!is_listening(&network, 3));
+    network.ok(&["testnet", "kill", "node2"]);
+    network.ok(&[
+        "tx",
+        "submit",
+        "kv",
+        "put",
+        "with",
+        "its vote",
+        "--timeout",
+        "120",
+    ]);
 }
 
 #[test]

@@ -36,6 +36,21 @@ fn create_asset(network: &Network, asset: &str, genesis: &Path) -> Output {
 }
 
 #[test]
+fn the_golden_bytes_are_made_alike_in_another_language() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/python");
+    let mut command = Command::new(python());
+    command
+        .args(["-m", "unittest", "test_vectors"])
+        .current_dir(example);
+    let output = command
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .unwrap();
+    let complained = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{complained}");
+}
+
+#[test]
 fn a_client_written_from_the_document_creates_an_asset_and_verifies_its_receipt() {
     let network = Network::up();
     let genesis: PathBuf = network.path().join("genesis.json");

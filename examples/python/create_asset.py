@@ -41,7 +41,7 @@ def forged_is_refused(genesis, receipt, transaction_id, transaction_hash):
 def main(genesis_file, key_file, asset, *nodes):
     with open(genesis_file, encoding="utf-8") as file:
         genesis = Genesis(file.read())
-    key = Key(key_file)
+    key = Key.read(key_file)
     args = [asset, "blue", "5", "Tomoko", "300"]
     proposal = Proposal(genesis, key, "asset", "CreateAsset", args, os.urandom(32))
     # The policy of a new network: one endorser more than may lie.

@@ -104,11 +104,15 @@ class Genesis:
 
 
 class Key:
-    """A signing key from a PEM file."""
+    """A signing key."""
 
-    def __init__(self, path):
+    @classmethod
+    def read(cls, path):
         with open(path, "rb") as file:
-            self._key = load_pem_private_key(file.read(), None)
+            return cls(load_pem_private_key(file.read(), None))
+
+    def __init__(self, key):
+        self._key = key
         self.public = self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
     def sign(self, tag, network, body):
@@ -152,6 +156,17 @@ def assemble(genesis, key, proposal, answers):
     return transaction, domain_hash("transaction", transaction)
 
 
+def block_hash(header):
+    digests = ["previous_hash", "transactions_root", "results_root", "state_digest"]
+    return domain_hash(
+        "block-header",
+        u64(header["number"])
+        + b"".join(bytes.fromhex(header[name]) for name in digests)
+        + u64(header["timestamp_ms"])
+        + u64(header["sequence"]),
+    )
+
+
 def verify_receipt(genesis, receipt, transaction_id, transaction_hash):
     """Checks a receipt against genesis; returns the verdict that it proves."""
     if bytes.fromhex(receipt["transaction_id"]) != transaction_id:
@@ -170,15 +185,7 @@ def verify_receipt(genesis, receipt, transaction_id, transaction_hash):
     root = proof_leads_to(leaf_hash(result), proof["index"], proof["size"], path)
     if root != bytes.fromhex(header["results_root"]):
         raise NotVerified("the result does not stand in the block")
-    digests = ["previous_hash", "transactions_root", "results_root", "state_digest"]
-    block_hash = domain_hash(
-        "block-header",
-        u64(header["number"])
-        + b"".join(bytes.fromhex(header[name]) for name in digests)
-        + u64(header["timestamp_ms"])
-        + u64(header["sequence"]),
-    )
-    attested = u64(header["sequence"]) + block_hash
+    attested = u64(header["sequence"]) + block_hash(header)
     signers = set()
     for replica, signature in receipt["certificate"]["signatures"]:
         if replica >= len(genesis.replicas):

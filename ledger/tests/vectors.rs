@@ -1,0 +1,113 @@
+//! Golden bytes for those who write clients: `docs/vectors.json`, which
+//! `docs/formats.md` refers to. A change here is a change of the format.
+
+use crypto::{Digest, SigningKey, encode};
+use ledger::{
+    BlockHeader, EndorsedAction, Event, NO_EXPIRY, Proposal, ProposalResponse, Read, ReadWriteSet,
+    Response, Transaction, TransactionHash, TransactionResult, ValidationCode, Version, Write,
+    attested_bytes,
+};
+use serde_json::{Value, json};
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn vectors() -> Value {
+    let (client, endorser) = (
+        SigningKey::from_seed(&[9; 32]),
+        SigningKey::from_seed(&[1; 32]),
+    );
+    let network = Digest([7; 32]);
+    let proposal = Proposal {
+        network,
+        contract: "asset".to_owned(),
+        function: "TransferAsset".to_owned(),
+        args: vec!["asset1".to_owned(), "Jin Soo".to_owned()],
+        creator: client.public(),
+        nonce: [5; 32],
+        valid_until_block: NO_EXPIRY,
+    };
+    let version = Version { block: 3, index: 1 };
+    let rwset = ReadWriteSet {
+        reads: vec![Read {
+            key: "asset1".to_owned(),
+            version: Some(version),
+        }],
+        ranges: Vec::new(),
+        writes: vec![Write {
+            key: "asset1".to_owned(),
+            value: Some(b"{}".to_vec()),
+        }],
+    };
+    let response = Response {
+        payload: b"Tomoko".to_vec(),
+        events: vec![Event {
+            name: "transferred".to_owned(),
+            payload: b"asset1".to_vec(),
+        }],
+    };
+    let action = EndorsedAction {
+        transaction_id: proposal.id(),
+        rwset: rwset.clone(),
+        response: response.clone(),
+    };
+    let answer = ProposalResponse::endorse(action, &network, &endorser);
+    let endorsements = vec![answer.endorsement];
+    let transaction = Transaction::assemble(
+        proposal.clone(),
+        rwset.clone(),
+        response.clone(),
+        endorsements,
+        &client,
+    );
+    let bytes = encode(&transaction);
+    let result = TransactionResult {
+        index: 0,
+        count: 1,
+        transaction_id: proposal.id(),
+        transaction_hash: TransactionHash::of_bytes(&bytes),
+        code: ValidationCode::Valid,
+    };
+    let header = BlockHeader {
+        number: 4,
+        previous_hash: Digest([8; 32]),
+        transactions_root: Digest([9; 32]),
+        results_root: result.leaf(),
+        state_digest: Digest([10; 32]),
+        timestamp_ms: 1_800_000_000_000,
+        sequence: 4,
+    };
+    json!({
+        "client_seed": hex(&[9; 32]),
+        "endorser_seed": hex(&[1; 32]),
+        "network": network,
+        "nonce": hex(&[5; 32]),
+        "call": ["asset", "TransferAsset", "asset1", "Jin Soo"],
+        "proposal": hex(&encode(&proposal)),
+        "transaction_id": proposal.id(),
+        "signed_proposal": hex(&encode(&proposal.sign(&client))),
+        "rwset": hex(&encode(&rwset)),
+        "response": hex(&encode(&response)),
+        "endorsement": hex(&encode(&answer.endorsement)),
+        "transaction": hex(&bytes),
+        "transaction_hash": result.transaction_hash,
+        "result": hex(&encode(&result)),
+        "results_root": header.results_root,
+        "header": header,
+        "block_hash": header.hash(),
+        "attested": hex(&attested_bytes(header.sequence, &header.hash())),
+    })
+}
+
+#[test]
+fn the_golden_bytes_are_what_they_were() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/vectors.json");
+    let made = vectors();
+    if std::env::var_os("UPDATE_VECTORS").is_some() {
+        let text = serde_json::to_string_pretty(&made).unwrap();
+        std::fs::write(path, text + "\n").unwrap();
+    }
+    let known: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    assert_eq!(made, known);
+}
