@@ -9,10 +9,6 @@ use ledger::{
 };
 use serde_json::{Value, json};
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn vectors() -> Value {
     let (client, endorser) = (
         SigningKey::from_seed(&[9; 32]),
@@ -79,24 +75,24 @@ fn vectors() -> Value {
         sequence: 4,
     };
     json!({
-        "client_seed": hex(&[9; 32]),
-        "endorser_seed": hex(&[1; 32]),
+        "client_seed": hex::encode(&[9; 32]),
+        "endorser_seed": hex::encode(&[1; 32]),
         "network": network,
-        "nonce": hex(&[5; 32]),
+        "nonce": hex::encode(&[5; 32]),
         "call": ["asset", "TransferAsset", "asset1", "Jin Soo"],
-        "proposal": hex(&encode(&proposal)),
+        "proposal": hex::encode(&encode(&proposal)),
         "transaction_id": proposal.id(),
-        "signed_proposal": hex(&encode(&proposal.sign(&client))),
-        "rwset": hex(&encode(&rwset)),
-        "response": hex(&encode(&response)),
-        "endorsement": hex(&encode(&answer.endorsement)),
-        "transaction": hex(&bytes),
+        "signed_proposal": hex::encode(&encode(&proposal.sign(&client))),
+        "rwset": hex::encode(&encode(&rwset)),
+        "response": hex::encode(&encode(&response)),
+        "endorsement": hex::encode(&encode(&answer.endorsement)),
+        "transaction": hex::encode(&bytes),
         "transaction_hash": result.transaction_hash,
-        "result": hex(&encode(&result)),
+        "result": hex::encode(&encode(&result)),
         "results_root": header.results_root,
         "header": header,
         "block_hash": header.hash(),
-        "attested": hex(&attested_bytes(header.sequence, &header.hash())),
+        "attested": hex::encode(&attested_bytes(header.sequence, &header.hash())),
     })
 }
 
