@@ -31,7 +31,12 @@ fn main() -> ExitCode {
         .enable_all()
         .build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(commands::run(cli)),
+        Ok(runtime) => {
+            let outcome = runtime.block_on(commands::run(cli));
+            // Not dropped: that would wait for whoever reads standard input.
+            runtime.shutdown_background();
+            outcome
+        }
         Err(error) => Err(Failure::failed("cannot start").cause(error)),
     };
     match outcome {

@@ -3,7 +3,9 @@
 mod common;
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
+use std::process::{Child, Command};
 
 use common::{Network, write_calls};
 use node::api::ApiClient;
@@ -74,6 +76,53 @@ fn a_transaction_is_committed_everywhere_and_proven() {
     network.ends(&["state", "get", "asset", "nothing"], 8);
     let explained = network.ok(&["tx", "explain", id]);
     assert_eq!(text(&explained, "code"), "VALID");
+}
+
+/// Asks a process to stop, as Ctrl-C does.
+fn interrupt(process: &Child) {
+    let mut kill = Command::new("kill");
+    let sent = kill
+        .args(["-INT", &process.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+}
+
+fn assert_all_stopped_in_good_order(network: &Network) {
+    let status = network.ok(&["testnet", "status"]);
+    let running = |node: &Value| node["running"] == true;
+    assert!(!status["nodes"].as_array().unwrap().iter().any(running));
+    for node in 0..4 {
+        let log = fs::read_to_string(network.data(node).with_file_name("node.log")).unwrap();
+        assert!(log.trim_end().ends_with("stopped in good order"), "{log}");
+    }
+}
+
+#[test]
+fn nothing_is_left_running_after_an_interrupt_or_when_the_network_is_taken_down() {
+    let network = Network::folder();
+    let mut up = network.begin(&["testnet", "up"]);
+    // Its one document comes when the network is ready.
+    let mut line = String::new();
+    BufReader::new(up.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    network.ok(&["tx", "submit", "kv", "put", "a", "1"]);
+    interrupt(&up);
+    assert!(up.wait().unwrap().success());
+    assert_all_stopped_in_good_order(&network);
+
+    network.ok(&["testnet", "up", "--detach"]);
+    network.ok(&["tx", "submit", "kv", "put", "b", "2"]);
+    let down = network.ok(&["testnet", "down"]);
+    let stopped = |node: &Value| node["how"] == "stopped";
+    assert!(
+        down["nodes"].as_array().unwrap().iter().all(stopped),
+        "{down}"
+    );
+    assert_all_stopped_in_good_order(&network);
+    network.ok(&["testnet", "down", "--wipe"]);
+    assert!(!network.path().exists());
 }
 
 #[test]

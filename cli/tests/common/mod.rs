@@ -30,11 +30,16 @@ impl Drop for Network {
 }
 
 impl Network {
+    /// A place for a network.
+    pub(crate) fn folder() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
     /// Brings up four nodes and waits until they are ready.
     pub(crate) fn up() -> Self {
-        let network = Self {
-            folder: tempfile::tempdir().unwrap(),
-        };
+        let network = Self::folder();
         network.ok(&["testnet", "up", "--detach"]);
         network
     }
