@@ -13,6 +13,7 @@
 
 pub mod block;
 pub mod chain;
+pub mod contents;
 pub mod contract;
 pub mod digest;
 pub mod endorsement;
@@ -37,6 +38,7 @@ pub use block::{
 pub use chain::{
     Committed, CommittedTransaction, GenesisState, Ledger, LedgerError, OrderedBatch, Snapshot, Tip,
 };
+pub use contents::{ContentsError, claimed_results};
 pub use contract::{Context, Contract, ContractError, Contracts};
 pub use endorsement::{EndorsedAction, Endorsement, ProposalResponse, Response};
 pub use identity::{Identity, OrgId, Role};

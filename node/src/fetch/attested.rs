@@ -1,8 +1,7 @@
 //! Which of the blocks that a peer served are the network's.
 
 use crypto::{Digest, NetworkId};
-use ledger::block::{result_leaves, transactions_root};
-use ledger::{Attesters, Block, Limits, TransactionResult, UncheckedTransaction};
+use ledger::{Attesters, Limits, claimed_results};
 
 use super::ServedBlock;
 
@@ -23,7 +22,7 @@ pub(crate) fn attested_prefix(
         let header = &next.block.header;
         number = number.saturating_add(1);
         if (header.number, header.previous_hash) != (number, hash)
-            || !holds_what_it_says(&next.block, network, limits)
+            || claimed_results(&next.block, network, limits).is_err()
         {
             break;
         }
@@ -39,32 +38,6 @@ pub(crate) fn attested_prefix(
     }
     linked.truncate(attested);
     linked
-}
-
-/// Whether the transactions and verdicts of a block are those that its header
-/// commits to.
-fn holds_what_it_says(block: &Block, network: &NetworkId, limits: &Limits) -> bool {
-    if block.transactions.len() != block.codes.len() {
-        return false;
-    }
-    let count = block.transactions.len() as u64;
-    let results: Option<Vec<TransactionResult>> = (0_u64..)
-        .zip(block.transactions.iter().zip(&block.codes))
-        .map(|(index, (bytes, code))| {
-            let transaction = UncheckedTransaction::decode(bytes, network, limits).ok()?;
-            Some(TransactionResult {
-                index,
-                count,
-                transaction_id: transaction.id(),
-                transaction_hash: transaction.hash(),
-                code: *code,
-            })
-        })
-        .collect();
-    results.is_some_and(|results| {
-        transactions_root(&results) == block.header.transactions_root
-            && crypto::merkle::root(&result_leaves(&results)) == block.header.results_root
-    })
 }
 
 #[cfg(test)]

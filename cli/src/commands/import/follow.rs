@@ -5,11 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ledger::block::{result_leaves, transactions_root};
-use ledger::{
-    StoredBlock, TransactionHash, TransactionId, TransactionResult, UncheckedTransaction,
-    ValidationCode,
-};
+use ledger::{StoredBlock, TransactionId, TransactionResult, ValidationCode, claimed_results};
 use node::api::ClientError;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
@@ -120,27 +116,6 @@ fn verified(
         .attesters()
         .verify(certificate, &id, number, &block.header.hash())
         .map_err(|error| refuse("its certificate does not hold").cause(error))?;
-    if block.header.number != number || block.transactions.len() != block.codes.len() {
-        return Err(refuse("it is another, or torn"));
-    }
-    let count = block.transactions.len() as u64;
-    let mut results = Vec::new();
-    for (index, (bytes, code)) in (0_u64..).zip(block.transactions.iter().zip(&block.codes)) {
-        let transaction = UncheckedTransaction::decode(bytes, &id, &limits)
-            .map_err(|error| refuse("it holds what is no transaction").cause(error))?;
-        results.push(TransactionResult {
-            index,
-            count,
-            transaction_id: transaction.id(),
-            transaction_hash: TransactionHash::of_bytes(bytes),
-            code: *code,
-        });
-    }
-    let holds = transactions_root(&results) == block.header.transactions_root
-        && crypto::merkle::root(&result_leaves(&results)) == block.header.results_root;
-    if holds {
-        Ok(results)
-    } else {
-        Err(refuse("it does not hold what its header says"))
-    }
+    claimed_results(block, &id, &limits)
+        .map_err(|error| refuse("it does not hold what its header says").cause(error))
 }
