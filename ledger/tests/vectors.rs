@@ -9,21 +9,8 @@ use ledger::{
 };
 use serde_json::{Value, json};
 
-fn vectors() -> Value {
-    let (client, endorser) = (
-        SigningKey::from_seed(&[9; 32]),
-        SigningKey::from_seed(&[1; 32]),
-    );
-    let network = Digest([7; 32]);
-    let proposal = Proposal {
-        network,
-        contract: "asset".to_owned(),
-        function: "TransferAsset".to_owned(),
-        args: vec!["asset1".to_owned(), "Jin Soo".to_owned()],
-        creator: client.public(),
-        nonce: [5; 32],
-        valid_until_block: NO_EXPIRY,
-    };
+/// What the call would do, and its answer.
+fn effects() -> (ReadWriteSet, Response) {
     let version = Version { block: 3, index: 1 };
     let rwset = ReadWriteSet {
         reads: vec![Read {
@@ -43,6 +30,25 @@ fn vectors() -> Value {
             payload: b"asset1".to_vec(),
         }],
     };
+    (rwset, response)
+}
+
+fn vectors() -> Value {
+    let (client, endorser) = (
+        SigningKey::from_seed(&[9; 32]),
+        SigningKey::from_seed(&[1; 32]),
+    );
+    let network = Digest([7; 32]);
+    let proposal = Proposal {
+        network,
+        contract: "asset".to_owned(),
+        function: "TransferAsset".to_owned(),
+        args: vec!["asset1".to_owned(), "Jin Soo".to_owned()],
+        creator: client.public(),
+        nonce: [5; 32],
+        valid_until_block: NO_EXPIRY,
+    };
+    let (rwset, response) = effects();
     let action = EndorsedAction {
         transaction_id: proposal.id(),
         rwset: rwset.clone(),

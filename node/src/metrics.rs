@@ -13,6 +13,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::network::{Class, Counters};
+
 /// A validation code.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CodeLabel {
@@ -24,6 +26,13 @@ struct CodeLabel {
 struct RejectionLabel {
     peer: u32,
     reason: String,
+}
+
+/// Frames of one class, and what became of them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FrameLabel {
+    class: String,
+    fate: String,
 }
 
 /// Why something that a client sent was not taken.
@@ -43,6 +52,16 @@ pub struct Metrics {
     certified: Gauge<u64, AtomicU64>,
     view: Gauge<u64, AtomicU64>,
     pool: Gauge<u64, AtomicU64>,
+    frames: Family<FrameLabel, Gauge<u64, AtomicU64>>,
+}
+
+/// What is measured only when somebody looks.
+pub(crate) struct Measured<'a> {
+    pub(crate) height: u64,
+    pub(crate) certified: u64,
+    pub(crate) view: u64,
+    pub(crate) pool: usize,
+    pub(crate) network: &'a Counters,
 }
 
 impl Default for Metrics {
@@ -57,6 +76,7 @@ impl Default for Metrics {
             certified: Gauge::default(),
             view: Gauge::default(),
             pool: Gauge::default(),
+            frames: Family::default(),
             registry: Mutex::new(Registry::default()),
         };
         registry.register("blocks", "Blocks committed", metrics.blocks.clone());
@@ -86,6 +106,11 @@ impl Default for Metrics {
             "pool",
             "Transactions that wait for their block",
             metrics.pool.clone(),
+        );
+        registry.register(
+            "frames",
+            "Frames between replicas since the start, by what became of them",
+            metrics.frames.clone(),
         );
         Self {
             registry: Mutex::new(registry),
@@ -130,13 +155,27 @@ impl Metrics {
         self.refusals.get_or_create(&ReasonLabel { reason }).inc();
     }
 
-    /// Everything counted, in the text form of Prometheus, after taking note of
-    /// what is measured only when somebody looks.
-    pub(crate) fn encode(&self, height: u64, certified: u64, view: u64, pool: usize) -> String {
-        self.height.set(height);
-        self.certified.set(certified);
-        self.view.set(view);
-        self.pool.set(pool as u64);
+    /// Everything counted, in the text form of Prometheus.
+    pub(crate) fn encode(&self, measured: &Measured<'_>) -> String {
+        self.height.set(measured.height);
+        self.certified.set(measured.certified);
+        self.view.set(measured.view);
+        self.pool.set(measured.pool as u64);
+        for class in Class::ALL {
+            let frames = measured.network.frames(class);
+            let fates = [
+                ("sent", frames.sent),
+                ("received", frames.received),
+                ("dropped", frames.dropped),
+            ];
+            for (fate, count) in fates {
+                let label = FrameLabel {
+                    class: format!("{class:?}").to_lowercase(),
+                    fate: fate.to_owned(),
+                };
+                self.frames.get_or_create(&label).set(count);
+            }
+        }
         let mut text = String::new();
         let registry = self
             .registry

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::State;
 use crate::api::types::ReadyAnswer;
+use crate::metrics::Measured;
 
 /// Whether the node works at all. One that cannot write must be restarted.
 #[utoipa::path(get, path = "/healthz", responses((status = 200), (status = 503)))]
@@ -53,12 +54,13 @@ pub(super) async fn ready(
 #[utoipa::path(get, path = "/metrics", responses((status = 200, body = String)))]
 pub(super) async fn metrics(extract::State(state): extract::State<State>) -> impl IntoResponse {
     let services = &state.services;
-    let text = services.metrics.encode(
-        services.ledger.tip().number,
-        state.progress().certified,
-        services.consensus.borrow().view,
-        services.submit.pool_usage().0,
-    );
+    let text = services.metrics.encode(&Measured {
+        height: services.ledger.tip().number,
+        certified: state.progress().certified,
+        view: services.consensus.borrow().view,
+        pool: services.submit.pool_usage().0,
+        network: services.network.counters(),
+    });
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], text)
 }
