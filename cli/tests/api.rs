@@ -41,6 +41,8 @@ fn a_node_tells_where_it_stands_and_what_it_is() {
         metrics.contains("logothete_height 0") && metrics.ends_with("# EOF\n"),
         "{metrics}"
     );
+    let votes = "logothete_frames{class=\"consensus\",fate=\"dropped\"} ";
+    assert!(metrics.contains(votes), "{metrics}");
 
     let (status, answer) = json(&api, "/v1/nothing");
     assert_eq!(
