@@ -78,12 +78,10 @@ fn signers(block: &BlockAnswer) -> String {
     if block.header.number == 0 {
         return "genesis".to_owned();
     }
-    match &block.certificate {
-        Some(certificate) => certificate
-            .iter()
-            .map(|attestation| attestation.replica.to_string())
-            .collect::<Vec<_>>()
-            .join(" "),
-        None => "-".to_owned(),
+    if block.certificate.is_empty() {
+        return "-".to_owned();
     }
+    let signers = block.certificate.iter();
+    let signers = signers.map(|attestation| attestation.replica.to_string());
+    signers.collect::<Vec<_>>().join(" ")
 }

@@ -264,11 +264,18 @@ impl ApiClient {
             None => "/v1/events".to_owned(),
         };
         let request = self.http.get(format!("{}{path}", self.base));
-        let response = self.success(self.send(request).await?).await?;
+        let begun = tokio::time::timeout(TIMEOUT, async {
+            self.success(self.send(request).await?).await
+        });
+        let late = |_| ClientError::Unreachable {
+            node: self.base.clone(),
+            reason: "the stream of events did not begin in time".to_owned(),
+        };
         Ok(Events {
             client: self.clone(),
-            response,
+            response: begun.await.map_err(late)??,
             pending: Vec::new(),
+            searched: 0,
         })
     }
 
@@ -359,6 +366,8 @@ pub struct Events {
     client: ApiClient,
     response: Response,
     pending: Vec<u8>,
+    /// How much of what is pending holds no end of a line.
+    searched: usize,
 }
 
 impl Events {
@@ -369,10 +378,13 @@ impl Events {
     /// [`ClientError`].
     pub async fn next(&mut self) -> Result<Option<BlockEvent>, ClientError> {
         loop {
-            if let Some(end) = self.pending.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.pending.drain(..=end).collect();
+            let mut unsearched = self.pending[self.searched..].iter();
+            if let Some(end) = unsearched.position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.pending.drain(..=self.searched + end).collect();
+                self.searched = 0;
                 return self.client.json(&line).map(Some);
             }
+            self.searched = self.pending.len();
             let part = self.response.chunk().await;
             let Some(part) = part.map_err(|error| self.client.unreachable(&error))? else {
                 return Ok(None);

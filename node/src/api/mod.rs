@@ -12,6 +12,7 @@ mod error;
 mod present;
 mod routes;
 mod server;
+mod stream;
 pub mod types;
 
 pub use client::{ApiClient, ClientError};

@@ -85,7 +85,7 @@ pub(super) fn block(ledger: &Ledger, stored: &StoredBlock) -> Result<BlockAnswer
             sequence: header.sequence,
         },
         transactions: shown,
-        certificate: certificate.as_ref().map(attestations),
+        certificate: certificate.as_ref().map(attestations).unwrap_or_default(),
     })
 }
 

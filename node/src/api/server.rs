@@ -16,10 +16,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::routes;
+use super::stream::ClientStream;
 use crate::services::Services;
-
-/// From the first byte of a request to the end of its headers.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest headers, in bytes.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
@@ -59,6 +57,23 @@ pub struct ApiLimits {
     pub max_connections: usize,
     /// How many bytes a request body may have.
     pub max_body_bytes: usize,
+    /// From the moment a connection is ready for a request to the end of the
+    /// request's headers; when it is over, the connection is closed.
+    pub header_timeout: Duration,
+    /// How long a client may take nothing of its answer; when it is over, the
+    /// connection is closed.
+    pub stall_timeout: Duration,
+}
+
+impl Default for ApiLimits {
+    fn default() -> Self {
+        Self {
+            max_connections: 512,
+            max_body_bytes: 1024 * 1024,
+            header_timeout: Duration::from_secs(10),
+            stall_timeout: Duration::from_secs(30),
+        }
+    }
 }
 
 /// The API's door, open and not yet served.
@@ -107,7 +122,8 @@ impl Api {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
-            serve_connection(stream, place, router.clone(), &graceful);
+            let stream = ClientStream::new(stream, limits.stall_timeout);
+            serve_connection(stream, place, router.clone(), &graceful, &limits);
         }
         if tokio::time::timeout(GRACE, graceful.shutdown())
             .await
@@ -126,7 +142,11 @@ async fn next(
 ) -> Option<(TcpStream, OwnedSemaphorePermit)> {
     let place = places.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, place)),
+        Ok((stream, _)) => {
+            // Small answers are not to wait for more.
+            let _ = stream.set_nodelay(true);
+            Some((stream, place))
+        }
         Err(error) => {
             tracing::warn!(%error, "cannot accept a connection");
             None
@@ -135,16 +155,15 @@ async fn next(
 }
 
 fn serve_connection(
-    stream: TcpStream,
+    stream: ClientStream,
     place: OwnedSemaphorePermit,
     router: Router,
     graceful: &GracefulShutdown,
+    limits: &ApiLimits,
 ) {
-    // Small answers are not to wait for more.
-    let _ = stream.set_nodelay(true);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
+        .header_read_timeout(limits.header_timeout)
         .max_buf_size(MAX_HEADER_BYTES)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let connection = graceful.watch(connection);

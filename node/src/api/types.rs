@@ -248,8 +248,9 @@ pub struct BlockAnswer {
     pub hash: String,
     /// What it holds.
     pub transactions: Vec<BlockTransaction>,
-    /// A quorum's signatures; none while they are coming in.
-    pub certificate: Option<Vec<Attestation>>,
+    /// A quorum's signatures; none while they are coming in, and for block 0,
+    /// which genesis itself attests.
+    pub certificate: Vec<Attestation>,
 }
 
 /// What a block commits to.

@@ -351,6 +351,7 @@ fn api_limits(open: &OpenHome) -> ApiLimits {
         max_connections: open.config.api_max_connections(),
         // In hexadecimal, in a JSON document.
         max_body_bytes: transaction.saturating_mul(2).saturating_add(FRAME_SLACK),
+        ..ApiLimits::default()
     }
 }
 

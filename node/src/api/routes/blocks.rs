@@ -1,13 +1,14 @@
 //! Blocks with their certificates.
 
 use axum::Json;
-use axum::extract::{self, Path, Query};
+use axum::extract;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use crypto::Digest;
 use ledger::{Ledger, LedgerError, StoredBlock};
 use serde::Deserialize;
 
+use super::extract::{Asked, Named};
 use super::{OCTETS, State, accepts, octets};
 use crate::api::error::Failure;
 use crate::api::present;
@@ -15,6 +16,10 @@ use crate::api::types::{BlockAnswer, ErrorAnswer};
 
 const DEFAULT_LIMIT: u64 = 20;
 const MAX_LIMIT: u64 = 100;
+
+/// A list ends with the block that brings its transactions to so many bytes:
+/// whoever wants more asks on from there.
+const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
 
 /// Which part of the chain.
 #[derive(Deserialize)]
@@ -61,30 +66,46 @@ impl Which {
     }
 }
 
-/// Blocks from a number on; the newest ones when none is given.
+/// Those of the blocks `numbers` that one answer has room for.
+fn those_that_fit(
+    ledger: &Ledger,
+    numbers: impl Iterator<Item = u64>,
+) -> Result<Vec<BlockAnswer>, LedgerError> {
+    let (mut blocks, mut bytes) = (Vec::new(), 0_usize);
+    for number in numbers {
+        let Some(stored) = ledger.stored_block(number)? else {
+            break;
+        };
+        blocks.push(present::block(ledger, &stored)?);
+        let sizes = stored.block.transactions.iter().map(Vec::len);
+        bytes = bytes.saturating_add(sizes.sum());
+        if bytes >= MAX_LIST_BYTES {
+            break;
+        }
+    }
+    Ok(blocks)
+}
+
+/// Blocks from a number on; the newest ones when none is given. Fewer than asked
+/// for when they are large.
 #[utoipa::path(get, path = "/v1/blocks",
     params(("from" = Option<u64>, Query, description = "the first block; without it the newest are meant"),
         ("limit" = Option<u64>, Query, description = "how many, at most 100")),
     responses((status = 200, body = Vec<BlockAnswer>)))]
 pub(super) async fn list(
     extract::State(state): extract::State<State>,
-    Query(part): Query<Part>,
+    Asked(part): Asked<Part>,
 ) -> Result<Json<Vec<BlockAnswer>>, Failure> {
     let limit = part.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
     let blocks = state.read(move |ledger| {
         let tip = ledger.tip().number;
-        let newest = tip.saturating_sub(limit.saturating_sub(1));
-        let from = part.from.unwrap_or(newest);
-        let last = tip.min(from.saturating_add(limit).saturating_sub(1));
-        let mut blocks = Vec::new();
-        for number in from..=last {
-            if limit > 0
-                && let Some(stored) = ledger.stored_block(number)?
-            {
-                blocks.push(present::block(ledger, &stored)?);
-            }
+        let count = usize::try_from(limit).unwrap_or(usize::MAX);
+        if let Some(from) = part.from {
+            return Ok(those_that_fit(ledger, (from..=tip).take(count))?);
         }
-        Ok(blocks)
+        let mut newest = those_that_fit(ledger, (0..=tip).rev().take(count))?;
+        newest.reverse();
+        Ok(newest)
     });
     Ok(Json(blocks.await?))
 }
@@ -96,8 +117,8 @@ pub(super) async fn list(
     responses((status = 200, body = BlockAnswer), (status = 404, body = ErrorAnswer)))]
 pub(super) async fn block(
     extract::State(state): extract::State<State>,
-    Path(block): Path<String>,
-    Query(wait): Query<Wait>,
+    Named(block): Named<String>,
+    Asked(wait): Asked<Wait>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let which = Which::parse(&block)?;

@@ -6,12 +6,13 @@
 use std::convert::Infallible;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{self, Query};
+use axum::extract;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::extract::Asked;
 use super::{State, accepts};
 use crate::api::error::Failure;
 use crate::api::present;
@@ -57,7 +58,7 @@ struct Reader {
         (status = 429, body = ErrorAnswer)))]
 pub(super) async fn events(
     extract::State(state): extract::State<State>,
-    Query(begin): Query<Begin>,
+    Asked(begin): Asked<Begin>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let place = state.streams.clone().try_acquire_owned();

@@ -3,6 +3,7 @@
 
 mod blocks;
 mod events;
+mod extract;
 mod health;
 mod state;
 mod status;
@@ -49,6 +50,7 @@ pub(super) struct State {
     reads: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     stop: CancellationToken,
+    document: Arc<str>,
 }
 
 #[derive(OpenApi)]
@@ -63,6 +65,7 @@ fn api() -> OpenApiRouter<State> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(status::status))
         .routes(routes!(status::network))
+        .routes(routes!(status::describe))
         .routes(routes!(submit::endorse))
         .routes(routes!(submit::evaluate))
         .routes(routes!(submit::submit))
@@ -80,20 +83,16 @@ fn api() -> OpenApiRouter<State> {
 
 /// The router. A body may have `max_body` bytes.
 pub(super) fn router(services: Services, max_body: usize, stop: CancellationToken) -> Router {
+    let (router, document) = api().split_for_parts();
+    let document = document.to_json();
     let state = State {
         services,
         reads: Arc::new(Semaphore::new(MAX_READS)),
         streams: Arc::new(Semaphore::new(MAX_STREAMS)),
         stop,
-    };
-    let (router, document) = api().split_for_parts();
-    let document: Arc<str> = document.to_json().unwrap_or_default().into();
-    let describe = move || {
-        let document = document.to_string();
-        async move { ([(header::CONTENT_TYPE, "application/json")], document) }
+        document: document.expect("the document is a tree of text").into(),
     };
     router
-        .route("/v1/openapi.json", axum::routing::get(describe))
         .fallback(|| async { Failure::not_found("there is nothing under this path") })
         .method_not_allowed_fallback(|| async {
             Failure::new(
@@ -223,6 +222,7 @@ mod tests {
             "/v1/events",
             "/v1/history/{contract}/{key}",
             "/v1/network",
+            "/v1/openapi.json",
             "/v1/proposals",
             "/v1/state/{contract}/{key}",
             "/v1/status",

@@ -1,10 +1,11 @@
 //! What the contracts hold now, and how it came to be.
 
 use axum::Json;
-use axum::extract::{self, Path, Query};
+use axum::extract;
 use serde::Deserialize;
 
 use super::State;
+use super::extract::{Asked, Named};
 use crate::api::error::Failure;
 use crate::api::present::text;
 use crate::api::types::{ErrorAnswer, HistoryAnswer, HistoryWrite, StateAnswer};
@@ -24,7 +25,7 @@ pub(super) struct Part {
     responses((status = 200, body = StateAnswer), (status = 404, body = ErrorAnswer)))]
 pub(super) async fn state(
     extract::State(state): extract::State<State>,
-    Path((contract, key)): Path<(String, String)>,
+    Named((contract, key)): Named<(String, String)>,
 ) -> Result<Json<StateAnswer>, Failure> {
     let answer = state.read(move |ledger| {
         let Some(found) = ledger.state(&contract, &key)? else {
@@ -49,8 +50,8 @@ pub(super) async fn state(
     responses((status = 200, body = HistoryAnswer)))]
 pub(super) async fn history(
     extract::State(state): extract::State<State>,
-    Path((contract, key)): Path<(String, String)>,
-    Query(part): Query<Part>,
+    Named((contract, key)): Named<(String, String)>,
+    Asked(part): Asked<Part>,
 ) -> Result<Json<HistoryAnswer>, Failure> {
     let limit = part.limit.unwrap_or(MAX_HISTORY).min(MAX_HISTORY);
     let answer = state.read(move |ledger| {

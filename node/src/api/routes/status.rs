@@ -61,3 +61,10 @@ pub(super) async fn network(extract::State(state): extract::State<State>) -> imp
     let json = state.services.genesis.to_json();
     ([(header::CONTENT_TYPE, "application/json")], json)
 }
+
+/// This description.
+#[utoipa::path(get, path = "/v1/openapi.json", responses((status = 200, body = Object)))]
+pub(super) async fn describe(extract::State(state): extract::State<State>) -> impl IntoResponse {
+    let document = state.document.to_string();
+    ([(header::CONTENT_TYPE, "application/json")], document)
+}

@@ -1,12 +1,13 @@
 //! What became of a transaction, and the proof of it.
 
 use axum::Json;
-use axum::extract::{self, Path, Query};
+use axum::extract;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use ledger::TransactionId;
 use serde::Deserialize;
 
+use super::extract::{Asked, Named};
 use super::{OCTETS, State, accepts, octets};
 use crate::api::error::Failure;
 use crate::api::present;
@@ -36,8 +37,8 @@ fn not_committed(id: &TransactionId) -> Failure {
     responses((status = 200, body = TransactionAnswer), (status = 404, body = ErrorAnswer)))]
 pub(super) async fn transaction(
     extract::State(state): extract::State<State>,
-    Path(id): Path<String>,
-    Query(wait): Query<Wait>,
+    Named(id): Named<String>,
+    Asked(wait): Asked<Wait>,
 ) -> Result<Json<TransactionAnswer>, Failure> {
     let id = transaction_id(&id)?;
     let found = state
@@ -67,8 +68,8 @@ pub(super) async fn transaction(
     responses((status = 200, body = Object), (status = 404, body = ErrorAnswer)))]
 pub(super) async fn receipt(
     extract::State(state): extract::State<State>,
-    Path(id): Path<String>,
-    Query(wait): Query<Wait>,
+    Named(id): Named<String>,
+    Asked(wait): Asked<Wait>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let id = transaction_id(&id)?;
