@@ -1,0 +1,10 @@
+//! The promises of `node::api`, over real sockets and a real ledger. What orders
+//! transactions is played by the tests: they say when a block is committed and
+//! when it is attested.
+
+mod abuse;
+mod answers;
+mod common;
+mod refusals;
+mod services;
+mod waiting;

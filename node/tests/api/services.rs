@@ -1,0 +1,118 @@
+//! The parts that the API asks, as tests want them to answer.
+
+use std::sync::{Arc, Mutex};
+
+use crypto::{SigningKey, encode};
+use genesis::Genesis;
+use ledger::{
+    CheckedTransaction, Contracts, EndorseError, Ledger, ProposalResponse, SignedProposal,
+    Simulation, UncheckedTransaction, check_transactions,
+};
+use node::services::{
+    BoxFuture, Endorse, EndorseFailure, Evaluation, Submit, SubmitError, Submitted,
+};
+use tokio_util::bytes::Bytes;
+
+/// Endorses and takes in transactions, or says once what the test has put there.
+pub(crate) struct Scripted {
+    pub(crate) genesis: Arc<Genesis>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) pool: Mutex<Vec<Arc<CheckedTransaction>>>,
+    pub(crate) next_submit: Mutex<Option<SubmitError>>,
+    pub(crate) next_endorse: Mutex<Option<EndorseFailure>>,
+}
+
+impl Scripted {
+    pub(crate) fn new(genesis: Arc<Genesis>, ledger: Arc<Ledger>) -> Self {
+        Self {
+            genesis,
+            ledger,
+            pool: Mutex::default(),
+            next_submit: Mutex::default(),
+            next_endorse: Mutex::default(),
+        }
+    }
+
+    /// Endorses with this key.
+    pub(crate) fn endorse_with(
+        &self,
+        proposal: &SignedProposal,
+        key: &SigningKey,
+    ) -> Result<ProposalResponse, EndorseFailure> {
+        self.simulate(|simulation| simulation.endorse(proposal, key))
+    }
+
+    fn simulate<T>(
+        &self,
+        work: impl FnOnce(&Simulation<'_>) -> Result<T, EndorseError>,
+    ) -> Result<T, EndorseFailure> {
+        if let Some(failure) = self.next_endorse.lock().unwrap().take() {
+            return Err(failure);
+        }
+        let snapshot = self.ledger.snapshot()?;
+        let simulation = Simulation {
+            network: &self.genesis.network_id(),
+            limits: &self.genesis.limits(),
+            contracts: &Contracts::built_in(),
+            view: &snapshot,
+            height: snapshot.number(),
+        };
+        Ok(work(&simulation)?)
+    }
+
+    fn take_in(&self, bytes: &[u8]) -> Result<Submitted, SubmitError> {
+        if let Some(error) = self.next_submit.lock().unwrap().take() {
+            return Err(error);
+        }
+        let (network, limits) = (self.genesis.network_id(), self.genesis.limits());
+        let unchecked = UncheckedTransaction::decode(bytes, &network, &limits)?;
+        let checked = check_transactions(vec![unchecked]).remove(0)?;
+        let id = checked.id();
+        if let Some(location) = self.ledger.location(&id).unwrap() {
+            return Ok(Submitted::AlreadyCommitted(id, location));
+        }
+        self.pool.lock().unwrap().push(Arc::new(checked));
+        Ok(Submitted::Accepted(id))
+    }
+}
+
+impl Submit for Scripted {
+    fn submit(&self, bytes: Bytes) -> BoxFuture<'_, Result<Submitted, SubmitError>> {
+        Box::pin(async move { self.take_in(&bytes) })
+    }
+
+    fn pool_usage(&self) -> (usize, usize) {
+        let pool = self.pool.lock().unwrap();
+        let bytes = pool.iter().map(|transaction| transaction.bytes().len());
+        (pool.len(), bytes.sum())
+    }
+}
+
+impl Endorse for Scripted {
+    fn endorse(
+        &self,
+        proposal: SignedProposal,
+    ) -> BoxFuture<'_, Result<ProposalResponse, EndorseFailure>> {
+        Box::pin(async move { self.endorse_with(&proposal, &crate::common::replica_key(0)) })
+    }
+
+    fn evaluate(
+        &self,
+        proposal: SignedProposal,
+    ) -> BoxFuture<'_, Result<Evaluation, EndorseFailure>> {
+        Box::pin(async move {
+            let response = self.simulate(|simulation| simulation.evaluate(&proposal))?;
+            let tip = self.ledger.tip();
+            Ok(Evaluation {
+                response,
+                height: tip.number,
+                block_hash: tip.hash,
+            })
+        })
+    }
+}
+
+/// The canonical bytes of something, as JSON carries them.
+pub(crate) fn json_bytes<T: crypto::codec::Encode>(value: &T) -> serde_json::Value {
+    serde_json::json!({ "bytes": hex::encode(encode(value)) })
+}
