@@ -34,7 +34,7 @@ test: setup ## every test of the ordinary suite
 
 .PHONY: simulate
 simulate: ## a thousand simulated networks of each size, and planted bugs
-	SIMULATION_SEEDS=1000 $(SIMULATION)
+	SIMULATION_SEEDS=1000 $(SIMULATION) -- --nocapture
 
 .PHONY: lint
 lint: setup ## formatting and clippy

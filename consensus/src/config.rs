@@ -29,9 +29,6 @@ pub struct Config {
     pub max_batch_requests: usize,
     /// How often a replica tells the others where it stands.
     pub status_interval: Duration,
-    /// A bug to be found by the tests of the tests.
-    #[cfg(feature = "planted-bugs")]
-    pub planted: Option<PlantedBug>,
 }
 
 /// Bugs that can be planted, to see that the simulator finds them.

@@ -32,7 +32,8 @@ fn found(replicas: u32, bug: PlantedBug) -> Failure {
 #[test]
 fn a_prepare_quorum_one_too_small_is_found() {
     for replicas in [4, 7] {
-        found(replicas, PlantedBug::PrepareQuorumOneTooSmall);
+        let failure = found(replicas, PlantedBug::PrepareQuorumOneTooSmall);
+        assert_eq!(failure.invariant, "quorum_backed");
     }
 }
 
@@ -47,6 +48,7 @@ fn a_vote_that_leaves_before_it_is_on_disk_is_found() {
 #[test]
 fn execution_out_of_order_is_found() {
     for replicas in [4, 7] {
-        found(replicas, PlantedBug::ExecuteOutOfOrder);
+        let failure = found(replicas, PlantedBug::ExecuteOutOfOrder);
+        assert_eq!(failure.invariant, "total_order");
     }
 }

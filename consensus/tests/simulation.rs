@@ -5,6 +5,7 @@
 
 mod sweep;
 
+use consensus::ReplicaId;
 use consensus::testing::{Faults, Links, Simulation, SimulationConfig, Summary};
 use sweep::sweep;
 
@@ -29,21 +30,25 @@ fn all_hold(seeds: u64, config: impl Fn(u64) -> SimulationConfig + Sync) -> Summ
     sweep.summary
 }
 
+/// Nothing of it held for lack of trouble.
+fn troubled(summary: &Summary) {
+    assert!(summary.messages_lost > summary.messages_sent / 20);
+    assert!(summary.messages_duplicated > summary.messages_sent / 50);
+    assert!(summary.crashes > 0 && summary.partitions > 0 && summary.disks_lost > 0);
+    assert!(summary.writes_lost > 0, "crashes take what was not synced");
+    assert!(summary.duplicates > 0 && summary.catch_ups > 0);
+}
+
 #[test]
 fn four_replicas_keep_every_promise() {
     let summary = all_hold(seeds(200), |seed| SimulationConfig::drawn(4, seed));
-    // Nothing of it held for lack of trouble.
-    assert!(summary.messages_lost > summary.messages_sent / 20);
-    assert!(summary.messages_duplicated > 0);
-    assert!(summary.crashes > 0 && summary.partitions > 0 && summary.disks_lost > 0);
-    assert!(summary.duplicates > 0 && summary.catch_ups > 0);
+    troubled(&summary);
 }
 
 #[test]
 fn seven_replicas_keep_every_promise() {
     let summary = all_hold(seeds(150), |seed| SimulationConfig::drawn(7, seed));
-    assert!(summary.crashes > 0 && summary.partitions > 0 && summary.disks_lost > 0);
-    assert!(summary.duplicates > 0 && summary.catch_ups > 0);
+    troubled(&summary);
 }
 
 /// Seeds that found something once, beyond those that are always run.
@@ -73,6 +78,37 @@ fn messages_survive_their_encoding() {
             ..SimulationConfig::drawn(replicas, seed)
         });
     }
+}
+
+#[test]
+fn what_is_spoilt_on_the_way_does_no_harm() {
+    for replicas in [4, 7] {
+        let summary = all_hold(10, |seed| {
+            let mut config = SimulationConfig::drawn(replicas, seed);
+            config.links = Links::Bytes;
+            config.faults.corruption = 0.1;
+            config
+        });
+        assert!(summary.messages_corrupted > summary.messages_sent / 100);
+        assert!(summary.messages_refused > summary.messages_corrupted / 4);
+    }
+}
+
+/// The check for progress can fail: it is what gives away a primary that
+/// comes back without its disk, and nothing else does.
+#[test]
+fn without_the_disk_of_the_only_primary_nothing_but_progress_is_lost() {
+    let mut stalled = 0;
+    for seed in 0..20 {
+        let mut config = SimulationConfig::drawn(4, seed);
+        config.faults.disk_losses = 1;
+        config.faults.spared_disks = (1..4).map(ReplicaId).collect();
+        if let Err(failure) = Simulation::run(&config) {
+            assert_eq!(failure.invariant, "liveness", "{failure}");
+            stalled += 1;
+        }
+    }
+    assert!(stalled > 0, "a network without a primary makes progress");
 }
 
 #[test]

@@ -50,6 +50,8 @@ pub struct Replica {
     halted: bool,
     /// What the running step has asked for so far.
     effects: Vec<Effect>,
+    #[cfg(feature = "planted-bugs")]
+    planted: Option<crate::PlantedBug>,
 }
 
 impl Replica {
@@ -80,6 +82,8 @@ impl Replica {
             statuses_heard: BTreeMap::new(),
             halted: false,
             effects: Vec::new(),
+            #[cfg(feature = "planted-bugs")]
+            planted: None,
             config,
             key,
         };

@@ -4,9 +4,14 @@ use super::Replica;
 use crate::{Effect, PlantedBug};
 
 impl Replica {
+    /// From now on this replica has a bug.
+    pub fn plant(&mut self, bug: PlantedBug) {
+        self.planted = Some(bug);
+    }
+
     /// `needed`, or one less.
     pub(super) fn distort_prepares(&self, needed: usize) -> usize {
-        match self.config.planted {
+        match self.planted {
             Some(PlantedBug::PrepareQuorumOneTooSmall) => needed.saturating_sub(1),
             _ => needed,
         }
@@ -14,7 +19,7 @@ impl Replica {
 
     /// Gives the effects of a step an order that breaks their contract.
     pub(super) fn distort_effects(&mut self) {
-        match self.config.planted {
+        match self.planted {
             Some(PlantedBug::VoteBeforePersist) => self
                 .effects
                 .sort_by_key(|effect| matches!(effect, Effect::Persist(_))),

@@ -55,6 +55,9 @@ pub struct Faults {
     pub loss: f64,
     /// The share of packets that arrive twice.
     pub duplication: f64,
+    /// The share of messages of which a bit is flipped, with [`Links::Bytes`].
+    /// Of a STATUS, which carries no signature, it may come in as a lie.
+    pub corruption: f64,
     /// How long a packet travels. Packets overtake each other.
     pub delay: RangeInclusive<Duration>,
     /// The share of packets that travel ten times as long.
@@ -67,7 +70,11 @@ pub struct Faults {
     pub partitions: u32,
     /// How many replicas lose their disk in a crash: at most `f`.
     pub disk_losses: u32,
-    /// Whose disks are never lost.
+    /// Whose disks are never lost. The primary of the first view has to be
+    /// among them where progress is expected: without its disk it votes, and
+    /// so proposes, only after a stable checkpoint beyond anything that it may
+    /// have proposed, and nobody else brings that about while there is no
+    /// other view. What holds without progress, holds with its disk lost too.
     pub spared_disks: BTreeSet<ReplicaId>,
 }
 
@@ -105,6 +112,7 @@ impl Faults {
             heal_after: Duration::from_secs(2),
             loss: 0.0,
             duplication: 0.0,
+            corruption: 0.0,
             delay: Duration::from_millis(1)..=Duration::from_millis(10),
             straggling: 0.0,
             crashes: 0,
@@ -121,6 +129,7 @@ impl Faults {
             heal_after: Duration::from_millis(dice.between(1_000..=3_000)),
             loss: dice.share(0.3),
             duplication: dice.share(0.2),
+            corruption: 0.0,
             delay: Duration::from_millis(1)..=Duration::from_millis(dice.between(2..=30)),
             straggling: dice.share(0.1),
             crashes: up_to(dice, 2 + u64::from(replicas)),

@@ -17,8 +17,8 @@ use crate::{ReplicaId, RequestDigest, SequenceNumber, Verified};
 pub(crate) enum Packet {
     /// A message between replicas, verified as it left.
     Verified(Verified),
-    /// The same as bytes.
-    Bytes(Arc<[u8]>),
+    /// The same as bytes, and whether they are still what was sent.
+    Bytes { bytes: Arc<[u8]>, corrupted: bool },
     /// Requests in full: gossip, or the answer to [`Packet::RequestsWanted`].
     Requests(Vec<Request>),
     /// The sender lacks these.
@@ -35,6 +35,7 @@ pub(crate) struct Traffic {
     pub(crate) sent: u64,
     pub(crate) lost: u64,
     pub(crate) doubled: u64,
+    pub(crate) corrupted: u64,
 }
 
 /// One direction between two nodes.
@@ -44,6 +45,7 @@ pub(crate) type Link = (ReplicaId, ReplicaId);
 pub(crate) struct Network {
     loss: f64,
     duplication: f64,
+    corruption: f64,
     delay: RangeInclusive<Duration>,
     straggling: f64,
     cuts: BTreeMap<u32, BTreeSet<Link>>,
@@ -55,6 +57,7 @@ impl Network {
         Self {
             loss: faults.loss,
             duplication: faults.duplication,
+            corruption: faults.corruption,
             delay: faults.delay.clone(),
             straggling: faults.straggling,
             cuts: BTreeMap::new(),
@@ -75,11 +78,12 @@ impl Network {
         self.cuts.remove(&number);
     }
 
-    /// From here on no packet gets lost, doubled or held up.
+    /// From here on no packet gets lost, doubled, spoilt or held up.
     pub(crate) fn heal(&mut self) {
         self.cuts.clear();
         self.loss = 0.0;
         self.duplication = 0.0;
+        self.corruption = 0.0;
         self.straggling = 0.0;
     }
 
@@ -103,8 +107,26 @@ impl Network {
             let delay = self.delay(dice);
             agenda.after(delay, Event::Arrival { from, to, packet });
         }
+        let packet = self.spoil(packet, dice);
         let delay = self.delay(dice);
         agenda.after(delay, Event::Arrival { from, to, packet });
+    }
+
+    /// Flips a bit now and then, where packets are bytes.
+    fn spoil(&mut self, packet: Packet, dice: &mut Dice) -> Packet {
+        match packet {
+            Packet::Bytes { bytes, .. } if dice.chance(self.corruption) => {
+                self.traffic.corrupted += 1;
+                let mut spoilt = bytes.to_vec();
+                let (at, bit) = (dice.below(spoilt.len()), dice.below(8));
+                spoilt[at] ^= 1 << bit;
+                Packet::Bytes {
+                    bytes: spoilt.into(),
+                    corrupted: true,
+                }
+            }
+            sound => sound,
+        }
     }
 
     /// Whether a packet of a client gets lost, and how long it travels otherwise.

@@ -18,10 +18,16 @@ pub struct Summary {
     pub messages_lost: u64,
     /// Packets that arrived twice.
     pub messages_duplicated: u64,
+    /// Messages of which a bit was flipped on the way.
+    pub messages_corrupted: u64,
+    /// Those of them that were not let in.
+    pub messages_refused: u64,
     /// Messages that a replica refused, most of them for being early.
     pub rejections: u64,
     /// Crashes, each with a restart.
     pub crashes: u64,
+    /// Writes lost in crashes because they were not synced yet.
+    pub writes_lost: u64,
     /// Disks lost.
     pub disks_lost: u64,
     /// Times that links were cut.
@@ -52,8 +58,11 @@ impl AddAssign for Summary {
         self.messages_sent += other.messages_sent;
         self.messages_lost += other.messages_lost;
         self.messages_duplicated += other.messages_duplicated;
+        self.messages_corrupted += other.messages_corrupted;
+        self.messages_refused += other.messages_refused;
         self.rejections += other.rejections;
         self.crashes += other.crashes;
+        self.writes_lost += other.writes_lost;
         self.disks_lost += other.disks_lost;
         self.partitions += other.partitions;
         self.catch_ups += other.catch_ups;

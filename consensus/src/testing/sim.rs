@@ -80,8 +80,6 @@ impl Simulation {
             max_in_flight: config.max_in_flight,
             max_batch_requests: config.max_batch_requests,
             status_interval: config.status_interval,
-            #[cfg(feature = "planted-bugs")]
-            planted: config.planted,
         };
         let nodes = replicas
             .ids()
@@ -100,6 +98,8 @@ impl Simulation {
             trace: Trace::new(replicas.n()),
             invariants: Invariants::new(&any, requests),
             summary: Summary::default(),
+            #[cfg(feature = "planted-bugs")]
+            planted: config.planted,
             replicas,
         };
         Self {
@@ -280,6 +280,7 @@ impl Simulation {
             messages_sent: traffic.sent,
             messages_lost: traffic.lost,
             messages_duplicated: traffic.doubled,
+            messages_corrupted: traffic.corrupted,
             blocks: self.highest().0,
             uncertified_blocks: uncertified.sum(),
             requests: u64::from(config.requests),

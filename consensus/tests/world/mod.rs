@@ -82,8 +82,6 @@ pub(crate) fn config(sizes: Sizes, id: u8) -> Config {
         max_in_flight: sizes.in_flight,
         max_batch_requests: 4,
         status_interval: Duration::from_secs(1),
-        #[cfg(feature = "planted-bugs")]
-        planted: None,
     }
 }
 

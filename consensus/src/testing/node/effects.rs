@@ -169,7 +169,10 @@ impl Node {
         })?;
         let packet = match world.links {
             Links::Verified => Packet::Verified(verified),
-            Links::Bytes => Packet::Bytes(verified.message().encode().into()),
+            Links::Bytes => Packet::Bytes {
+                bytes: verified.message().encode().into(),
+                corrupted: false,
+            },
         };
         let mut receivers = to.map_or_else(|| world.peers(node), |to| vec![to]);
         let doomed = to.is_none()

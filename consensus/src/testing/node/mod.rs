@@ -156,6 +156,8 @@ impl Node {
             tip: self.disk.current().ledger.tip(),
         })?;
         let (replica, effects) = Replica::start(self.config.clone(), self.key.clone(), start);
+        #[cfg(feature = "planted-bugs")]
+        let replica = with_bug(replica, world.planted);
         self.live = Some(Process {
             replica,
             effects: VecDeque::new(),
@@ -206,6 +208,7 @@ impl Node {
             let lost = unsynced - kept;
             self.note(world, Happening::Crashes { kept, lost });
             world.summary.crashes += 1;
+            world.summary.writes_lost += lost as u64;
         }
         let has_listening = |contents: &Contents| {
             contents
@@ -269,13 +272,18 @@ impl Node {
         }
         match packet {
             Packet::Verified(message) => self.receive(from, message, world),
-            Packet::Bytes(bytes) => {
-                let message = world.door.open(&bytes).map_err(|message| Violation {
+            Packet::Bytes { bytes, corrupted } => match world.door.open(&bytes) {
+                Ok(message) => self.receive(from, message, world),
+                Err(reason) if corrupted => {
+                    world.summary.messages_refused += 1;
+                    self.note(world, Happening::Rejects { from, reason });
+                    Ok(())
+                }
+                Err(reason) => Err(Violation {
                     invariant: "well_formed",
-                    message: format!("{} cannot take what {from} sent: {message}", self.id()),
-                })?;
-                self.receive(from, message, world)
-            }
+                    message: format!("{} cannot take what {from} sent: {reason}", self.id()),
+                }),
+            },
             Packet::Requests(requests) => {
                 self.receive_requests(&requests, world);
                 Ok(())
@@ -383,4 +391,12 @@ impl Node {
         }
         Ok(())
     }
+}
+
+#[cfg(feature = "planted-bugs")]
+fn with_bug(mut replica: Replica, bug: Option<crate::PlantedBug>) -> Replica {
+    if let Some(bug) = bug {
+        replica.plant(bug);
+    }
+    replica
 }
