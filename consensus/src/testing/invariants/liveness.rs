@@ -4,18 +4,24 @@
 use std::time::Duration;
 
 use super::{Invariant, Observation};
+use crate::Config;
 
-/// How many status intervals that may take.
+/// How many status intervals that may take, besides one for each request: with
+/// one in flight and one in a batch, each takes its own way through the network.
 const STATUS_INTERVALS: u32 = 60;
 
 pub(super) struct Liveness {
+    intervals: u32,
     limit: Duration,
 }
 
 impl Liveness {
-    pub(super) fn new(status_interval: Duration) -> Self {
+    pub(super) fn new(config: &Config, requests: usize) -> Self {
+        let requests = u32::try_from(requests).unwrap_or(u32::MAX);
+        let intervals = STATUS_INTERVALS.saturating_add(requests);
         Self {
-            limit: status_interval.saturating_mul(STATUS_INTERVALS),
+            intervals,
+            limit: config.status_interval.saturating_mul(intervals),
         }
     }
 }
@@ -31,7 +37,8 @@ impl Invariant for Liveness {
                 healed_for,
                 unfinished,
             } if *healed_for > self.limit => Err(format!(
-                "{STATUS_INTERVALS} status intervals after healing, {unfinished}"
+                "{} status intervals after healing, {unfinished}",
+                self.intervals
             )),
             _ => Ok(()),
         }

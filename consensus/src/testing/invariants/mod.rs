@@ -103,12 +103,12 @@ impl Invariants {
             Box::new(quorum_backed::QuorumBacked::new(config.replicas.clone())),
             Box::new(total_order::TotalOrder::default()),
             Box::new(agreement::Agreement::default()),
+            Box::new(liveness::Liveness::new(config, requests.len())),
             Box::new(exactly_once::ExactlyOnce::new(requests)),
             Box::new(held_in_full::HeldInFull),
             Box::new(certificates::Certificates::new(config)),
             Box::new(durability::Durability::default()),
             Box::new(bounded::Bounded::new(config)),
-            Box::new(liveness::Liveness::new(config.status_interval)),
         ])
     }
 
