@@ -79,6 +79,17 @@ fn keys_blocks_and_receipts_are_found() {
     let (status, answer) = json(&api, "/v1/state/kv/deb%2Fpike%208.0~1%2F%C3%A4");
     assert_eq!((status, &answer["value"]), (200, &Value::from("value")));
     assert_eq!(network.ok(&["state", "get", "kv", key])["value"], "value");
+    network.ok(&["tx", "submit", "kv", "put", key, "again"]);
+    network.await_one_state();
+    let path = "/v1/history/kv/deb%2Fpike%208.0~1%2F%C3%A4";
+    let (_, first) = json(&api, &format!("{path}?limit=1"));
+    assert_eq!(first["entries"][0]["value"], "value");
+    assert_eq!(first["next"], serde_json::json!({"block": 1, "index": 1}));
+    let (_, rest) = json(&api, &format!("{path}?from_block=1&from_index=1"));
+    assert_eq!(
+        (&rest["entries"][0]["value"], &rest["next"]),
+        (&Value::from("again"), &Value::Null)
+    );
     let id = done["transaction_id"].as_str().unwrap();
     let (_, receipt) = json(&api, &format!("/v1/transactions/{id}/receipt"));
     assert_eq!(receipt["code"], "VALID");
@@ -89,7 +100,7 @@ fn keys_blocks_and_receipts_are_found() {
     );
     assert_eq!(block, same);
     let (_, blocks) = json(&api, "/v1/blocks?from=0&limit=1000");
-    assert_eq!(blocks.as_array().unwrap().len(), 2);
+    assert_eq!(blocks.as_array().unwrap().len(), 3);
     let (status, _) = json(&api, &format!("/v1/transactions/{}", "1".repeat(64)));
     assert_eq!(status, 404);
 }

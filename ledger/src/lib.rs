@@ -48,7 +48,7 @@ pub use proposal::{NO_EXPIRY, Proposal, SignedProposal, TransactionId};
 pub use rwset::{Event, RangeRead, Read, ReadWriteSet, Version, Write};
 pub use simulate::{EndorseError, Simulation};
 pub use state::{MemoryState, Overlay, StateView, VersionedValue};
-pub use store::{Family, HistoryEntry, Location, RecordRow, RecordWrites, StoreError};
+pub use store::{Family, HistoryEntry, HistoryPart, Location, RecordRow, RecordWrites, StoreError};
 pub use transaction::{
     AssembleError, CheckedTransaction, Limits, Refusal, Signer, Transaction, TransactionHash,
     UncheckedTransaction, check_transactions,

@@ -5,7 +5,8 @@ mod common;
 use common::{Network, rows, write};
 use crypto::{Digest, encode};
 use ledger::{
-    Committed, Ledger, LedgerError, OrderedBatch, RecordWrites, StoreError, ValidationCode, Version,
+    Committed, HistoryPart, Ledger, LedgerError, OrderedBatch, RecordWrites, StoreError,
+    ValidationCode, Version,
 };
 
 fn empty_batch(sequence: u64, timestamp_ms: u64) -> OrderedBatch {
@@ -13,6 +14,15 @@ fn empty_batch(sequence: u64, timestamp_ms: u64) -> OrderedBatch {
         sequence,
         timestamp_ms,
         transactions: vec![],
+    }
+}
+
+/// The first entries of a history.
+fn part(max_entries: usize) -> HistoryPart {
+    HistoryPart {
+        from: Version { block: 0, index: 0 },
+        max_entries,
+        max_bytes: usize::MAX,
     }
 }
 
@@ -85,7 +95,7 @@ fn ask(network: &Network, ledger: &Ledger) {
     assert_eq!(ledger.state("kv", "a").unwrap().unwrap().value, b"after");
     assert_eq!(ledger.state("kv", "b").unwrap(), None);
     let history: Vec<_> = ledger
-        .history("kv", "b", 10)
+        .history("kv", "b", part(10))
         .unwrap()
         .into_iter()
         .map(|entry| (entry.version, entry.value))
@@ -97,13 +107,25 @@ fn ask(network: &Network, ledger: &Ledger) {
             (Version { block: 4, index: 0 }, None)
         ]
     );
-    assert_eq!(ledger.history("kv", "b", 1).unwrap().len(), 1);
+    assert_eq!(ledger.history("kv", "b", part(1)).unwrap().len(), 1);
+    let after_first = HistoryPart {
+        from: Version { block: 1, index: 2 },
+        ..part(10)
+    };
+    let rest = ledger.history("kv", "b", after_first).unwrap();
+    assert_eq!(rest[0].version, Version { block: 4, index: 0 });
+    let few_bytes = HistoryPart {
+        max_bytes: 1,
+        ..part(10)
+    };
+    let first = ledger.history("kv", "b", few_bytes).unwrap();
+    assert_eq!(first.len(), 1, "one is always read");
 
     // Whoever asks may ask for anything.
     let (long, key) = ("n".repeat(300), "k".repeat(100_000));
     for (namespace, key) in [("", ""), ("kv", &key), (&long, "a"), ("_x", "\0")] {
         assert_eq!(ledger.state(namespace, key).unwrap(), None);
-        assert!(ledger.history(namespace, key, 1).unwrap().is_empty());
+        assert!(ledger.history(namespace, key, part(1)).unwrap().is_empty());
     }
 }
 
@@ -224,7 +246,7 @@ fn the_second_of_two_blind_writes_in_a_block_stands() {
     assert_eq!(block.codes, [ValidationCode::Valid; 3]);
     let value = ledger.state("kv", "a").unwrap().unwrap();
     assert_eq!((value.version.index, value.value), (2, b"3".to_vec()));
-    assert_eq!(ledger.history("kv", "a", 10).unwrap().len(), 3);
+    assert_eq!(ledger.history("kv", "a", part(10)).unwrap().len(), 3);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::names::is_namespace;
 use crate::proof::Receipt;
 use crate::proposal::TransactionId;
 use crate::state::VersionedValue;
-use crate::store::{Family, HistoryEntry, Location, StoreView, number_key};
+use crate::store::{Family, HistoryEntry, HistoryPart, Location, StoreView, number_key};
 use crate::transaction::{Transaction, TransactionHash};
 
 /// A transaction that stands in the chain.
@@ -214,7 +214,7 @@ impl Ledger {
         Ok(self.store.view().state(namespace, key)?)
     }
 
-    /// What was written to a key, oldest first, at most `limit` entries.
+    /// What was written to a key, oldest first, as much as `part` asks for.
     ///
     /// # Errors
     ///
@@ -223,12 +223,12 @@ impl Ledger {
         &self,
         namespace: &str,
         key: &str,
-        limit: usize,
+        part: HistoryPart,
     ) -> Result<Vec<HistoryEntry>, LedgerError> {
         if !is_namespace(namespace) {
             return Ok(Vec::new());
         }
-        Ok(self.store.view().history(namespace, key, limit)?)
+        Ok(self.store.view().history(namespace, key, part)?)
     }
 
     fn body(&self, view: &StoreView<'_>, block: u64, index: u32) -> Result<Vec<u8>, LedgerError> {

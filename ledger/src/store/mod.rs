@@ -28,8 +28,8 @@ pub use families::{Family, Location};
 pub(crate) use families::{HistoryRow, TipRow};
 pub(crate) use families::{block_hash_key, meta, number_key, parse_state_key};
 pub(crate) use families::{state_key, transaction_hash_key};
-pub use read::HistoryEntry;
 pub(crate) use read::StoreView;
+pub use read::{HistoryEntry, HistoryPart};
 pub use records::{RecordRow, RecordWrites};
 use witness::{Counter, Witness, io_error};
 

@@ -5,7 +5,7 @@ use crypto::{Digest, decode};
 use rocksdb::{Direction, IteratorMode, ReadOptions, Snapshot};
 use serde::Serialize;
 
-use super::families::{history_prefix, history_version, namespace_prefix};
+use super::families::{history_key, history_prefix, history_version, namespace_prefix};
 use super::{
     Family, HistoryRow, Location, Store, StoreError, TipRow, block_hash_key, meta, number_key,
     parse_state_key, state_key, transaction_hash_key,
@@ -25,6 +25,17 @@ pub struct HistoryEntry {
     pub transaction_id: Option<TransactionId>,
     /// The value written; none when the key was deleted.
     pub value: Option<Vec<u8>>,
+}
+
+/// How much of a history to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistoryPart {
+    /// The first write that is wanted.
+    pub from: Version,
+    /// How many entries at most.
+    pub max_entries: usize,
+    /// After how many bytes to end; the entry that reaches them is the last.
+    pub max_bytes: usize,
 }
 
 /// A row as the database holds it.
@@ -238,30 +249,34 @@ impl<'a> StoreView<'a> {
             })
     }
 
-    /// What was written to a key, oldest first, at most `limit` entries of it.
+    /// What was written to a key, oldest first, as much as `part` asks for.
     pub(crate) fn history(
         &self,
         namespace: &str,
         key: &str,
-        limit: usize,
+        part: HistoryPart,
     ) -> Result<Vec<HistoryEntry>, StoreError> {
         let prefix = history_prefix(namespace, key);
-        self.rows(Family::History, &prefix, &after_prefix(prefix.clone()))
-            .take(limit)
-            .map(|row| {
-                let (key, bytes) = row?;
-                let Some(version) = history_version(&prefix, &key) else {
-                    return Err(self.bad_value(Family::History, &key, None, "not a history key"));
-                };
-                let row: HistoryRow =
-                    self.parse(Family::History, &key, Some(version.block), &bytes)?;
-                Ok(HistoryEntry {
-                    version,
-                    transaction_id: row.transaction_id,
-                    value: (!row.deleted).then_some(row.value),
-                })
-            })
-            .collect()
+        let start = history_key(namespace, key, part.from);
+        let rows = self.rows(Family::History, &start, &after_prefix(prefix.clone()));
+        let (mut entries, mut length) = (Vec::new(), 0_usize);
+        for row in rows.take(part.max_entries) {
+            let (key, bytes) = row?;
+            let Some(version) = history_version(&prefix, &key) else {
+                return Err(self.bad_value(Family::History, &key, None, "not a history key"));
+            };
+            let row: HistoryRow = self.parse(Family::History, &key, Some(version.block), &bytes)?;
+            entries.push(HistoryEntry {
+                version,
+                transaction_id: row.transaction_id,
+                value: (!row.deleted).then_some(row.value),
+            });
+            length = length.saturating_add(bytes.len());
+            if length >= part.max_bytes {
+                break;
+            }
+        }
+        Ok(entries)
     }
 }
 

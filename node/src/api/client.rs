@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::types::{
     BlockAnswer, BlockEvent, ErrorAnswer, ErrorBody, EvaluateAnswer, HistoryAnswer, ReadyAnswer,
-    StateAnswer, StatusAnswer, SubmitAnswer, TransactionAnswer,
+    StateAnswer, StatusAnswer, SubmitAnswer, TransactionAnswer, VersionAnswer,
 };
 
 const OCTETS: &str = "application/octet-stream";
@@ -23,6 +23,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many answers a history is put together of.
+const MAX_HISTORY_ANSWERS: usize = 16;
 
 /// The longest answer, in bytes: more than the longest block that genesis allows.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
@@ -243,14 +246,25 @@ impl ApiClient {
         self.get_json(&path, Duration::ZERO).await
     }
 
-    /// What was written to a key.
+    /// What was written to a key: everything, unless that is very much; then
+    /// the answer says where it ends.
     ///
     /// # Errors
     ///
     /// [`ClientError`].
     pub async fn history(&self, contract: &str, key: &str) -> Result<HistoryAnswer, ClientError> {
         let path = format!("/v1/history/{}/{}", escape(contract), escape(key));
-        self.get_json(&path, Duration::ZERO).await
+        let mut all: HistoryAnswer = self.get_json(&path, Duration::ZERO).await?;
+        for _ in 1..MAX_HISTORY_ANSWERS {
+            let Some(VersionAnswer { block, index }) = all.next else {
+                break;
+            };
+            let part = format!("{path}?from_block={block}&from_index={index}");
+            let more: HistoryAnswer = self.get_json(&part, Duration::ZERO).await?;
+            all.entries.extend(more.entries);
+            all.next = more.next;
+        }
+        Ok(all)
     }
 
     /// Attested blocks from a number on, as they come.

@@ -324,6 +324,8 @@ pub struct HistoryAnswer {
     pub key: String,
     /// The writes.
     pub entries: Vec<HistoryWrite>,
+    /// Where to ask on, when these are not all.
+    pub next: Option<VersionAnswer>,
 }
 
 /// One write to a key.
