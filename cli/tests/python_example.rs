@@ -51,6 +51,18 @@ fn the_golden_bytes_are_made_alike_in_another_language() {
 }
 
 #[test]
+fn the_golden_receipt_is_believed_in_this_language_too() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/python/golden");
+    let mut verify = common::logothete();
+    verify.args(["verify", "receipt", "-o", "json", "--genesis"]);
+    verify.arg(golden.join("genesis.json"));
+    let output = verify.arg(golden.join("receipt.json")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("\"ok\":true"), "{said}");
+}
+
+#[test]
 fn a_client_written_from_the_document_creates_an_asset_and_verifies_its_receipt() {
     let network = Network::up();
     let genesis: PathBuf = network.path().join("genesis.json");

@@ -156,22 +156,56 @@ def assemble(genesis, key, proposal, answers):
     return transaction, domain_hash("transaction", transaction)
 
 
+def digest(text):
+    """A digest in hexadecimal. Of another length, it could borrow from its neighbour."""
+    value = bytes.fromhex(text)
+    if len(value) != 32:
+        raise NotVerified(f"{text} is no digest")
+    return value
+
+
 def block_hash(header):
     digests = ["previous_hash", "transactions_root", "results_root", "state_digest"]
     return domain_hash(
         "block-header",
         u64(header["number"])
-        + b"".join(bytes.fromhex(header[name]) for name in digests)
+        + b"".join(digest(header[name]) for name in digests)
         + u64(header["timestamp_ms"])
         + u64(header["sequence"]),
     )
 
 
+def verify_certificate(genesis, header, signatures):
+    """Checks that a quorum attests the block with this header."""
+    attested = u64(header["sequence"]) + block_hash(header)
+    previous = -1
+    for replica, signature in signatures:
+        # Also keeps Python from counting negative numbers from the end.
+        if replica <= previous:
+            raise NotVerified(f"replica {replica} is repeated or out of order")
+        if replica >= len(genesis.replicas):
+            raise NotVerified(f"there is no replica {replica}")
+        key, signature = genesis.replicas[replica], bytes.fromhex(signature)
+        verify_signature(key, signature, "checkpoint", genesis.network, attested)
+        previous = replica
+    if len(signatures) < genesis.quorum:
+        raise NotVerified(
+            f"{len(signatures)} replicas attest it, a quorum is {genesis.quorum}"
+        )
+
+
 def verify_receipt(genesis, receipt, transaction_id, transaction_hash):
     """Checks a receipt against genesis; returns the verdict that it proves."""
-    if bytes.fromhex(receipt["transaction_id"]) != transaction_id:
+    try:
+        return _verify_receipt(genesis, receipt, transaction_id, transaction_hash)
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as reason:
+        raise NotVerified(f"it is no receipt: {reason}") from None
+
+
+def _verify_receipt(genesis, receipt, transaction_id, transaction_hash):
+    if digest(receipt["transaction_id"]) != transaction_id:
         raise NotVerified("it is the receipt of another transaction")
-    if bytes.fromhex(receipt["transaction_hash"]) != transaction_hash:
+    if digest(receipt["transaction_hash"]) != transaction_hash:
         raise NotVerified("it is the receipt of other bytes under the same id")
     header, proof = receipt["header"], receipt["proof"]
     result = (
@@ -181,20 +215,9 @@ def verify_receipt(genesis, receipt, transaction_id, transaction_hash):
         + transaction_hash
         + u8(CODES.index(receipt["code"]))
     )
-    path = [bytes.fromhex(sibling) for sibling in proof["path"]]
+    path = [digest(sibling) for sibling in proof["path"]]
     root = proof_leads_to(leaf_hash(result), proof["index"], proof["size"], path)
-    if root != bytes.fromhex(header["results_root"]):
+    if root != digest(header["results_root"]):
         raise NotVerified("the result does not stand in the block")
-    attested = u64(header["sequence"]) + block_hash(header)
-    signers = set()
-    for replica, signature in receipt["certificate"]["signatures"]:
-        if replica >= len(genesis.replicas):
-            raise NotVerified(f"there is no replica {replica}")
-        key = genesis.replicas[replica]
-        verify_signature(
-            key, bytes.fromhex(signature), "checkpoint", genesis.network, attested
-        )
-        signers.add(replica)
-    if len(signers) < genesis.quorum:
-        raise NotVerified(f"{len(signers)} replicas attest it, a quorum is {genesis.quorum}")
+    verify_certificate(genesis, header, receipt["certificate"]["signatures"])
     return receipt["code"]

@@ -1,14 +1,26 @@
 """The golden bytes of docs/vectors.json, made again from docs/formats.md."""
 
+import copy
 import json
 import pathlib
+import re
 import unittest
 
 from canonical import domain_hash, leaf_hash, u64
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from logothete import Key, Proposal, assemble, block_hash
+from logothete import (
+    Genesis,
+    Key,
+    NotVerified,
+    Proposal,
+    assemble,
+    block_hash,
+    verify_receipt,
+)
 
-VECTORS = pathlib.Path(__file__).parents[2] / "docs" / "vectors.json"
+HERE = pathlib.Path(__file__).parent
+ROOT = HERE.parents[1]
+VECTORS = ROOT / "docs" / "vectors.json"
 
 
 class Network:
@@ -53,6 +65,88 @@ class Vectors(unittest.TestCase):
         self.assertEqual(block_hash(header).hex(), known["block_hash"])
         attested = u64(header["sequence"]) + block_hash(header)
         self.assertEqual(attested.hex(), known["attested"])
+
+    def test_the_document_shows_the_golden_bytes(self):
+        document = (ROOT / "docs" / "formats.md").read_text()
+        shown = re.findall(r"\b[0-9a-f]{64,}\b", document)
+        self.assertTrue(shown)
+        golden = VECTORS.read_text() + GENESIS_ID.read_text()
+        for value in shown:
+            self.assertIn(value, golden)
+
+
+GENESIS_ID = ROOT / "genesis" / "tests" / "vectors" / "example.id"
+
+
+class Beginnings(unittest.TestCase):
+    def test_a_genesis_document_has_the_id_that_it_has_elsewhere(self):
+        genesis = Genesis(GENESIS_ID.with_suffix(".json").read_text())
+        self.assertEqual(genesis.network.hex(), GENESIS_ID.read_text().strip())
+
+
+class Receipts(unittest.TestCase):
+    """A receipt of a network of four: the third of nine in its block."""
+
+    def setUp(self):
+        self.genesis = Genesis((HERE / "golden" / "genesis.json").read_text())
+        self.receipt = json.loads((HERE / "golden" / "receipt.json").read_text())
+        self.id = bytes.fromhex(self.receipt["transaction_id"])
+        self.hash = bytes.fromhex(self.receipt["transaction_hash"])
+
+    def verify(self, receipt):
+        return verify_receipt(self.genesis, receipt, self.id, self.hash)
+
+    def refused(self, change):
+        forged = copy.deepcopy(self.receipt)
+        change(forged)
+        with self.assertRaises(NotVerified):
+            self.verify(forged)
+
+    def test_it_proves_its_verdict(self):
+        self.assertEqual(self.verify(self.receipt), "VALID")
+
+    def test_it_proves_it_to_those_of_its_network_only(self):
+        text = (HERE / "golden" / "genesis.json").read_text()
+        self.genesis = Genesis(text.replace('"testnet"', '"another"'))
+        self.refused(lambda receipt: None)
+
+    def test_it_proves_no_other_transaction(self):
+        self.refused(lambda receipt: receipt.update(transaction_id="00" * 32))
+        self.refused(lambda receipt: receipt.update(transaction_hash="00" * 32))
+
+    def test_no_field_can_be_changed(self):
+        self.refused(lambda receipt: receipt.update(code="EXPIRED"))
+        self.refused(lambda receipt: receipt.update(code="FINE"))
+        for name, value in [("index", 3), ("size", 8), ("size", 2**64), ("path", [])]:
+            self.refused(lambda receipt: receipt["proof"].update({name: value}))
+        for name, value in self.receipt["header"].items():
+            other = value + 1 if isinstance(value, int) else value[:-1] + "x"
+            self.refused(lambda receipt: receipt["header"].update({name: other}))
+            self.refused(lambda receipt: receipt["header"].pop(name))
+
+    def test_fields_do_not_borrow_from_each_other(self):
+        def shift(receipt):
+            header = receipt["header"]
+            header["transactions_root"] += header["results_root"]
+            header["results_root"] = ""
+
+        self.refused(shift)
+
+    def test_it_takes_a_quorum_of_distinct_replicas(self):
+        def signatures(change):
+            self.refused(
+                lambda receipt: receipt["certificate"].update(
+                    signatures=change(receipt["certificate"]["signatures"])
+                )
+            )
+
+        signatures(lambda known: known[:2])
+        signatures(lambda known: [known[0], known[1], known[1]])
+        signatures(lambda known: [[known[1][0] - 4, known[1][1]], *known[:2]])
+        signatures(lambda known: [*known[:2], [known[1][0] - 4, known[1][1]]])
+        signatures(lambda known: [*known[:2], [3, known[2][1]]])
+        signatures(lambda known: [*known[:2], [4, known[2][1]]])
+        signatures(lambda known: list(reversed(known)))
 
 
 if __name__ == "__main__":
