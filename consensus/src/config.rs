@@ -29,6 +29,10 @@ pub struct Config {
     pub max_batch_requests: usize,
     /// How often a replica tells the others where it stands.
     pub status_interval: Duration,
+    /// How long a backup lets a request wait before it suspects the primary.
+    pub request_timeout: Duration,
+    /// Where the doubling of the timeout over failed views ends.
+    pub request_timeout_cap: Duration,
 }
 
 /// Bugs that can be planted, to see that the simulator finds them.
@@ -68,6 +72,10 @@ impl Config {
         assert!(
             !self.status_interval.is_zero(),
             "status is not sent without pause"
+        );
+        assert!(
+            !self.request_timeout.is_zero() && self.request_timeout <= self.request_timeout_cap,
+            "requests are given time, up to a cap"
         );
     }
 }

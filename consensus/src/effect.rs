@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::message::Message;
 use crate::{
-    Batch, BatchDigest, CheckpointCertificate, CheckpointDigest, Record, Rejection, ReplicaId,
-    SequenceNumber, View,
+    Batch, BatchDigest, CheckpointCertificate, CheckpointDigest, Evidence, Record, Rejection,
+    ReplicaId, SequenceNumber, View,
 };
 
 /// Something a replica asks of the world. The order of effects is a contract:
@@ -35,6 +35,10 @@ pub enum Effect {
         digest: BatchDigest,
         /// The batch.
         batch: Batch,
+        /// Whether the primary proposes it afresh. One that a new view takes
+        /// over was within everybody's time when it was proposed, which may be
+        /// long ago: its time is not held against the clock again.
+        fresh: bool,
     },
     /// Execute this batch, make the outcome durable and answer with
     /// [`Input::Executed`](crate::Input::Executed). Asked in order, without a
@@ -42,16 +46,24 @@ pub enum Effect {
     Execute {
         /// Its sequence number.
         sequence: SequenceNumber,
+        /// The time of its execution in milliseconds since the Unix epoch,
+        /// later than that of the batch before: see [`Batch::timestamp_ms`].
+        timestamp_ms: u64,
         /// The batch.
         batch: Batch,
     },
     /// A quorum attests this outcome of what was executed here: keep it.
     Certified(CheckpointCertificate),
-    /// Records of sequence numbers up to here are no longer needed.
-    Truncate {
-        /// The new low watermark.
-        through: SequenceNumber,
-    },
+    /// This checkpoint is the new low watermark: keep its certificate as
+    /// [`Record::Stable`] and forget the records up to its sequence number, both
+    /// in one write, and before any later record.
+    Truncate(CheckpointCertificate),
+    /// A view has begun: requests that are not in a batch of it wait again, and
+    /// the time that they are given begins anew.
+    ViewEntered(View),
+    /// A replica has contradicted itself: keep the proof. It is emitted once per
+    /// replica and kind of message.
+    Contradiction(Evidence),
     /// Fetch, verify and execute what the others have executed, at least to
     /// here if it can be had, and answer with
     /// [`Input::CaughtUp`](crate::Input::CaughtUp). Until then nothing else is
@@ -68,9 +80,7 @@ pub enum Effect {
         /// How long from now.
         after: Duration,
     },
-    /// A message was refused. Count it against the peer that sent it, unless
-    /// the reason is that its *signer* contradicts itself: then whoever hands it
-    /// on may be honest.
+    /// A message was refused. Count it against the peer that sent it.
     Reject {
         /// The peer at the other end of the connection.
         from: ReplicaId,
@@ -94,4 +104,9 @@ pub enum Effect {
 pub enum Timer {
     /// Runs always; when it fires the replica tells the others where it stands.
     Status,
+    /// Runs while a quorum wants a view that has not begun (paper, 4.5.2).
+    NewView,
+    /// Runs in a view that has yet to prove itself; when it fires in a time of
+    /// calm, timeouts that were doubled are halved.
+    FallBack,
 }

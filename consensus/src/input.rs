@@ -51,6 +51,13 @@ pub enum Input {
     CaughtUp(Position),
     /// A connection to this peer stands anew.
     Connected(ReplicaId),
+    /// The connection to this peer is gone.
+    Disconnected(ReplicaId),
+    /// Whether a request that this node holds and that is in no block has waited
+    /// longer than [`request_timeout`](crate::Replica::request_timeout), since it
+    /// came or since [`Effect::ViewEntered`](crate::Effect::ViewEntered),
+    /// whichever is later. Given when it changes.
+    Overdue(bool),
     /// A timer set by [`Effect::SetTimer`](crate::Effect::SetTimer) has run down.
     TimerFired(Timer),
 }

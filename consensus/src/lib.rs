@@ -11,9 +11,11 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+pub mod byzantine;
 pub mod certificate;
 mod config;
 mod effect;
+pub mod evidence;
 mod input;
 mod log;
 pub mod message;
@@ -21,6 +23,7 @@ mod quorum;
 mod record;
 mod rejection;
 mod replica;
+mod reproposals;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod types;
@@ -32,10 +35,11 @@ pub use config::Config;
 #[cfg(feature = "planted-bugs")]
 pub use config::PlantedBug;
 pub use effect::{Effect, Timer};
+pub use evidence::Evidence;
 pub use input::{Input, Position, Start};
 pub use message::Message;
 pub use quorum::ReplicaSet;
-pub use record::Record;
+pub use record::{Record, RecordKey};
 pub use rejection::Rejection;
 pub use replica::Replica;
 pub use types::{

@@ -4,8 +4,11 @@
 use crypto::codec::{self, CodecError, Decode, Encode};
 
 use crate::certificate::PreparedCertificate;
-use crate::message::Proposed;
-use crate::{SequenceNumber, View};
+use crate::message::{NewView, Proposed, Signed, ViewChange};
+use crate::{Batch, CheckpointCertificate, SequenceNumber};
+
+/// Sequence number, big-endian, and kind.
+pub type RecordKey = [u8; 9];
 
 /// Something made durable before what it permits is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -17,6 +20,21 @@ pub enum Record {
     PrePrepared(Proposed),
     /// The batch prepared, a COMMIT for it may be sent.
     Prepared(PreparedCertificate),
+    /// The batch that `Prepared` is about, when `PrePrepared` is about another
+    /// one of a later view: whoever reports it as prepared can also produce it.
+    PreparedBatch {
+        /// Its sequence number.
+        sequence: SequenceNumber,
+        /// The batch.
+        batch: Batch,
+    },
+    /// The proof of the low watermark, kept with the records that it makes needless.
+    Stable(CheckpointCertificate),
+    /// This VIEW-CHANGE may be sent: nothing is voted for in earlier views, and
+    /// nothing else is ever said about this one.
+    ViewChange(Signed<ViewChange>),
+    /// This NEW-VIEW was accepted, or made, and its view entered.
+    NewView(Signed<NewView>),
     /// This replica lost what it had voted. It sends no vote for any sequence
     /// number up to this one, and none at all before this one is stable.
     Listening {
@@ -31,30 +49,26 @@ impl Record {
     pub const UNKNOWN: SequenceNumber = SequenceNumber(u64::MAX);
 
     /// The largest encoding of a record, in bytes.
-    pub const MAX_BYTES: usize = 2 * 1024 * 1024;
+    pub const MAX_BYTES: usize = crate::Message::MAX_BYTES;
 
-    /// Where the record is kept: records of equal key replace each other, keys
-    /// of the same sequence number share their first eight bytes, and their
-    /// order is that of the sequence numbers (so that a prefix can be
-    /// forgotten by one range). A `Listening` record has key 0: it is never
-    /// in a range to be forgotten.
+    /// Where the record is kept. Records of equal key replace each other: of a
+    /// sequence number, what is of a later view. The order of keys is that of
+    /// the sequence numbers (so that a prefix can be forgotten by one range).
+    /// What is of no sequence number has 0: it is never in a range to be forgotten.
     #[must_use]
-    pub fn key(&self) -> [u8; 17] {
-        let (sequence, kind, view) = match self {
-            Self::Listening { .. } => (SequenceNumber(0), 0, View(0)),
-            Self::PrePrepared(proposed) => {
-                let body = &proposed.pre_prepare.body;
-                (body.sequence, 1, body.view)
-            }
-            Self::Prepared(certificate) => {
-                let body = &certificate.pre_prepare.body;
-                (body.sequence, 2, body.view)
-            }
+    pub fn key(&self) -> RecordKey {
+        let (sequence, kind) = match self {
+            Self::Listening { .. } => (SequenceNumber(0), 0),
+            Self::Stable(_) => (SequenceNumber(0), 1),
+            Self::ViewChange(_) => (SequenceNumber(0), 2),
+            Self::NewView(_) => (SequenceNumber(0), 3),
+            Self::PrePrepared(proposed) => (proposed.pre_prepare.body.sequence, 1),
+            Self::Prepared(certificate) => (certificate.pre_prepare.body.sequence, 2),
+            Self::PreparedBatch { sequence, .. } => (*sequence, 3),
         };
-        let mut key = [0; 17];
+        let mut key = [0; 9];
         key[..8].copy_from_slice(&sequence.0.to_be_bytes());
         key[8] = kind;
-        key[9..].copy_from_slice(&view.0.to_be_bytes());
         key
     }
 

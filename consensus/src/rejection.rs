@@ -72,29 +72,6 @@ pub enum Rejection {
         /// The receiver's window.
         watermarks: Watermarks,
     },
-    /// A second PRE-PREPARE for a view and sequence, with another digest: the
-    /// primary contradicts itself.
-    #[error("the primary assigned {sequence} in {view} to {accepted} before, now to {found}")]
-    ConflictingPrePrepare {
-        /// The view.
-        view: View,
-        /// The sequence number.
-        sequence: SequenceNumber,
-        /// What was accepted.
-        accepted: BatchDigest,
-        /// What came now.
-        found: BatchDigest,
-    },
-    /// A second vote of one replica for a view and sequence, with another digest.
-    #[error("replica {signer} sent two different {message} for {sequence}")]
-    ConflictingVote {
-        /// Which message.
-        message: &'static str,
-        /// Who sent it.
-        signer: ReplicaId,
-        /// The sequence number.
-        sequence: SequenceNumber,
-    },
     /// The batch's time is not later than that of the batch before it.
     #[error("batch {sequence} is of {found} ms, not later than its predecessor's {previous} ms")]
     TimestampNotLater {
@@ -113,6 +90,32 @@ pub enum Rejection {
         /// Why, in words.
         reason: String,
     },
+    /// The batch is not what the NEW-VIEW gave the
+    /// sequence number, or it lies below what the view began with.
+    #[error("{found} at {sequence} is not what the NEW-VIEW of {view} begins with")]
+    NotReproposed {
+        /// The view.
+        view: View,
+        /// The sequence number.
+        sequence: SequenceNumber,
+        /// What came.
+        found: BatchDigest,
+    },
+    /// A VIEW-CHANGE or NEW-VIEW that no correct replica could have made.
+    #[error("replica {signer} sent an unsound {message} for {view}: {reason}")]
+    UnsoundViewChange {
+        /// Which message.
+        message: &'static str,
+        /// Who sent it.
+        signer: ReplicaId,
+        /// The view it is for.
+        view: View,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Two statements that do not contradict each other.
+    #[error("the two statements do not contradict each other, or are not of one replica")]
+    NoContradiction,
     /// A status that names too many sequence numbers, or repeats one, or names
     /// them out of order or on the wrong side of what it has executed.
     #[error("a malformed status of {named} sequence numbers")]
@@ -136,10 +139,11 @@ impl Rejection {
             Self::WrongRole { .. } => "wrong_role",
             Self::OtherView { .. } => "other_view",
             Self::OutsideWatermarks { .. } => "outside_watermarks",
-            Self::ConflictingPrePrepare { .. } => "conflicting_pre_prepare",
-            Self::ConflictingVote { .. } => "conflicting_vote",
             Self::TimestampNotLater { .. } => "timestamp_not_later",
             Self::UnsoundBatch { .. } => "unsound_batch",
+            Self::NotReproposed { .. } => "not_reproposed",
+            Self::UnsoundViewChange { .. } => "unsound_view_change",
+            Self::NoContradiction => "no_contradiction",
             Self::MalformedStatus { .. } => "malformed_status",
         }
     }

@@ -29,6 +29,14 @@ pub struct BatchDigest(pub Digest);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct CheckpointDigest(pub Digest);
 
+impl View {
+    /// The view after this one; the last view is followed by itself.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
 impl SequenceNumber {
     /// Before the first batch.
     pub const GENESIS: Self = Self(0);

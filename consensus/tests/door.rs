@@ -83,12 +83,18 @@ prop_compose! {
         (view, last, ..) in place(),
         below in 0_u64..9,
         asks: bool,
+        suspects: bool,
+        listening: bool,
+        changing in prop::option::of(prop::collection::btree_set((0_u32..4).prop_map(ReplicaId), 0..4)),
         slots in prop::collection::btree_map(1_u64..9, any::<[bool; 3]>(), 0..8),
         uncertified in prop::collection::btree_set(0_u64..9, 0..8),
     ) -> Status {
         let last = SequenceNumber(last.0.clamp(9, u64::MAX - 9));
         Status {
             view,
+            changing: changing.map(|of| of.into_iter().collect()),
+            suspects,
+            listening,
             last_executed: last,
             low: last.saturating_sub(below),
             asks,

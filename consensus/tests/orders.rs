@@ -54,7 +54,7 @@ fn happen(world: &mut World, choice: usize) {
 fn heal(world: &mut World) {
     let ids: Vec<_> = world.nodes.iter().map(|node| node.config.id).collect();
     for _ in 0..20 {
-        world.run(None);
+        world.run(&[]);
         let furthest = world
             .nodes
             .iter()
@@ -72,12 +72,12 @@ fn heal(world: &mut World) {
                 world.caught_up(id, furthest, through.unwrap_or_default());
             }
         }
-        world.run(None);
+        world.run(&[]);
         for id in ids.iter().copied() {
             world.step(id, Input::TimerFired(Timer::Status));
         }
     }
-    world.run(None);
+    world.run(&[]);
 }
 
 fn assert_same_chain(world: &World, blocks: usize) {
@@ -172,7 +172,7 @@ proptest! {
         for choice in choices {
             happen(&mut world, choice);
         }
-        world.run(None);
+        world.run(&[]);
         assert_same_chain(&world, 4);
     }
 
@@ -199,7 +199,7 @@ proptest! {
         assert_same_chain(&world, blocks);
         // And it goes on.
         propose(&mut world, "last");
-        world.run(None);
+        world.run(&[]);
         assert_same_chain(&world, blocks + 1);
     }
 
@@ -274,6 +274,9 @@ proptest! {
                 4 => Message::CheckpointCertificate(world::certificate(sequence, outcome, &[0, 2, 3])),
                 _ => Message::Status(Status {
                     view: View(a),
+                    changing: (b % 3 == 0).then(Vec::new),
+                    suspects: digest % 3 == 0,
+                    listening: false,
                     last_executed: sequence,
                     low: SequenceNumber(c),
                     asks: digest % 2 == 0,
@@ -333,7 +336,7 @@ fn stale_answers_change_nothing() {
     world.step(backup, answer(view, sequence, digest));
     assert_eq!(world.log.len(), 2, "once");
     world.node(backup).checks.clear();
-    world.run(None);
+    world.run(&[]);
     let (outcome, _) = world.node(backup).chain[&sequence];
     world.log.clear();
     world.step(

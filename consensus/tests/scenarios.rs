@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use consensus::message::{Checkpoint, Commit, Prepare, SlotStatus, Status};
+use consensus::message::{Checkpoint, Commit, Prepare, SlotStatus, Status, ViewChange};
 use consensus::{Input, Message, ReplicaId, SequenceNumber, Timer};
 use world::words::Words;
 use world::{Envelope, Sizes, World, certificate, request, sign};
@@ -138,11 +138,13 @@ impl Play {
                 let other = words.is("as").then(|| words.next());
                 self.world().execute(id, other);
             }
-            // run quietly without 3
+            // run quietly without 3,4
             "run" => {
                 let quietly = words.is("quietly");
-                let without = words.is("without").then(|| words.replica());
-                self.run(quietly, without);
+                let without = words.is("without").then(|| words.next());
+                let ids = without.into_iter().flat_map(|ids| ids.split(','));
+                let without: Vec<_> = ids.map(|id| ReplicaId(id.parse().unwrap())).collect();
+                self.run(quietly, &without);
             }
             "forge" => self.forge(&mut words),
             other => self.fate(other, &mut words),
@@ -156,6 +158,21 @@ impl Play {
         let world = self.world();
         match command {
             "tick" => world.step(id, Input::TimerFired(Timer::Status)),
+            "new-view-timeout" => world.step(id, Input::TimerFired(Timer::NewView)),
+            "calm" => world.step(id, Input::TimerFired(Timer::FallBack)),
+            // overdue 1: a request has waited too long there; overdue 1 no more
+            "overdue" => {
+                let no_more = words.is("no") && words.is("more");
+                world.step(id, Input::Overdue(!no_more));
+            }
+            // how long a request may wait there
+            "patience" => {
+                let timeout = world.replica(u8::try_from(id.0).unwrap()).request_timeout();
+                let timeout =
+                    timeout.map_or("nobody is suspected".to_owned(), |of| format!("{of:?}"));
+                world.log.push(format!("{id}: {timeout}"));
+            }
+            "disconnect" => world.step(id, Input::Disconnected(words.replica())),
             "connect" => world.step(id, Input::Connected(words.replica())),
             // crash 1 after 2: in its next step, after two effects
             "crash" if words.is("after") => {
@@ -218,7 +235,7 @@ impl Play {
         network.extract_if(.., |of| matches(of)).collect()
     }
 
-    fn run(&mut self, quietly: bool, without: Option<ReplicaId>) {
+    fn run(&mut self, quietly: bool, without: &[ReplicaId]) {
         let world = self.world();
         let before = world.log.len();
         world.run(without);
@@ -229,6 +246,8 @@ impl Play {
             "halt ",
             "catch up ",
             "refused ",
+            "enter ",
+            "proof ",
         ];
         if quietly {
             let new = world.log.split_off(before);
@@ -301,6 +320,14 @@ impl Play {
                 let signers: Vec<u32> = signers.collect();
                 Message::CheckpointCertificate(certificate(sequence, digest, &signers))
             }
+            "VIEW-CHANGE" => Message::ViewChange(sign(
+                ViewChange {
+                    view: words.view(),
+                    stable: None,
+                    prepared: Vec::new(),
+                },
+                signer,
+            )),
             kind @ ("STATUS" | "STATUS?") => Message::Status(forged_status(kind, words)),
             other => words.bad(other),
         }
@@ -322,9 +349,13 @@ impl Play {
             watermarks.high,
             replica.room()
         );
+        if !replica.is_active() {
+            line += " changing";
+        }
         if replica.is_primary() {
             line += " primary";
         }
+
         if replica.is_listening() {
             line += " listening";
         }
@@ -344,6 +375,9 @@ fn forged_status(kind: &str, words: &mut Words<'_>) -> Status {
     let low = words.sequence();
     let mut status = Status {
         view,
+        changing: None,
+        suspects: false,
+        listening: false,
         last_executed,
         low,
         asks: kind == "STATUS?",
@@ -371,6 +405,6 @@ fn sequence_of(message: &Message) -> Option<SequenceNumber> {
         Message::Commit(of) => Some(of.body.sequence),
         Message::Checkpoint(of) => Some(of.body.sequence),
         Message::CheckpointCertificate(of) => Some(of.checkpoint.sequence),
-        Message::Status(_) => None,
+        Message::Status(_) | Message::ViewChange(_) | Message::NewView(_) => None,
     }
 }

@@ -11,6 +11,7 @@ use crate::document::{
 };
 use crate::error::GenesisError;
 use crate::genesis::Genesis;
+use crate::params;
 
 /// A document in the making. Nothing is checked before [`GenesisBuilder::build`].
 #[derive(Clone, Debug)]
@@ -131,7 +132,8 @@ impl GenesisBuilder {
         format!("OutOf({needed}, {})", peers.join(", "))
     }
 
-    /// The checked genesis.
+    /// The checked genesis. Of the default parameters, the log window is narrowed
+    /// where there are so many replicas that a NEW-VIEW of it would be too long.
     ///
     /// # Errors
     ///
@@ -142,6 +144,11 @@ impl GenesisBuilder {
             for contract in Contracts::built_in().iter() {
                 self = self.contract(contract.name(), &policy);
             }
+        }
+        if self.document.consensus == ConsensusDocument::default() {
+            let widest = params::widest_window(self.document.replicas.len());
+            let window = &mut self.document.consensus.log_window;
+            *window = widest.min(*window);
         }
         Genesis::new(self.document)
     }

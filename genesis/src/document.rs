@@ -120,7 +120,7 @@ impl Default for ConsensusDocument {
             checkpoint_interval: 1,
             log_window: 128,
             max_in_flight: 8,
-            request_timeout_ms: 1000,
+            request_timeout_ms: 2000,
             request_timeout_cap_ms: 16_000,
             max_timestamp_ahead_ms: 60_000,
             status_interval_ms: 1000,

@@ -153,6 +153,8 @@ impl Genesis {
             max_in_flight: self.parameters.max_in_flight,
             max_batch_requests: self.parameters.max_batch_transactions,
             status_interval: self.parameters.status_interval,
+            request_timeout: self.parameters.request_timeout,
+            request_timeout_cap: self.parameters.request_timeout_cap,
         })
     }
 

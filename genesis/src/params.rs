@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use consensus::certificate::PreparedCertificate;
-use consensus::message::{PrePrepare, Proposed, Signed};
+use consensus::message::{Checkpoint, NewView, PrePrepare, Proposed, Signed, ViewChange};
 use consensus::{
-    Batch, BatchDigest, Message, Record, ReplicaId, ReplicaSet, RequestDigest, SequenceNumber, View,
+    Batch, BatchDigest, CheckpointCertificate, CheckpointDigest, Message, Record, ReplicaId,
+    ReplicaSet, RequestDigest, SequenceNumber, View,
 };
 use crypto::{Digest, Signature};
 
@@ -60,13 +61,15 @@ impl Parameters {
         let batch_bytes = Range::new("max_batch_bytes", max_bytes, 32 * MIB)
             .because(" (a batch has room for the largest transaction)")
             .check(d.max_batch_bytes)?;
-        let batch = Range::new("max_batch_transactions", 1, largest_batch(replicas))
+        let batch = Range::new("max_batch_transactions", 1, largest_batch())
             .because(" (what fits into a PRE-PREPARE and into a record of it)")
             .check(d.max_batch_transactions)?;
         let interval = Range::new("checkpoint_interval", 1, 512).check(d.checkpoint_interval)?;
-        let widest = (MAX_WINDOW_BYTES / batch_bytes).min(1024);
+        let widest = (MAX_WINDOW_BYTES / batch_bytes).min(widest_window(replicas.n()));
         let window = Range::new("log_window", interval.saturating_mul(2), widest)
-            .because(" (the window spans two checkpoint intervals, and its batches fit into 1 GiB)")
+            .because(
+                " (the window spans two checkpoint intervals, its batches fit into 1 GiB, and a NEW-VIEW of so many replicas into a message)",
+            )
             .check(d.log_window)?;
         let in_flight = Range::new("max_in_flight", 1, window)
             .because(" (what is in flight lies in the log window)")
@@ -137,19 +140,7 @@ impl Range {
 /// How many requests a batch can name so that a PRE-PREPARE of it fits into a
 /// message, and every record of it into a record: measured, not computed, so
 /// that it cannot drift from the types.
-fn largest_batch(replicas: &ReplicaSet) -> u64 {
-    let signed = |body| Signed {
-        body,
-        signer: ReplicaId(0),
-        signature: Signature([0; 64]),
-    };
-    let pre_prepare = || {
-        signed(PrePrepare {
-            view: View(0),
-            sequence: SequenceNumber(0),
-            digest: BatchDigest(Digest::ZERO),
-        })
-    };
+fn largest_batch() -> u64 {
     let proposed = |requests| Proposed {
         pre_prepare: pre_prepare(),
         batch: Batch {
@@ -159,17 +150,60 @@ fn largest_batch(replicas: &ReplicaSet) -> u64 {
     };
     let message = |requests| Message::PrePrepare(proposed(requests)).encode().len();
     let record = Record::PrePrepared(proposed(Vec::new())).encode().len();
-    let prepared = Record::Prepared(PreparedCertificate {
-        pre_prepare: pre_prepare(),
-        prepares: vec![(ReplicaId(0), Signature([0; 64])); replicas.n()],
-    });
-    assert!(
-        prepared.encode().len() <= Record::MAX_BYTES,
-        "a prepared certificate of the largest replica set fits into a record"
-    );
     let per_request = message(vec![RequestDigest(Digest::ZERO)]) - message(Vec::new());
-    let room = (Message::MAX_BYTES - message(Vec::new())).min(Record::MAX_BYTES - record);
+    let room = Message::MAX_PRE_PREPARE_BYTES - message(Vec::new()).max(record);
     (room / per_request) as u64
+}
+
+/// How wide the log window of so many replicas can be so that a NEW-VIEW in
+/// which all of it prepared at everybody fits into a message: measured as well.
+pub(crate) fn widest_window(replicas: usize) -> u64 {
+    let faulty = replicas.saturating_sub(1) / 3;
+    let quorum = usize::midpoint(replicas, faulty) + 1;
+    let signatures = |count| vec![(ReplicaId(0), Signature([0; 64])); count];
+    let prepared = PreparedCertificate {
+        pre_prepare: pre_prepare(),
+        prepares: signatures(quorum - 1),
+    };
+    let stable = CheckpointCertificate {
+        checkpoint: Checkpoint {
+            sequence: SequenceNumber(0),
+            digest: CheckpointDigest(Digest::ZERO),
+        },
+        signatures: signatures(replicas),
+    };
+    let length = |window: usize| {
+        let view_change = signed(ViewChange {
+            view: View(0),
+            stable: Some(stable.clone()),
+            prepared: vec![prepared.clone(); window],
+        });
+        let new_view = Message::NewView(signed(NewView {
+            view: View(0),
+            view_changes: vec![view_change; quorum],
+            pre_prepares: vec![pre_prepare(); window],
+        }));
+        new_view.encode().len()
+    };
+    let per_sequence = length(1) - length(0);
+    let room = Message::MAX_BYTES.saturating_sub(length(0));
+    ((room / per_sequence) as u64).min(1024)
+}
+
+fn signed<B>(body: B) -> Signed<B> {
+    Signed {
+        body,
+        signer: ReplicaId(0),
+        signature: Signature([0; 64]),
+    }
+}
+
+fn pre_prepare() -> Signed<PrePrepare> {
+    signed(PrePrepare {
+        view: View(0),
+        sequence: SequenceNumber(0),
+        digest: BatchDigest(Digest::ZERO),
+    })
 }
 
 #[cfg(test)]
@@ -203,15 +237,20 @@ mod tests {
 
     #[test]
     fn the_largest_batch_that_is_allowed_fits_into_a_message_and_one_more_does_not() {
-        let largest = largest_batch(&replicas(4));
-        assert!(Message::decode(&pre_prepare_of(largest).encode()).is_ok());
-        assert!(Message::decode(&pre_prepare_of(largest + 1).encode()).is_err());
+        let largest = largest_batch();
+        let length = |requests| pre_prepare_of(requests).encode().len();
+        assert!(length(largest) <= Message::MAX_PRE_PREPARE_BYTES);
+        assert!(length(largest + 1) > Message::MAX_PRE_PREPARE_BYTES);
     }
 
     #[test]
-    fn the_default_parameters_are_accepted_for_any_number_of_replicas() {
-        for n in [1, 2, 3, 4, 7, 100] {
-            assert!(Parameters::check(&ConsensusDocument::default(), &replicas(n)).is_ok());
+    fn the_default_parameters_suit_any_number_of_replicas_once_the_window_is_narrow_enough() {
+        for n in [1, 2, 3, 4, 7, 16, 28, 100] {
+            let mut document = ConsensusDocument::default();
+            document.log_window = document.log_window.min(widest_window(usize::from(n)));
+            assert!(Parameters::check(&document, &replicas(n)).is_ok(), "{n}");
         }
+        assert!(widest_window(28) >= ConsensusDocument::default().log_window);
+        assert!(widest_window(100) >= 8);
     }
 }

@@ -47,7 +47,10 @@ fn inputs(verifier: &Verifier, events: Vec<NetworkEvent>, metrics: &Metrics) -> 
     for event in events {
         match event {
             NetworkEvent::Connected(peer) => inputs.push(Input::Connected(ReplicaId(peer.0))),
-            NetworkEvent::Disconnected(peer) => tracing::info!(%peer, "lost the connection"),
+            NetworkEvent::Disconnected(peer) => {
+                tracing::info!(%peer, "lost the connection");
+                inputs.push(Input::Disconnected(ReplicaId(peer.0)));
+            }
             NetworkEvent::Frame { from, bytes, .. } => match Message::decode(&bytes) {
                 Ok(message) => {
                     senders.push(ReplicaId(from.0));

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use crypto::NetworkId;
 use ledger::{
-    CheckedTransaction, Ledger, Limits, Refusal, UncheckedTransaction, check_transactions,
+    CheckedTransaction, Ledger, Limits, Refusal, TransactionHash, UncheckedTransaction,
+    check_transactions,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::bytes::Bytes;
@@ -29,6 +30,9 @@ const MAX_TOGETHER: usize = 256;
 
 /// How many wait for ingress at most; more get "try again" at once.
 const QUEUE: usize = 1024;
+
+/// What has passed lately.
+type Seen = RecentTransactions<TransactionHash>;
 
 type Reply = oneshot::Sender<Result<Submitted, SubmitError>>;
 
@@ -127,7 +131,7 @@ impl Ingress {
     /// Works until `stop` is cancelled.
     pub(crate) async fn run(self, mut arrivals: mpsc::Receiver<Arrival>, stop: CancellationToken) {
         let mut together = Vec::with_capacity(MAX_TOGETHER);
-        let mut seen = RecentTransactions::default();
+        let mut seen = Seen::default();
         loop {
             let came = tokio::select! {
                 biased;
@@ -145,7 +149,7 @@ impl Ingress {
     }
 
     /// Decodes, sorts out what needs no verification, and reserves room.
-    fn admit(&self, together: &mut Vec<Arrival>, seen: &mut RecentTransactions) -> Vec<Candidate> {
+    fn admit(&self, together: &mut Vec<Arrival>, seen: &mut Seen) -> Vec<Candidate> {
         let mut candidates = Vec::new();
         for arrival in together.drain(..) {
             match arrival {
@@ -174,12 +178,7 @@ impl Ingress {
         UncheckedTransaction::decode(bytes, &self.network_id, &self.limits)
     }
 
-    fn admit_from_client(
-        &self,
-        bytes: &Bytes,
-        reply: Reply,
-        seen: &RecentTransactions,
-    ) -> Option<Candidate> {
+    fn admit_from_client(&self, bytes: &Bytes, reply: Reply, seen: &Seen) -> Option<Candidate> {
         let answer = match self.judge(bytes, seen) {
             Ok(Judgement::Verify(unchecked)) => {
                 return Some(Candidate {
@@ -197,7 +196,7 @@ impl Ingress {
 
     /// What can be said of a client's transaction before any signature is
     /// looked at; room is reserved for it if it is to be verified.
-    fn judge(&self, bytes: &Bytes, seen: &RecentTransactions) -> Result<Judgement, SubmitError> {
+    fn judge(&self, bytes: &Bytes, seen: &Seen) -> Result<Judgement, SubmitError> {
         let unchecked = self.decode(bytes)?;
         let id = unchecked.id();
         if let Some(location) = self.place_in_chain(&unchecked)? {
@@ -240,7 +239,7 @@ impl Ingress {
         Ok(None)
     }
 
-    fn admit_from_peer(&self, bytes: &[u8], seen: &RecentTransactions) -> Option<Candidate> {
+    fn admit_from_peer(&self, bytes: &[u8], seen: &Seen) -> Option<Candidate> {
         let unchecked = self.decode(bytes).ok()?;
         // Late copies of what is in a block would be ordered again for nothing.
         let in_chain = |found: Option<ledger::Location>| found.is_some();
@@ -254,11 +253,7 @@ impl Ingress {
     }
 
     /// Verifies the signatures of all candidates together and hands on what holds.
-    async fn take_in(
-        &self,
-        candidates: Vec<Candidate>,
-        seen: &mut RecentTransactions,
-    ) -> Result<(), ()> {
+    async fn take_in(&self, candidates: Vec<Candidate>, seen: &mut Seen) -> Result<(), ()> {
         if candidates.is_empty() {
             return Ok(());
         }

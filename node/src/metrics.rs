@@ -138,6 +138,11 @@ impl Metrics {
         self.count_rejection(peer, reason.name());
     }
 
+    /// A replica was shown to have contradicted itself.
+    pub(crate) fn contradicted(&self, evidence: &consensus::Evidence) {
+        self.count_rejection(evidence.signer().0, "contradiction");
+    }
+
     /// A replica sent bytes that are no message.
     pub(crate) fn undecodable(&self, peer: u32) {
         self.count_rejection(peer, "undecodable");

@@ -4,12 +4,12 @@
 //! shared with ingress, which reserves room before it spends work on a
 //! transaction, so that a full pool is an answer and not a pile.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use ledger::{CheckedTransaction, TransactionHash};
+use ledger::{CheckedTransaction, TransactionHash, TransactionId};
 
 /// How much the pool may hold, and holds.
 #[derive(Debug)]
@@ -78,14 +78,24 @@ impl PoolBudget {
 
 struct Entry {
     transaction: Arc<CheckedTransaction>,
-    /// Place in the order of arrival, while no batch names the transaction.
-    waiting: Option<u64>,
+    /// Place in the order of arrival.
+    arrival: u64,
+    /// When that was.
+    since: Instant,
     last_forwarded: Instant,
+    /// Whether it was sent on to everybody.
+    spread: bool,
 }
 
 /// The pool.
 pub(crate) struct Pool {
     entries: HashMap<TransactionHash, Entry>,
+    /// One transaction per id: a client that makes several of one proposal
+    /// could otherwise leave some of them waiting for ever.
+    ids: HashMap<TransactionId, TransactionHash>,
+    /// Everything, in the order of arrival.
+    arrived: BTreeMap<u64, TransactionHash>,
+    /// What no batch names, in the order of arrival.
     waiting: BTreeMap<u64, TransactionHash>,
     arrivals: u64,
     budget: Arc<PoolBudget>,
@@ -95,27 +105,33 @@ impl Pool {
     pub(crate) fn new(budget: Arc<PoolBudget>) -> Self {
         Self {
             entries: HashMap::new(),
+            ids: HashMap::new(),
+            arrived: BTreeMap::new(),
             waiting: BTreeMap::new(),
             arrivals: 0,
             budget,
         }
     }
 
-    /// Takes in a transaction for which ingress reserved room. Held already, it
-    /// gives the room back.
+    /// Takes in a transaction for which ingress reserved room. Held already, or
+    /// another one of its id, it gives the room back.
     pub(crate) fn insert(&mut self, transaction: Arc<CheckedTransaction>, now: Instant) {
         let hash = transaction.hash();
-        if self.entries.contains_key(&hash) {
+        if self.ids.contains_key(&transaction.id()) {
             self.decline(&transaction);
             return;
         }
         let arrival = self.arrivals;
         self.arrivals += 1;
+        self.arrived.insert(arrival, hash);
         self.waiting.insert(arrival, hash);
+        self.ids.insert(transaction.id(), hash);
         let entry = Entry {
             transaction,
-            waiting: Some(arrival),
+            arrival,
+            since: now,
             last_forwarded: now,
+            spread: false,
         };
         self.entries.insert(hash, entry);
     }
@@ -128,7 +144,7 @@ impl Pool {
 
     /// Takes in a transaction that a batch names, whether or not there is room.
     pub(crate) fn insert_named(&mut self, transaction: Arc<CheckedTransaction>, now: Instant) {
-        if !self.entries.contains_key(&transaction.hash()) {
+        if !self.ids.contains_key(&transaction.id()) {
             self.budget.reserve_in_any_case(transaction.bytes().len());
             self.insert(transaction, now);
         }
@@ -167,22 +183,61 @@ impl Pool {
     /// These are named by a batch: they are not put into another one.
     pub(crate) fn mark_ordered(&mut self, hashes: &[TransactionHash]) {
         for hash in hashes {
-            if let Some(entry) = self.entries.get_mut(hash)
-                && let Some(arrival) = entry.waiting.take()
-            {
-                self.waiting.remove(&arrival);
+            if let Some(entry) = self.entries.get(hash) {
+                self.waiting.remove(&entry.arrival);
             }
         }
     }
 
-    /// A block has these: they are not needed here any more.
-    pub(crate) fn remove(&mut self, hashes: &[TransactionHash]) {
-        self.mark_ordered(hashes);
-        for hash in hashes {
-            if let Some(entry) = self.entries.remove(hash) {
-                self.budget.release(entry.transaction.bytes().len());
+    /// A new view has begun: everything waits again but what has `committed`.
+    pub(crate) fn begin_view(&mut self, committed: &HashSet<TransactionId>) {
+        self.waiting = self.arrived.clone();
+        for id in committed {
+            if let Some(entry) = self.ids.get(id).and_then(|hash| self.entries.get(hash)) {
+                self.waiting.remove(&entry.arrival);
             }
         }
+    }
+
+    /// A block has these: they are not needed here any more, and neither is
+    /// another transaction of the same id.
+    pub(crate) fn remove(&mut self, ids: &[TransactionId]) {
+        for id in ids {
+            let Some(hash) = self.ids.remove(id) else {
+                continue;
+            };
+            let entry = self.entries.remove(&hash).expect("what has an id is held");
+            self.waiting.remove(&entry.arrival);
+            self.arrived.remove(&entry.arrival);
+            self.budget.release(entry.transaction.bytes().len());
+        }
+    }
+
+    /// Since when the oldest transaction is held.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        let (_, hash) = self.arrived.first_key_value()?;
+        Some(self.entries[hash].since)
+    }
+
+    /// The oldest transactions held for longer than `after` and not returned
+    /// here before: the others may not know that they wait.
+    pub(crate) fn untold(
+        &mut self,
+        now: Instant,
+        after: Duration,
+        limit: usize,
+    ) -> Vec<Arc<CheckedTransaction>> {
+        let mut overdue = Vec::new();
+        for hash in self.arrived.values().take(limit) {
+            let entry = self.entries.get_mut(hash).expect("what arrived is held");
+            if now.saturating_duration_since(entry.since) < after {
+                break;
+            }
+            if !std::mem::replace(&mut entry.spread, true) {
+                overdue.push(entry.transaction.clone());
+            }
+        }
+        overdue
     }
 
     /// The oldest waiting transactions that were last sent on longer than
@@ -222,16 +277,23 @@ mod tests {
         transaction.hash()
     }
 
+    fn ids(nonces: &[u8]) -> Vec<TransactionId> {
+        let nonces = nonces.iter();
+        nonces.map(|nonce| transaction(*nonce, 0).id()).collect()
+    }
+
     #[test]
     fn room_is_what_was_reserved_and_comes_back_when_a_block_has_it() {
         let (mut pool, budget) = pool();
-        let hashes: Vec<_> = (0..3).map(|i| insert(&mut pool, &budget, i)).collect();
+        for nonce in 0..3 {
+            insert(&mut pool, &budget, nonce);
+        }
         assert!(!budget.reserve(1), "three are all");
         assert_eq!(budget.usage().0, 3);
-        pool.remove(&hashes);
-        pool.remove(&hashes);
+        pool.remove(&ids(&[0, 1, 2]));
+        pool.remove(&ids(&[0, 1, 2]));
         assert_eq!(budget.usage(), (0, 0));
-        assert!(!pool.has_waiting());
+        assert!(!pool.has_waiting() && pool.oldest().is_none());
         assert!(!budget.reserve(10_001), "bytes have a limit too");
         assert_eq!(budget.usage(), (0, 0), "what is refused takes no room");
     }
@@ -255,6 +317,46 @@ mod tests {
         assert_eq!(pool.take_batch(2, 0), hashes[2..], "one is always taken");
         assert!(!pool.has_waiting());
         assert!(pool.get(&hashes[0]).is_some(), "held until a block has it");
+    }
+
+    /// E2: a lying client makes two transactions of one proposal and gives each
+    /// to somebody else. When a block has one, nobody waits for the other.
+    #[test]
+    fn one_transaction_per_id_is_held_and_goes_when_a_block_has_any_of_them() {
+        let (mut pool, budget) = pool();
+        let [one, other] = crate::testing::two_of_one_proposal();
+        assert_eq!(one.id(), other.id());
+        assert_ne!(one.hash(), other.hash());
+        for each in [&one, &other] {
+            assert!(budget.reserve(each.bytes().len()));
+            pool.insert(each.clone(), Instant::now());
+        }
+        assert_eq!(budget.usage().0, 1, "the room of the second is given back");
+        assert!(pool.get(&one.hash()).is_some() && pool.get(&other.hash()).is_none());
+        pool.remove(&[other.id()]);
+        assert!(pool.oldest().is_none() && budget.usage() == (0, 0));
+    }
+
+    #[test]
+    fn in_a_new_view_everything_waits_again_but_what_is_committed() {
+        let (mut pool, budget) = pool();
+        let hashes: Vec<_> = (0..3).map(|i| insert(&mut pool, &budget, i)).collect();
+        pool.mark_ordered(&hashes);
+        assert!(!pool.has_waiting());
+        pool.begin_view(&ids(&[1]).into_iter().collect());
+        assert_eq!(pool.take_batch(9, usize::MAX), [hashes[0], hashes[2]]);
+    }
+
+    #[test]
+    fn what_is_held_for_long_is_spread_once() {
+        let (mut pool, budget) = pool();
+        let hash = insert(&mut pool, &budget, 1);
+        pool.mark_ordered(&[hash]);
+        let start = pool.oldest().unwrap();
+        let pause = Duration::from_mins(1);
+        assert!(pool.untold(start, pause, 10).is_empty());
+        assert_eq!(pool.untold(start + pause, pause, 10).len(), 1);
+        assert!(pool.untold(start + pause, pause, 10).is_empty());
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::metrics::Metrics;
 use crate::network::NetworkHandle;
 
 /// Where this node's replica stands.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConsensusStatus {
     /// Its view.
@@ -33,6 +34,10 @@ pub struct ConsensusStatus {
     pub listening: bool,
     /// Whether it is fetching blocks from others.
     pub catching_up: bool,
+    /// Whether it has left its view for the one shown, which has yet to begin.
+    pub changing: bool,
+    /// Whether it suspects the primary.
+    pub suspects: bool,
 }
 
 /// How far the chain of this node has come. It is shown anew with every block

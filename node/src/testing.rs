@@ -36,6 +36,15 @@ pub(crate) fn genesis() -> Genesis {
 /// A well-signed transaction by alice that changes nothing, with `padding` bytes
 /// of argument.
 pub(crate) fn transaction(nonce: u8, padding: usize) -> Arc<CheckedTransaction> {
+    endorsed(nonce, padding, 0)
+}
+
+/// Two transactions of one proposal, each endorsed by another replica.
+pub(crate) fn two_of_one_proposal() -> [Arc<CheckedTransaction>; 2] {
+    [endorsed(1, 0, 0), endorsed(1, 0, 1)]
+}
+
+fn endorsed(nonce: u8, padding: usize, endorser: u8) -> Arc<CheckedTransaction> {
     let genesis = genesis();
     let network = genesis.network_id();
     let proposal = Proposal {
@@ -52,12 +61,12 @@ pub(crate) fn transaction(nonce: u8, padding: usize) -> Arc<CheckedTransaction> 
         rwset: ReadWriteSet::default(),
         response: Response::default(),
     };
-    let endorsed = ledger::ProposalResponse::endorse(action, &network, &replica_key(0));
-    let endorsement: Endorsement = endorsed.endorsement;
+    let answer = ledger::ProposalResponse::endorse(action, &network, &replica_key(endorser));
+    let endorsement: Endorsement = answer.endorsement;
     let transaction = Transaction::assemble(
         proposal,
-        endorsed.rwset,
-        endorsed.response,
+        answer.rwset,
+        answer.response,
         vec![endorsement],
         &alice(),
     );

@@ -40,7 +40,7 @@ impl Checkpoints {
     }
 
     /// Takes in a CHECKPOINT.
-    pub(crate) fn add(&mut self, vote: Signed<Checkpoint>) -> Added {
+    pub(crate) fn add(&mut self, vote: Signed<Checkpoint>) -> Added<Checkpoint> {
         self.entry(vote.body.sequence).votes.add(vote)
     }
 

@@ -11,7 +11,7 @@ pub(crate) use checkpoints::Checkpoints;
 pub(crate) use slot::{Check, Held, Slot};
 pub(crate) use votes::{Added, Votes};
 
-use crate::{SequenceNumber, Watermarks};
+use crate::{Batch, SequenceNumber, Watermarks};
 
 /// The slots above the low watermark.
 #[derive(Clone, Debug)]
@@ -63,12 +63,27 @@ impl Log {
     ///
     /// # Panics
     ///
-    /// At or below the low watermark: what is stable is forgotten. Above the
-    /// high watermark only a replica's own records come here: its low watermark
-    /// may be found lower after a crash than it was before.
+    /// Outside the watermarks: what is stable is forgotten, and nothing beyond
+    /// the window is taken in.
     pub(crate) fn slot(&mut self, sequence: SequenceNumber) -> &mut Slot {
-        assert!(self.low < sequence, "{sequence} is above the low watermark");
+        let watermarks = self.watermarks();
+        assert!(
+            watermarks.contain(sequence),
+            "{sequence} is in {watermarks:?}"
+        );
         self.slots.entry(sequence).or_default()
+    }
+
+    /// A new view begins in every slot; the batches of the last one that did not
+    /// prepare, by their sequence numbers.
+    pub(crate) fn begin_view(&mut self) -> BTreeMap<SequenceNumber, Batch> {
+        let batches = self
+            .slots
+            .iter_mut()
+            .filter_map(|(sequence, slot)| Some((*sequence, slot.begin_view()?)))
+            .collect();
+        self.slots.retain(|_, slot| !slot.is_empty());
+        batches
     }
 
     /// Every slot, in ascending order.

@@ -4,8 +4,8 @@
 
 use super::Votes;
 use crate::certificate::PreparedCertificate;
-use crate::message::{Commit, PrePrepare, Prepare, Proposed};
-use crate::{BatchDigest, ReplicaId};
+use crate::message::{Commit, PrePrepare, Prepare, Proposed, Signed};
+use crate::{Batch, BatchDigest, ReplicaId, View};
 
 /// How far the examination of a PRE-PREPARE has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub(crate) struct Held {
     /// Whether this replica stands by it: the `PrePrepared` record is written,
     /// and its PREPARE (the primary's PRE-PREPARE) may be sent at any time.
     pub(crate) voted: bool,
+    /// When it is executed: known once the time of its predecessor is.
+    pub(crate) time: Option<u64>,
 }
 
 impl Held {
@@ -47,10 +49,9 @@ impl Held {
         self.proposed.pre_prepare.body.digest
     }
 
-    /// The time of the batch, once it is known to be later than its predecessor's.
-    pub(crate) fn time(&self) -> Option<u64> {
-        let later = self.voted || matches!(self.check, Check::Asked | Check::Passed);
-        later.then_some(self.proposed.batch.timestamp_ms)
+    /// Whether nothing was found wrong with it so far, and something was looked at.
+    pub(crate) fn is_examined(&self) -> bool {
+        self.voted || matches!(self.check, Check::Asked | Check::Passed)
     }
 
     /// The PREPARE that agrees to this PRE-PREPARE.
@@ -82,21 +83,58 @@ impl Held {
     }
 }
 
-/// What is known of one sequence number in the current view. Votes may be here
-/// before the PRE-PREPARE is.
+/// What is known of one sequence number in the current view, and what prepared
+/// in an earlier one. Votes may be here before the PRE-PREPARE is.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Slot {
+    /// What the NEW-VIEW of the current view re-proposes here. Its batch may be
+    /// missing still.
+    pub(crate) reproposed: Option<Signed<PrePrepare>>,
     /// The PRE-PREPARE.
     pub(crate) held: Option<Held>,
     /// The PREPAREs, this replica's own among them.
     pub(crate) prepares: Votes<Prepare>,
     /// The COMMITs, this replica's own among them.
     pub(crate) commits: Votes<Commit>,
-    /// The certificate that was made durable before this replica's COMMIT was sent.
+    /// The certificate of the latest view in which a batch prepared here. It was
+    /// made durable before this replica's COMMIT was sent.
     pub(crate) prepared: Option<PreparedCertificate>,
+    /// The batch that `prepared` is about, when `held` is not about it.
+    pub(crate) prepared_batch: Option<Batch>,
 }
 
 impl Slot {
+    /// The certificate, if it is of this view.
+    pub(crate) fn prepared_in(&self, view: View) -> Option<&PreparedCertificate> {
+        self.prepared
+            .as_ref()
+            .filter(|of| of.pre_prepare.body.view == view)
+    }
+
+    /// A new view begins: what was voted in the last one counts no more. Returns
+    /// the batch that was proposed in it, unless it prepared and is kept.
+    pub(crate) fn begin_view(&mut self) -> Option<Batch> {
+        self.reproposed = None;
+        self.prepares = Votes::default();
+        self.commits = Votes::default();
+        let held = self.held.take()?;
+        let prepared = self.prepared.as_ref().map(|of| of.pre_prepare.body.digest);
+        if prepared == Some(held.digest()) {
+            self.prepared_batch = Some(held.proposed.batch);
+            return None;
+        }
+        Some(held.proposed.batch)
+    }
+
+    /// Whether nothing is known here any more.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.reproposed.is_none()
+            && self.held.is_none()
+            && self.prepared.is_none()
+            && self.prepares.is_empty()
+            && self.commits.is_empty()
+    }
+
     /// `prepared(m, v, n, i)`: a PRE-PREPARE this replica stands by, and
     /// `needed` PREPAREs by distinct backups that agree with it (paper, 4.2).
     pub(crate) fn is_prepared(&self, needed: usize) -> bool {

@@ -12,14 +12,15 @@ use crate::ReplicaId;
 use crate::message::Signed;
 
 /// What became of a vote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Added {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Added<B> {
     /// It is the signer's first.
     New,
     /// The signer had said the same before.
     Known,
-    /// The signer had said something else before, which stands.
-    Conflicting,
+    /// The signer had said something else before, which stands: first that,
+    /// then what came now.
+    Conflicting(Signed<B>, Signed<B>),
 }
 
 /// The first vote of every signer.
@@ -36,12 +37,12 @@ impl<B> Default for Votes<B> {
     }
 }
 
-impl<B: PartialEq> Votes<B> {
+impl<B: Clone + PartialEq> Votes<B> {
     /// Takes in a vote unless its signer has voted before.
-    pub(crate) fn add(&mut self, vote: Signed<B>) -> Added {
+    pub(crate) fn add(&mut self, vote: Signed<B>) -> Added<B> {
         match self.by_signer.get(&vote.signer) {
             Some(known) if known.body == vote.body => Added::Known,
-            Some(_) => Added::Conflicting,
+            Some(known) => Added::Conflicting(known.clone(), vote),
             None => {
                 self.by_signer.insert(vote.signer, vote);
                 Added::New
@@ -52,6 +53,11 @@ impl<B: PartialEq> Votes<B> {
     /// The vote of `signer`.
     pub(crate) fn of(&self, signer: ReplicaId) -> Option<&Signed<B>> {
         self.by_signer.get(&signer)
+    }
+
+    /// Whether nobody has voted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_signer.is_empty()
     }
 
     /// How many signers made this statement.

@@ -9,11 +9,13 @@ mod checkpoint;
 mod normal;
 mod signed;
 mod status;
+mod view_change;
 
 pub use checkpoint::Checkpoint;
 pub use normal::{Commit, PrePrepare, Prepare, Proposed};
 pub use signed::{Body, Signed};
 pub use status::{SlotStatus, Status};
+pub use view_change::{NewView, ViewChange};
 
 use crypto::codec::{self, CodecError, Decode, Encode};
 
@@ -34,11 +36,19 @@ pub enum Message {
     CheckpointCertificate(CheckpointCertificate),
     /// Where the sender stands and what it lacks.
     Status(Status),
+    /// A replica has left its view (paper, 4.4).
+    ViewChange(Signed<ViewChange>),
+    /// The primary of the next view begins it.
+    NewView(Signed<NewView>),
 }
 
 impl Message {
-    /// The largest encoding of a message, in bytes: a PRE-PREPARE of a full batch.
-    pub const MAX_BYTES: usize = 1024 * 1024;
+    /// The largest encoding of a message, in bytes: a NEW-VIEW in which every
+    /// replica has a whole log window prepared. Genesis sees to it that it fits.
+    pub const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+    /// The largest encoding of a PRE-PREPARE with its batch, in bytes.
+    pub const MAX_PRE_PREPARE_BYTES: usize = 1024 * 1024;
 
     /// The canonical bytes of the message.
     #[must_use]
@@ -66,6 +76,8 @@ impl Message {
             Self::Checkpoint(_) => "CHECKPOINT",
             Self::CheckpointCertificate(_) => "CHECKPOINT-CERTIFICATE",
             Self::Status(_) => "STATUS",
+            Self::ViewChange(_) => "VIEW-CHANGE",
+            Self::NewView(_) => "NEW-VIEW",
         }
     }
 }

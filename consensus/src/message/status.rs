@@ -2,13 +2,20 @@
 
 use crypto::codec::{Decode, Encode};
 
-use crate::{SequenceNumber, View};
+use crate::{ReplicaId, SequenceNumber, View};
 
 /// Where the sender stands. Whoever has what it lacks sends it again.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Status {
-    /// The sender's view.
+    /// The sender's view, or the one it is changing to.
     pub view: View,
+    /// While it is changing to that view: whose VIEW-CHANGEs for it the sender
+    /// has, its own among them, in ascending order. None once it is in the view.
+    pub changing: Option<Vec<ReplicaId>>,
+    /// Whether it suspects the primary of its view.
+    pub suspects: bool,
+    /// Whether it has lost its disk and does not vote.
+    pub listening: bool,
     /// The last sequence number it has executed.
     pub last_executed: SequenceNumber,
     /// Its low watermark `h`.

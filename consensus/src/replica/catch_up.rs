@@ -96,6 +96,7 @@ impl Replica {
         self.last_executed = position.last_executed;
         self.last_timestamp_ms = position.timestamp_ms;
         self.execution_asked = self.execution_asked.max(position.last_executed);
+        self.executing = self.executing.split_off(&position.last_executed.next());
         self.catch_up.forget_through(position.last_executed);
         if let Some(stable) = position.stable
             && stable.checkpoint.sequence > self.watermarks().low

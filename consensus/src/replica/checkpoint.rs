@@ -4,12 +4,14 @@
 //! is what makes a block believable. At multiples of the checkpoint interval
 //! the certificate also moves the low watermark.
 
+use std::collections::BTreeMap;
+
 use super::Replica;
 use crate::log::Added;
 use crate::message::{Checkpoint, Signed};
 use crate::{
-    CheckpointCertificate, CheckpointDigest, Effect, Message, Rejection, ReplicaId, SequenceNumber,
-    Watermarks,
+    CheckpointCertificate, CheckpointDigest, Effect, Evidence, Message, Rejection, ReplicaId,
+    SequenceNumber, Watermarks,
 };
 
 impl Replica {
@@ -33,8 +35,8 @@ impl Replica {
             self.last_executed.next(),
             "execution is in order and without a gap"
         );
-        let held = self.log.held(sequence).expect("what is executed is held");
-        self.last_timestamp_ms = held.proposed.batch.timestamp_ms;
+        let time = self.executing.remove(&sequence);
+        self.last_timestamp_ms = time.expect("what is executed was asked for");
         self.last_executed = sequence;
         self.catch_up.forget_through(sequence);
         self.attest(sequence, digest);
@@ -87,14 +89,9 @@ impl Replica {
                 self.advance_low();
             }
             Added::Known => {}
-            Added::Conflicting => self.reject(
-                from,
-                Rejection::ConflictingVote {
-                    message: "CHECKPOINT",
-                    signer,
-                    sequence,
-                },
-            ),
+            Added::Conflicting(known, vote) => {
+                self.tell(Evidence::Checkpoint(known, vote));
+            }
         }
     }
 
@@ -185,7 +182,8 @@ impl Replica {
         }
     }
 
-    /// The checkpoint of `certificate` is stable: what lies up to it is forgotten.
+    /// The checkpoint of `certificate` is stable: what lies up to it is forgotten,
+    /// and what a new view began with beyond the window may have come into it.
     pub(super) fn move_low(&mut self, certificate: CheckpointCertificate) {
         let through = certificate.checkpoint.sequence;
         assert!(
@@ -193,9 +191,10 @@ impl Replica {
             "the low watermark follows what is executed here"
         );
         self.log.move_low(through);
-        self.stable = Some(certificate);
+        self.stable = Some(certificate.clone());
         self.checkpoints.discard(self.watched().low);
-        self.emit(Effect::Truncate { through });
+        self.emit(Effect::Truncate(certificate));
+        self.install(BTreeMap::new());
         self.end_listening();
     }
 }

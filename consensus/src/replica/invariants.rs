@@ -2,8 +2,8 @@
 
 use super::Replica;
 use crate::certificate::strictly_ascending;
-use crate::log::{Check, Slot};
-use crate::{SequenceNumber, Watermarks};
+use crate::log::{Held, Slot};
+use crate::{Batch, SequenceNumber, Watermarks};
 
 impl Replica {
     /// Asserts what must hold between steps. Costs a walk over the log: for
@@ -17,6 +17,10 @@ impl Replica {
         let executed = self.last_executed;
         assert!(low <= executed, "the low watermark is executed");
         assert!(executed <= self.execution_asked, "executed when asked");
+        assert!(
+            self.executing.keys().all(|sequence| *sequence > executed),
+            "what is executed is not being executed"
+        );
         assert_eq!(
             self.stable.as_ref().map(|of| of.checkpoint.sequence),
             Some(low).filter(|low| *low > SequenceNumber::GENESIS),
@@ -28,8 +32,7 @@ impl Replica {
         );
         for (sequence, slot) in self.log.iter() {
             assert!(sequence > low, "slots are above the low watermark");
-            let own_record = slot.held.as_ref().is_some_and(|held| held.voted);
-            assert!(sequence <= high || own_record, "the log is bounded");
+            assert!(sequence <= high, "the log is bounded");
             self.check_slot(sequence, slot);
         }
         for (sequence, entry) in self.checkpoints.iter() {
@@ -47,31 +50,36 @@ impl Replica {
     }
 
     fn check_slot(&self, sequence: SequenceNumber, slot: &Slot) {
-        let quorum = self.config.replicas.quorum();
         if let Some(held) = &slot.held {
             let statement = held.statement();
             assert_eq!(statement.sequence, sequence, "a slot holds its own");
-            assert_eq!(statement.view, self.view, "a slot is of the current view");
+            if self.is_active() {
+                assert_eq!(statement.view, self.view, "a slot is of the current view");
+            }
+            let reproposed = slot.reproposed.as_ref().map(|of| of.body);
             assert!(
-                !held.voted || held.check != Check::Waiting,
-                "no vote before the examination"
+                reproposed.is_none_or(|of| of == statement),
+                "what a view begins with is what is held"
             );
         }
         if let Some(certificate) = &slot.prepared {
-            let held = slot.held.as_ref().expect("what prepared is held");
-            assert!(held.voted, "what prepared was voted for");
-            assert_eq!(held.statement(), certificate.pre_prepare.body);
+            let body = certificate.pre_prepare.body;
+            let held = slot.held.as_ref().map(Held::digest);
+            let kept = slot.prepared_batch.as_ref().map(Batch::digest);
+            assert!(
+                [held, kept].contains(&Some(body.digest)),
+                "what prepared can be produced"
+            );
             assert!(strictly_ascending(&certificate.prepares), "a signer once");
             let needed = self.prepares_needed();
             assert_eq!(certificate.prepares.len(), needed, "a quorum's PREPAREs");
-            assert!(slot.commits.of(self.id()).is_some(), "its COMMIT is kept");
-        } else {
-            assert!(slot.commits.of(self.id()).is_none(), "no COMMIT before");
         }
-        let to_execute = sequence > self.last_executed && sequence <= self.execution_asked;
-        assert!(
-            !to_execute || slot.committed_local(quorum),
-            "{sequence} is executed because it is committed"
+        let own_commit = slot.commits.of(self.id());
+        let prepared = slot.prepared_in(own_commit.map_or(self.view, |of| of.body.view));
+        assert_eq!(
+            own_commit.map(|of| of.body.digest),
+            prepared.map(|of| of.pre_prepare.body.digest),
+            "a COMMIT follows from preparation, and from nothing else"
         );
     }
 }

@@ -46,7 +46,7 @@ impl Replica {
         self.emit(Effect::Persist(Record::Listening { until }));
     }
 
-    /// `from` says what it has executed. Once `n - f` others have said so (or
+    /// `from`, which does not listen itself, says what it has executed. Once `n - f` others have said so (or
     /// all, if they are fewer), the `f+1`-th highest is at most what a correct
     /// one has executed, and nothing was voted for beyond a log window above it.
     pub(super) fn learn_where_others_stand(&mut self, from: ReplicaId, executed: SequenceNumber) {
@@ -91,7 +91,7 @@ impl Replica {
                 .log
                 .held(sequence)
                 .is_some_and(|held| held.check == Check::Passed);
-            if passed {
+            if passed && self.is_active() {
                 self.vote(sequence);
             }
         }

@@ -2,18 +2,23 @@
 //!
 //! Here: the state, its questions and the dispatch. One file per concern
 //! beside it: [`normal`] orders, [`checkpoint`] attests and moves the
-//! watermarks, [`status`] makes up for lost messages, [`catch_up`] for lost
-//! time, [`recovery`] for crashes, [`listening`] for a lost disk.
+//! watermarks, [`suspicion`] says when to leave a view, [`view_change`] leaves
+//! it, [`new_view`] begins the next; [`status`] makes up for lost messages,
+//! [`catch_up`] for lost time, [`recovery`] for crashes, [`listening`] for a lost
+//! disk.
 
 mod catch_up;
 mod checkpoint;
 mod invariants;
 mod listening;
+mod new_view;
 mod normal;
 #[cfg(feature = "planted-bugs")]
 mod planted;
 mod recovery;
 mod status;
+mod suspicion;
+mod view_change;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +26,8 @@ use crypto::SigningKey;
 
 use self::catch_up::CatchUp;
 use self::listening::Listening;
+use self::suspicion::Suspicion;
+use self::view_change::ViewChanges;
 use crate::log::{Checkpoints, Log};
 use crate::message::{Body, Signed};
 use crate::{
@@ -43,6 +50,10 @@ pub struct Replica {
     last_timestamp_ms: u64,
     /// The last sequence number whose execution was asked for.
     execution_asked: SequenceNumber,
+    /// The times of what is being executed: above `last_executed`.
+    executing: BTreeMap<SequenceNumber, u64>,
+    suspicion: Suspicion,
+    view_changes: ViewChanges,
     catch_up: CatchUp,
     listening: Listening,
     /// How many statuses of each peer were acted on since this replica's last status tick.
@@ -77,6 +88,9 @@ impl Replica {
             last_executed: SequenceNumber::GENESIS,
             last_timestamp_ms: 0,
             execution_asked: SequenceNumber::GENESIS,
+            executing: BTreeMap::new(),
+            suspicion: Suspicion::default(),
+            view_changes: ViewChanges::default(),
             catch_up: CatchUp::default(),
             listening: Listening::No,
             statuses_heard: BTreeMap::new(),
@@ -122,7 +136,11 @@ impl Replica {
             Input::Executed { sequence, digest } => self.on_executed(sequence, digest),
             Input::CaughtUp(position) => self.on_caught_up(position),
             Input::Connected(peer) => self.on_connected(peer),
+            Input::Disconnected(peer) => self.on_disconnected(peer),
+            Input::Overdue(overdue) => self.on_overdue(overdue),
             Input::TimerFired(Timer::Status) => self.on_status_tick(),
+            Input::TimerFired(Timer::NewView) => self.on_new_view_timeout(),
+            Input::TimerFired(Timer::FallBack) => self.on_fall_back(),
         }
         self.take_effects()
     }
@@ -139,6 +157,8 @@ impl Replica {
             Message::Checkpoint(checkpoint) => self.on_checkpoint(from, checkpoint),
             Message::CheckpointCertificate(certificate) => self.on_certificate(certificate),
             Message::Status(status) => self.on_status(from, &status),
+            Message::ViewChange(vote) => self.on_view_change(vote),
+            Message::NewView(new_view) => self.on_new_view(new_view),
         }
     }
 
@@ -148,7 +168,7 @@ impl Replica {
         self.config.id
     }
 
-    /// The view it is in.
+    /// The view it is in, or, unless it [is active](Self::is_active), on its way to.
     #[must_use]
     pub fn view(&self) -> View {
         self.view

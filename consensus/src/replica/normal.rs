@@ -1,24 +1,25 @@
 //! The normal case: PRE-PREPARE, PREPARE, COMMIT, execution (paper, 4.2).
 //!
 //! Not here: what a batch means and whether it is sound (the world says so),
-//! and what happens when the primary is faulty.
+//! and what a new view begins with.
 
 use super::Replica;
 use crate::certificate::PreparedCertificate;
 use crate::log::{Added, Check, Held};
 use crate::message::{Commit, PrePrepare, Prepare, Proposed, Signed};
 use crate::{
-    Batch, BatchDigest, Effect, Message, Record, Rejection, ReplicaId, RequestDigest,
+    Batch, BatchDigest, Effect, Evidence, Message, Record, Rejection, ReplicaId, RequestDigest,
     SequenceNumber, View,
 };
 
 impl Replica {
     /// How many batches this primary may propose now: within the watermarks, at
     /// most `max_in_flight` beyond the last one executed; none at a backup, and
-    /// none while listening or catching up.
+    /// none while changing views, listening or catching up.
     #[must_use]
     pub fn room(&self) -> usize {
-        let proposes = self.is_primary() && !self.is_listening() && !self.is_catching_up();
+        let active = self.is_active() && !self.is_listening() && !self.is_catching_up();
+        let proposes = self.is_primary() && active;
         let next = self.next_to_propose();
         if self.halted || !proposes || self.time_before(next).is_none() {
             return 0;
@@ -56,15 +57,17 @@ impl Replica {
             from,
             check: Check::Passed,
             voted: true,
+            time: Some(proposed.batch.timestamp_ms),
         });
-        self.emit(Effect::Persist(Record::PrePrepared(proposed.clone())));
+        self.stand_by(proposed.clone());
         self.emit(Effect::Broadcast(Message::PrePrepare(proposed)));
         self.progress(sequence);
     }
 
     fn next_to_propose(&self) -> SequenceNumber {
         let held = self.log.highest_held().unwrap_or_default();
-        held.max(self.execution_asked)
+        held.max(self.last_reproposed())
+            .max(self.execution_asked)
             .max(self.last_executed)
             .next()
     }
@@ -72,8 +75,9 @@ impl Replica {
     /// "A backup accepts a pre-prepare message provided: the signatures are
     /// correct and d is the digest for m [the door saw to it]; it is in view v;
     /// it has not accepted a pre-prepare message for view v and sequence number
-    /// n containing a different digest; n is between h and H." Then its time is
-    /// examined, and then the world is asked about the batch.
+    /// n containing a different digest; n is between h and H." Where the view
+    /// began with something, it is that. Then its time is examined, and then the
+    /// world is asked about the batch.
     pub(super) fn on_pre_prepare(&mut self, from: ReplicaId, proposed: Proposed) {
         let PrePrepare {
             view,
@@ -83,36 +87,50 @@ impl Replica {
         if !self.admits(from, view, sequence) {
             return;
         }
+        let slot = self.log.slot(sequence);
+        let reproposed = slot.reproposed.as_ref();
+        let held = slot.held.as_ref().map(|held| &held.proposed.pre_prepare);
+        if let Some(known) = reproposed.or(held).cloned()
+            && known.body.digest != digest
+        {
+            self.tell(Evidence::PrePrepare(known, proposed.pre_prepare));
+            return;
+        }
+        if held.is_some() {
+            return;
+        }
+        if reproposed.is_some() {
+            self.hold_reproposed(proposed);
+            self.consider_reproposed(sequence);
+            return;
+        }
         // What a primary proposed it finds in its records, not in the network,
         // unless it lost them.
         if proposed.pre_prepare.signer == self.id() && !self.is_listening() {
             return;
         }
-        let held = &mut self.log.slot(sequence).held;
-        if let Some(held) = held {
-            let accepted = held.digest();
-            if accepted != digest {
-                let reason = Rejection::ConflictingPrePrepare {
-                    view,
-                    sequence,
-                    accepted,
-                    found: digest,
-                };
-                self.reject(from, reason);
-            }
+        if sequence <= self.last_reproposed() {
+            let reason = Rejection::NotReproposed {
+                view,
+                sequence,
+                found: digest,
+            };
+            self.reject(from, reason);
             return;
         }
-        *held = Some(Held {
+        self.log.slot(sequence).held = Some(Held {
             proposed,
             from,
             check: Check::Waiting,
             voted: false,
+            time: None,
         });
         self.examine(sequence);
     }
 
     /// Whether a message of the normal case is for this view and window. One of
-    /// an earlier view or below the window is late, not wrong.
+    /// an earlier view or below the window is late, not wrong; and on the way to
+    /// a view nothing of any view counts.
     fn admits(&mut self, from: ReplicaId, view: View, sequence: SequenceNumber) -> bool {
         let watermarks = self.watermarks();
         if view > self.view {
@@ -124,7 +142,7 @@ impl Replica {
                     found: view,
                 },
             );
-        } else if view == self.view && sequence > watermarks.high {
+        } else if self.is_active() && view == self.view && sequence > watermarks.high {
             self.reject(
                 from,
                 Rejection::OutsideWatermarks {
@@ -133,21 +151,26 @@ impl Replica {
                 },
             );
         }
-        view == self.view && watermarks.contain(sequence)
+        self.is_active() && view == self.view && watermarks.contain(sequence)
     }
 
-    /// The time of the batch before `sequence`, if it is known.
+    /// The time of the batch before `sequence`, which is not executed yet, if it
+    /// is known.
     pub(super) fn time_before(&self, sequence: SequenceNumber) -> Option<u64> {
         let previous = sequence.saturating_sub(1);
         if previous == self.last_executed {
             return Some(self.last_timestamp_ms);
         }
-        self.log.held(previous)?.time()
+        let executing = self.executing.get(&previous).copied();
+        executing.or_else(|| self.log.held(previous)?.time)
     }
 
     /// Holds the time of the PRE-PREPARE that waits at `sequence`, and of those
-    /// that wait behind it, against the time of its predecessor.
+    /// that wait behind it, against the time of its predecessor. What a new view
+    /// re-proposes was found in order when it was proposed, and may since have
+    /// got another predecessor: it is executed the later, and not refused.
     pub(super) fn examine(&mut self, mut sequence: SequenceNumber) {
+        let last_reproposed = self.last_reproposed();
         while let Some(previous) = self.time_before(sequence) {
             let Some(held) = self.log.held_mut(sequence) else {
                 return;
@@ -158,7 +181,8 @@ impl Replica {
             let statement = held.statement();
             let batch = held.proposed.batch.clone();
             let from = held.from;
-            if batch.timestamp_ms <= previous {
+            let fresh = sequence > last_reproposed;
+            if fresh && !held.voted && batch.timestamp_ms <= previous {
                 held.check = Check::Failed;
                 self.reject(
                     from,
@@ -171,11 +195,13 @@ impl Replica {
                 return;
             }
             held.check = Check::Asked;
+            held.time = Some(batch.timestamp_ms.max(previous.saturating_add(1)));
             self.emit(Effect::CheckBatch {
                 view: statement.view,
                 sequence,
                 digest: statement.digest,
                 batch,
+                fresh,
             });
             sequence = sequence.next();
         }
@@ -190,12 +216,14 @@ impl Replica {
         digest: BatchDigest,
         verdict: Result<(), String>,
     ) {
-        let current = self.view;
+        if view != self.view || !self.is_active() {
+            return;
+        }
         let Some(held) = self.log.held_mut(sequence) else {
             return;
         };
         let asked = held.check == Check::Asked && held.digest() == digest;
-        if view != current || !asked {
+        if !asked {
             return;
         }
         if let Err(reason) = verdict {
@@ -208,25 +236,41 @@ impl Replica {
         self.vote(sequence);
     }
 
-    /// Stands by the batch that passed at `sequence`: the record first, then
-    /// the PREPARE. A listening replica does not.
+    /// Stands by the batch that passed at `sequence`: the record first, then the
+    /// PREPARE, which the primary has none of. A listening replica does not.
     pub(super) fn vote(&mut self, sequence: SequenceNumber) {
         let held = self.log.held(sequence).expect("what passed is held");
         assert_eq!(held.check, Check::Passed, "only sound batches get a vote");
-        let own = held.proposed.pre_prepare.signer == self.id();
-        if !held.voted && !own && !self.is_listening() {
+        if !held.voted && !self.is_listening() {
             let proposed = held.proposed.clone();
-            let prepare = self.sign(held.prepare());
-            let slot = self.log.slot(sequence);
-            if let Some(held) = &mut slot.held {
+            let prepare = held.prepare();
+            let own = proposed.pre_prepare.signer == self.id();
+            if let Some(held) = self.log.held_mut(sequence) {
                 held.voted = true;
             }
-            let added = slot.prepares.add(prepare.clone());
-            assert_eq!(added, Added::New, "a replica prepares once");
-            self.emit(Effect::Persist(Record::PrePrepared(proposed)));
-            self.emit(Effect::Broadcast(Message::Prepare(prepare)));
+            self.stand_by(proposed);
+            if !own {
+                let prepare = self.sign(prepare);
+                let added = self.log.slot(sequence).prepares.add(prepare.clone());
+                assert_eq!(added, Added::New, "a replica prepares once");
+                self.emit(Effect::Broadcast(Message::Prepare(prepare)));
+            }
         }
         self.progress(sequence);
+    }
+
+    /// Makes durable that this replica stands by a batch. Should another batch
+    /// have prepared here in an earlier view, that one is kept as well.
+    fn stand_by(&mut self, proposed: Proposed) {
+        let sequence = proposed.pre_prepare.body.sequence;
+        let earlier = self
+            .log
+            .get(sequence)
+            .and_then(|of| of.prepared_batch.clone());
+        if let Some(batch) = earlier {
+            self.emit(Effect::Persist(Record::PreparedBatch { sequence, batch }));
+        }
+        self.emit(Effect::Persist(Record::PrePrepared(proposed)));
     }
 
     /// A PREPARE counts when it is of this view and window, and the first of
@@ -241,9 +285,31 @@ impl Replica {
         if prepare.signer == self.id() || !self.admits(from, view, sequence) {
             return;
         }
-        let signer = prepare.signer;
-        let added = self.log.slot(sequence).prepares.add(prepare);
-        self.after_vote(from, "PREPARE", signer, sequence, added);
+        let (signer, digest) = (prepare.signer, prepare.body.digest);
+        match self.log.slot(sequence).prepares.add(prepare) {
+            Added::New => {
+                self.show_other_pre_prepare(signer, sequence, digest);
+                self.progress(sequence);
+            }
+            Added::Known => {}
+            Added::Conflicting(known, found) => self.tell(Evidence::Prepare(known, found)),
+        }
+    }
+
+    /// A backup agrees to another batch than the one this replica was proposed:
+    /// either it lies, or the primary has proposed two. It is shown the
+    /// PRE-PREPARE it seems not to know, and does the same in turn.
+    fn show_other_pre_prepare(
+        &mut self,
+        to: ReplicaId,
+        sequence: SequenceNumber,
+        digest: BatchDigest,
+    ) {
+        let held = self.log.held(sequence);
+        if let Some(held) = held.filter(|held| held.digest() != digest && self.may_show(held)) {
+            let message = Message::PrePrepare(held.proposed.clone());
+            self.send(to, message);
+        }
     }
 
     /// A COMMIT counts when it is of this view and window, and the first of its signer.
@@ -252,30 +318,10 @@ impl Replica {
         if commit.signer == self.id() || !self.admits(from, view, sequence) {
             return;
         }
-        let signer = commit.signer;
-        let added = self.log.slot(sequence).commits.add(commit);
-        self.after_vote(from, "COMMIT", signer, sequence, added);
-    }
-
-    fn after_vote(
-        &mut self,
-        from: ReplicaId,
-        message: &'static str,
-        signer: ReplicaId,
-        sequence: SequenceNumber,
-        added: Added,
-    ) {
-        match added {
+        match self.log.slot(sequence).commits.add(commit) {
             Added::New => self.progress(sequence),
             Added::Known => {}
-            Added::Conflicting => self.reject(
-                from,
-                Rejection::ConflictingVote {
-                    message,
-                    signer,
-                    sequence,
-                },
-            ),
+            Added::Conflicting(known, found) => self.tell(Evidence::Commit(known, found)),
         }
     }
 
@@ -292,7 +338,7 @@ impl Replica {
     pub(super) fn progress(&mut self, sequence: SequenceNumber) {
         let needed = self.prepares_needed();
         if let Some(slot) = self.log.get(sequence)
-            && slot.prepared.is_none()
+            && slot.prepared_in(self.view).is_none()
             && slot.is_prepared(needed)
             && let Some(held) = &slot.held
         {
@@ -305,6 +351,7 @@ impl Replica {
             let commit = self.sign(held.commit());
             let slot = self.log.slot(sequence);
             slot.prepared = Some(certificate.clone());
+            slot.prepared_batch = None;
             let added = slot.commits.add(commit.clone());
             assert_eq!(added, Added::New, "a replica commits once");
             self.emit(Effect::Persist(Record::Prepared(certificate)));
@@ -327,8 +374,14 @@ impl Replica {
                 return;
             };
             let batch = held.proposed.batch.clone();
+            let timestamp_ms = held.time.expect("what passed was examined");
             self.execution_asked = sequence;
-            self.emit(Effect::Execute { sequence, batch });
+            self.executing.insert(sequence, timestamp_ms);
+            self.emit(Effect::Execute {
+                sequence,
+                timestamp_ms,
+                batch,
+            });
         }
     }
 }

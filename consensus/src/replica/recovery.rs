@@ -10,27 +10,69 @@ use super::Replica;
 use super::listening::Listening;
 use crate::certificate::PreparedCertificate;
 use crate::log::{Added, Check, Held};
-use crate::message::{Prepare, Proposed, Signed};
-use crate::{Effect, Message, Position, Record, SequenceNumber};
+use crate::message::{NewView, Prepare, Proposed, Signed, ViewChange};
+use crate::{Batch, CheckpointCertificate, Effect, Message, Position, Record, SequenceNumber};
+
+/// The records of a replica, sorted out.
+#[derive(Default)]
+struct Found {
+    listening: Option<SequenceNumber>,
+    stable: Option<CheckpointCertificate>,
+    view_change: Option<Signed<ViewChange>>,
+    new_view: Option<Signed<NewView>>,
+    pre_prepared: Vec<Proposed>,
+    prepared: Vec<PreparedCertificate>,
+    /// Batches that are not of the view resumed.
+    batches: BTreeMap<SequenceNumber, Vec<Batch>>,
+}
+
+impl Found {
+    fn of(records: Vec<Record>) -> Self {
+        let mut found = Self::default();
+        // In the order of their keys, so that nothing depends on how they came.
+        let records: BTreeMap<_, _> = records.into_iter().map(|of| (of.key(), of)).collect();
+        for record in records.into_values() {
+            match record {
+                Record::Listening { until } => found.listening = Some(until),
+                Record::Stable(certificate) => found.stable = Some(certificate),
+                Record::ViewChange(vote) => found.view_change = Some(vote),
+                Record::NewView(new_view) => found.new_view = Some(new_view),
+                Record::PrePrepared(proposed) => found.pre_prepared.push(proposed),
+                Record::Prepared(certificate) => found.prepared.push(certificate),
+                Record::PreparedBatch { sequence, batch } => {
+                    found.batches.entry(sequence).or_default().push(batch);
+                }
+            }
+        }
+        found
+    }
+
+    /// The batch of this certificate, unless it is that of the view resumed.
+    fn batch_of(&self, certificate: &PreparedCertificate) -> Option<Batch> {
+        let body = certificate.pre_prepare.body;
+        let mut batches = self.batches.get(&body.sequence)?.iter();
+        batches.find(|batch| batch.digest() == body.digest).cloned()
+    }
+}
 
 impl Replica {
     pub(super) fn recover(&mut self, position: Position, records: Vec<Record>) {
-        // In the order of their keys: Listening, then by sequence number with
-        // PrePrepared before Prepared.
-        let records: BTreeMap<_, _> = records.into_iter().map(|of| (of.key(), of)).collect();
-        for record in records.values() {
-            if let Record::Listening { until } = record {
-                self.listening = Listening::of_record(*until);
-            }
+        let mut found = Found::of(records);
+        if let Some(until) = found.listening {
+            self.listening = Listening::of_record(until);
         }
-        self.adopt(position);
-        for record in records.into_values() {
-            match record {
-                Record::Listening { .. } => {}
-                Record::PrePrepared(proposed) => self.recover_pre_prepared(proposed),
-                Record::Prepared(certificate) => self.recover_prepared(certificate),
-            }
+        self.adopt(with_stable(position, found.stable.take()));
+        self.recover_view(&mut found);
+        for proposed in std::mem::take(&mut found.pre_prepared) {
+            self.recover_pre_prepared(proposed, &mut found);
         }
+        for certificate in std::mem::take(&mut found.prepared) {
+            let batch = found.batch_of(&certificate);
+            self.recover_prepared(certificate, batch);
+        }
+        let batches = found.batches.into_iter();
+        let newest = batches.filter_map(|(sequence, mut of)| Some((sequence, of.pop()?)));
+        self.install(newest.collect());
         for sequence in self.log.sequences() {
             if sequence > self.last_executed {
                 self.resume(sequence);
@@ -39,18 +81,43 @@ impl Replica {
         self.end_listening();
     }
 
-    fn recover_pre_prepared(&mut self, proposed: Proposed) {
+    /// The view it was in, or on its way to.
+    fn recover_view(&mut self, found: &mut Found) {
+        let entered = found.new_view.as_ref().map(|of| of.body.view);
+        if let Some(new_view) = found.new_view.take() {
+            self.resume_view(new_view);
+        }
+        let vote = found.view_change.take();
+        if let Some(vote) = vote.filter(|vote| Some(vote.body.view) > entered) {
+            self.resume_view_change(vote);
+        }
+    }
+
+    /// A PRE-PREPARE of the view resumed has this replica's vote already; of one
+    /// of an earlier view only the batch matters.
+    fn recover_pre_prepared(&mut self, proposed: Proposed, found: &mut Found) {
         let body = proposed.pre_prepare.body;
-        assert_eq!(body.view, self.view, "records are of the view resumed");
+        assert!(body.view <= self.view, "no vote before its view is entered");
         if body.sequence <= self.watermarks().low {
             return;
         }
+        if body.view < self.view || !self.is_active() {
+            let batches = found.batches.entry(body.sequence).or_default();
+            batches.push(proposed.batch);
+            return;
+        }
         let signer = proposed.pre_prepare.signer;
+        let executed = body.sequence <= self.last_executed;
         let held = Held {
             proposed,
             from: signer,
-            check: Check::Asked,
+            check: if executed {
+                Check::Passed
+            } else {
+                Check::Waiting
+            },
             voted: true,
+            time: None,
         };
         let own = (signer != self.id()).then(|| self.sign(held.prepare()));
         let slot = self.log.slot(body.sequence);
@@ -61,16 +128,29 @@ impl Replica {
         }
     }
 
-    fn recover_prepared(&mut self, certificate: PreparedCertificate) {
+    fn recover_prepared(&mut self, certificate: PreparedCertificate, batch: Option<Batch>) {
         let body = certificate.pre_prepare.body;
         if body.sequence <= self.watermarks().low {
             return;
         }
+        let active = self.is_active();
         let held = self
             .log
             .held(body.sequence)
-            .expect("what prepared was pre-prepared before");
-        assert_eq!(held.statement(), body, "one digest per view and sequence");
+            .filter(|held| held.statement() == body);
+        let Some(held) = held.filter(|_| active) else {
+            assert!(
+                body.view < self.view || !active,
+                "what prepared was pre-prepared"
+            );
+            let held = self.log.held(body.sequence);
+            let is_held = held.is_some_and(|held| held.digest() == body.digest);
+            assert!(is_held || batch.is_some(), "what prepared can be produced");
+            let slot = self.log.slot(body.sequence);
+            slot.prepared = Some(certificate);
+            slot.prepared_batch = batch.filter(|_| !is_held);
+            return;
+        };
         let prepare: Prepare = held.prepare();
         let own = self.sign(held.commit());
         let slot = self.log.slot(body.sequence);
@@ -88,20 +168,10 @@ impl Replica {
     /// Says again what was said of `sequence`, and has its batch, which is
     /// stored with the record, examined again before it is executed.
     fn resume(&mut self, sequence: SequenceNumber) {
-        let Some(held) = self.log.held(sequence) else {
-            return;
-        };
-        let statement = held.statement();
-        let check = Effect::CheckBatch {
-            view: statement.view,
-            sequence,
-            digest: statement.digest,
-            batch: held.proposed.batch.clone(),
-        };
         for message in self.own_statements(sequence) {
             self.emit(Effect::Broadcast(message));
         }
-        self.emit(check);
+        self.examine(sequence);
         self.progress(sequence);
     }
 
@@ -110,7 +180,7 @@ impl Replica {
         let own_pre_prepare = self
             .log
             .held(sequence)
-            .filter(|held| held.proposed.pre_prepare.signer == self.id())
+            .filter(|held| held.voted && held.proposed.pre_prepare.signer == self.id())
             .map(|held| Message::PrePrepare(held.proposed.clone()));
         own_pre_prepare
             .into_iter()
@@ -130,4 +200,23 @@ impl Replica {
         let own = self.log.get(sequence)?.commits.of(self.id())?;
         Some(Message::Commit(own.clone()))
     }
+}
+
+/// The position with the certificate of the low watermark that the records
+/// hold, if that is the newer one.
+fn with_stable(mut position: Position, recorded: Option<CheckpointCertificate>) -> Position {
+    let sequence = |of: &CheckpointCertificate| of.checkpoint.sequence;
+    if recorded.as_ref().map(sequence) <= position.stable.as_ref().map(sequence) {
+        return position;
+    }
+    let covered = recorded.as_ref().map(sequence).unwrap_or_default();
+    assert!(
+        covered <= position.last_executed,
+        "what is stable here was executed here"
+    );
+    position
+        .outcomes
+        .retain(|(sequence, _)| *sequence > covered);
+    position.stable = recorded;
+    position
 }

@@ -6,13 +6,13 @@
 //! lacks anything that is all: an idle network stays quiet.
 
 use super::Replica;
-use crate::log::Slot;
-use crate::message::{SlotStatus, Status};
+use crate::log::{Held, Slot};
+use crate::message::{Signed, SlotStatus, Status, ViewChange};
 use crate::{Effect, Message, ReplicaId, SequenceNumber, Timer, Watermarks};
 
 /// How many statuses of one peer are acted on between two status ticks: the
-/// periodic one and one more, as after a reconnection.
-const STATUSES_PER_TICK: u8 = 2;
+/// periodic one and a few more, as after a reconnection or at the beginning of a view.
+const STATUSES_PER_TICK: u8 = 4;
 
 impl Replica {
     pub(super) fn set_status_timer(&mut self) {
@@ -31,6 +31,7 @@ impl Replica {
     }
 
     pub(super) fn on_connected(&mut self, peer: ReplicaId) {
+        self.forget_disconnection(peer);
         let status = self.own_status(true);
         self.send(peer, Message::Status(status));
     }
@@ -41,14 +42,20 @@ impl Replica {
         if from == self.id() {
             return;
         }
+        if status.view == self.view && status.changing.is_none() && self.is_active() {
+            self.note_suspicion(from, status.suspects);
+        }
         let heard = self.statuses_heard.entry(from).or_default();
         if *heard == STATUSES_PER_TICK {
             return;
         }
         *heard += 1;
-        self.learn_where_others_stand(from, status.last_executed);
+        if !status.listening {
+            self.learn_where_others_stand(from, status.last_executed);
+        }
         self.resend_certificates(from, status);
-        if status.view == self.view {
+        self.resend_view_change(from, status);
+        if status.view == self.view && status.changing.is_none() && self.is_active() {
             self.resend_votes(from, status);
         }
         if status.asks && self.is_behind(status) {
@@ -60,30 +67,33 @@ impl Replica {
     /// Where this replica stands. It may have executed by a quorum's COMMITs
     /// what did not prepare here; then it still asks for the PREPAREs, for
     /// another replica may need its COMMIT to come as far.
-    fn own_status(&self, asks: bool) -> Status {
-        let watermarks = self.watermarks();
+    pub(super) fn own_status(&self, asks: bool) -> Status {
         let quorum = self.config.replicas.quorum();
         let unprepared = |slot: &Slot| {
             let voted = slot.held.as_ref().is_some_and(|held| held.voted);
-            voted && slot.prepared.is_none()
+            voted && slot.prepared_in(self.view).is_none()
         };
         let slots = self
             .log
             .iter()
             .filter(|(sequence, slot)| *sequence > self.last_executed || unprepared(slot))
-            .filter(|(sequence, _)| watermarks.contain(*sequence))
+            .filter(|_| self.is_active())
             .map(|(sequence, slot)| SlotStatus {
                 sequence,
                 pre_prepared: slot.held.is_some(),
-                prepared: slot.prepared.is_some(),
+                prepared: slot.prepared_in(self.view).is_some(),
                 committed: sequence <= self.last_executed || slot.has_commits(quorum),
             })
             .collect();
         let window = usize::try_from(self.config.log_window).unwrap_or(usize::MAX);
         Status {
             view: self.view,
+            changing: (!self.is_active())
+                .then(|| self.collected().iter().map(|vote| vote.signer).collect()),
+            suspects: self.suspects(),
+            listening: self.is_listening(),
             last_executed: self.last_executed,
-            low: watermarks.low,
+            low: self.watermarks().low,
             asks,
             slots,
             uncertified: self.checkpoints.uncertified().take(window).collect(),
@@ -122,6 +132,26 @@ impl Replica {
         }
     }
 
+    /// To a peer that is not where this replica is: the NEW-VIEW that it lacks,
+    /// whoever made it, or this replica's own VIEW-CHANGE.
+    fn resend_view_change(&mut self, to: ReplicaId, status: &Status) {
+        let same = status.view == self.view;
+        let behind = status.view < self.view || (same && status.changing.is_some());
+        if !behind {
+            return;
+        }
+        if let Some(new_view) = self.new_view().cloned() {
+            self.send(to, Message::NewView(new_view));
+        }
+        let lacks = |vote: &&Signed<ViewChange>| {
+            let known = status.changing.as_ref().filter(|_| same);
+            known.is_none_or(|known| !known.contains(&vote.signer))
+        };
+        if let Some(vote) = self.own_view_change().filter(lacks).cloned() {
+            self.send(to, Message::ViewChange(vote));
+        }
+    }
+
     /// Of every sequence number in the peer's window: the PRE-PREPARE, this
     /// replica's PREPARE and COMMIT, as far as it lacks them.
     fn resend_votes(&mut self, to: ReplicaId, status: &Status) {
@@ -137,7 +167,7 @@ impl Replica {
             let pre_prepare = self
                 .log
                 .held(sequence)
-                .filter(|held| !has.pre_prepared && held.time().is_some())
+                .filter(|held| !has.pre_prepared && self.may_show(held))
                 .map(|held| Message::PrePrepare(held.proposed.clone()));
             let prepare = self.own_prepare(sequence).filter(|_| !has.prepared);
             let commit = self.own_commit(sequence).filter(|_| !has.committed);
@@ -145,6 +175,13 @@ impl Replica {
                 self.send(to, message);
             }
         }
+    }
+
+    /// Whether a PRE-PREPARE may be handed on: nothing was found wrong with it,
+    /// and if it is this replica's own, it has not forgotten that it is.
+    pub(super) fn may_show(&self, held: &Held) -> bool {
+        let own = held.proposed.pre_prepare.signer == self.id();
+        held.is_examined() && !(own && self.is_listening())
     }
 
     /// Whether the peer seems to have something that this replica lacks.
@@ -157,7 +194,9 @@ impl Replica {
                     || (theirs.prepared && !ours.prepared)
                     || (theirs.committed && !ours.committed))
         };
-        status.last_executed > self.last_executed || status.slots.iter().any(has_more)
+        let ahead = status.view > self.view
+            || (status.view == self.view && status.changing.is_none() && !self.is_active());
+        ahead || status.last_executed > self.last_executed || status.slots.iter().any(has_more)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a simulation is told; everything else its seed decides.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use super::dice::Dice;
 #[cfg(feature = "planted-bugs")]
 use crate::PlantedBug;
 use crate::ReplicaId;
+use crate::byzantine::{Mode, Modes};
 
 /// One simulation.
 #[derive(Clone, Debug)]
@@ -32,6 +33,10 @@ pub struct SimulationConfig {
     pub max_batch_requests: usize,
     /// As in [`Config`](crate::Config).
     pub status_interval: Duration,
+    /// As in [`Config`](crate::Config).
+    pub request_timeout: Duration,
+    /// As in [`Config`](crate::Config).
+    pub request_timeout_cap: Duration,
     /// A bug in every replica, to see that it is found.
     #[cfg(feature = "planted-bugs")]
     pub planted: Option<PlantedBug>,
@@ -68,14 +73,12 @@ pub struct Faults {
     pub network_restarts: u32,
     /// How many times some replicas are cut off from others, one way or both.
     pub partitions: u32,
-    /// How many replicas lose their disk in a crash: at most `f`.
+    /// Who is faulty in which ways, from the beginning to the end. They count
+    /// towards `f`, beyond which nothing is promised.
+    pub byzantine: BTreeMap<ReplicaId, Modes>,
+    /// How many other replicas lose their disk in a crash: at most what the
+    /// Byzantine ones leave of `f`.
     pub disk_losses: u32,
-    /// Whose disks are never lost. The primary of the first view has to be
-    /// among them where progress is expected: without its disk it votes, and
-    /// so proposes, only after a stable checkpoint beyond anything that it may
-    /// have proposed, and nobody else brings that about while there is no
-    /// other view. What holds without progress, holds with its disk lost too.
-    pub spared_disks: BTreeSet<ReplicaId>,
 }
 
 impl SimulationConfig {
@@ -87,6 +90,7 @@ impl SimulationConfig {
         let mut dice = Dice::new(!seed);
         let checkpoint_interval = [1, 1, 1, 2, 4][dice.below(5)];
         let log_window = checkpoint_interval * 2 * dice.between(1..=8);
+        let request_timeout = Duration::from_millis(dice.between(100..=800));
         Self {
             replicas,
             seed,
@@ -98,6 +102,8 @@ impl SimulationConfig {
             max_in_flight: dice.between(1..=log_window.min(8)),
             max_batch_requests: [1, 2, 4, 8][dice.below(4)],
             status_interval: Duration::from_millis(dice.between(50..=150)),
+            request_timeout,
+            request_timeout_cap: request_timeout * [1, 4, 16][dice.below(3)],
             #[cfg(feature = "planted-bugs")]
             planted: None,
         }
@@ -118,8 +124,8 @@ impl Faults {
             crashes: 0,
             network_restarts: 0,
             partitions: 0,
+            byzantine: BTreeMap::new(),
             disk_losses: 0,
-            spared_disks: BTreeSet::new(),
         }
     }
 
@@ -136,8 +142,50 @@ impl Faults {
             network_restarts: up_to(dice, 1),
             partitions: up_to(dice, 4),
             disk_losses: up_to(dice, u64::from((replicas.max(1) - 1) / 3)),
-            // Without its disk the primary of the first view proposes nothing.
-            spared_disks: BTreeSet::from([ReplicaId(0)]),
+            byzantine: byzantine(replicas, dice),
         }
+    }
+}
+
+/// Up to `f` of the replicas, each with a fault or two, or with all of them by turns.
+fn byzantine(replicas: u32, dice: &mut Dice) -> BTreeMap<ReplicaId, Modes> {
+    let mut all: Vec<_> = (0..replicas).map(ReplicaId).collect();
+    dice.shuffle(&mut all);
+    let most = u64::from((replicas.max(1) - 1) / 3);
+    let count = usize::try_from(dice.between(0..=most)).unwrap_or(0);
+    all.truncate(count);
+    all.into_iter()
+        .map(|id| {
+            let first = mode(replicas, dice);
+            let modes = if dice.chance(0.3) {
+                [first, mode(replicas, dice)].into_iter().collect()
+            } else {
+                first.into()
+            };
+            (id, modes)
+        })
+        .collect()
+}
+
+fn mode(replicas: u32, dice: &mut Dice) -> Mode {
+    match dice.below(16) {
+        0 => Mode::Silent,
+        1 => Mode::Delay(Duration::from_millis(dice.between(10..=1_000))),
+        2 => Mode::Drop(
+            (0..replicas)
+                .map(ReplicaId)
+                .filter(|_| dice.chance(0.4))
+                .collect(),
+        ),
+        3 | 4 => Mode::Equivocate,
+        5 => Mode::WrongDigest,
+        6 => Mode::Censor(dice.between(0..=9).to_string()),
+        7 => Mode::CorruptSignatures,
+        8 => Mode::Replay,
+        9 | 10 => Mode::LieViewChange,
+        11 => Mode::LieSync,
+        12 => Mode::SkipSequences,
+        13 => Mode::WrongTimes,
+        _ => Mode::Chaotic,
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::ledger::{Block, Ledger, Request};
-use crate::{BatchDigest, CheckpointCertificate, Record, RequestDigest, SequenceNumber};
+use crate::{CheckpointCertificate, Record, RecordKey, RequestDigest, SequenceNumber};
 
 /// One write.
 #[derive(Clone)]
@@ -15,8 +15,8 @@ pub(crate) enum Write {
         record: Record,
         requests: Vec<Request>,
     },
-    /// Records of sequence numbers up to here are no longer needed.
-    Forget(SequenceNumber),
+    /// The new low watermark: records up to it are no longer needed.
+    Truncate(CheckpointCertificate),
     /// An executed batch.
     Block(Arc<Block>),
     /// The attestation of a block.
@@ -31,15 +31,13 @@ pub(crate) struct Mark(u64);
 #[derive(Clone)]
 struct StoredRecord {
     bytes: Vec<u8>,
-    /// The batch that the record is a vote for.
-    vote: Option<BatchDigest>,
     requests: Vec<Request>,
 }
 
 /// What a disk holds.
 #[derive(Clone, Default)]
 pub(crate) struct Contents {
-    records: BTreeMap<[u8; 17], StoredRecord>,
+    records: BTreeMap<RecordKey, StoredRecord>,
     pub(crate) ledger: Ledger,
 }
 
@@ -57,22 +55,23 @@ impl Contents {
     fn apply(&mut self, write: Write) {
         match write {
             Write::Record { record, requests } => {
-                let vote = match &record {
-                    Record::PrePrepared(proposed) => Some(proposed.pre_prepare.body.digest),
-                    Record::Prepared(certificate) => Some(certificate.pre_prepare.body.digest),
-                    Record::Listening { .. } => None,
-                };
-                let stored = StoredRecord {
-                    bytes: record.encode(),
-                    vote,
-                    requests,
-                };
+                let bytes = record.encode();
+                let stored = StoredRecord { bytes, requests };
                 self.records.insert(record.key(), stored);
             }
-            Write::Forget(through) => self.records.retain(|key, _| {
-                let sequence = sequence_of(key);
-                sequence == 0 || sequence > through.0
-            }),
+            Write::Truncate(certificate) => {
+                let through = certificate.checkpoint.sequence;
+                self.records.retain(|key, _| {
+                    let sequence = sequence_of(key);
+                    sequence == 0 || sequence > through.0
+                });
+                let stable = Record::Stable(certificate);
+                let requests = Vec::new();
+                self.apply(Write::Record {
+                    record: stable,
+                    requests,
+                });
+            }
             Write::Block(block) => self.ledger.append(block),
             Write::Certificate(certificate) => self.ledger.put_certificate(certificate),
         }
@@ -90,9 +89,10 @@ impl Contents {
         self.records.len()
     }
 
-    /// The batch that the record of this key is a vote for.
-    pub(crate) fn vote(&self, key: &[u8; 17]) -> Option<BatchDigest> {
-        self.records.get(key)?.vote
+    /// The record of this key.
+    pub(crate) fn record(&self, key: &RecordKey) -> Option<Record> {
+        let stored = self.records.get(key)?;
+        Some(Record::decode(&stored.bytes).expect("a stored record is whole"))
     }
 
     /// The requests stored with the records.
@@ -109,7 +109,7 @@ impl Contents {
     }
 }
 
-fn sequence_of(key: &[u8; 17]) -> u64 {
+fn sequence_of(key: &RecordKey) -> u64 {
     let (sequence, _) = key
         .split_first_chunk()
         .expect("a key begins with its sequence");

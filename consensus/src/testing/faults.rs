@@ -104,13 +104,14 @@ pub(crate) fn schedule(
 
 /// Who loses the disk: never more than `f`, whatever is asked for.
 fn disks_lost(config: &SimulationConfig, replicas: &ReplicaSet, dice: &mut Dice) -> Vec<ReplicaId> {
-    let faults = &config.faults;
+    let byzantine = &config.faults.byzantine;
     let mut nodes: Vec<ReplicaId> = replicas
         .ids()
-        .filter(|id| !faults.spared_disks.contains(id))
+        .filter(|id| !byzantine.contains_key(id))
         .collect();
     dice.shuffle(&mut nodes);
-    let most = usize::try_from(faults.disk_losses).map_or(replicas.f(), |of| of.min(replicas.f()));
+    let left = replicas.f().saturating_sub(byzantine.len());
+    let most = usize::try_from(config.faults.disk_losses).map_or(left, |of| of.min(left));
     nodes.truncate(most);
     nodes
 }

@@ -29,6 +29,7 @@ impl Request {
 #[derive(Debug)]
 pub(crate) struct Block {
     pub(crate) sequence: SequenceNumber,
+    pub(crate) timestamp_ms: u64,
     pub(crate) batch: Batch,
     /// The requests of the batch, in full and in its order.
     pub(crate) requests: Vec<Request>,
@@ -113,10 +114,11 @@ impl Ledger {
     pub(crate) fn execute(
         &self,
         sequence: SequenceNumber,
+        timestamp_ms: u64,
         batch: &Batch,
         requests: Vec<Request>,
     ) -> Block {
-        let outcome = (self.outcome(), sequence, batch.digest());
+        let outcome = (self.outcome(), sequence, timestamp_ms, batch.digest());
         let applied = batch
             .requests
             .iter()
@@ -125,6 +127,7 @@ impl Ledger {
             .collect();
         Block {
             sequence,
+            timestamp_ms,
             batch: batch.clone(),
             requests,
             applied,
@@ -170,7 +173,8 @@ impl Ledger {
             if block.sequence != scratch.tip().next() {
                 continue;
             }
-            let own = scratch.execute(block.sequence, &block.batch, block.requests.clone());
+            let (sequence, time) = (block.sequence, block.timestamp_ms);
+            let own = scratch.execute(sequence, time, &block.batch, block.requests.clone());
             if own.outcome != block.outcome {
                 break;
             }
@@ -219,10 +223,7 @@ impl Ledger {
             .map_or(SequenceNumber::GENESIS, |of| of.checkpoint.sequence);
         Position {
             last_executed: self.tip(),
-            timestamp_ms: self
-                .blocks
-                .last()
-                .map_or(0, |block| block.batch.timestamp_ms),
+            timestamp_ms: self.blocks.last().map_or(0, |block| block.timestamp_ms),
             stable,
             outcomes: self
                 .blocks

@@ -87,10 +87,12 @@ impl Network {
         self.straggling = 0.0;
     }
 
+    /// Takes a packet on its way, which its sender holds up for so long.
     pub(crate) fn send(
         &mut self,
         (from, to): Link,
         packet: Packet,
+        held_up: Duration,
         dice: &mut Dice,
         agenda: &mut Agenda,
     ) {
@@ -104,11 +106,11 @@ impl Network {
         if doubled {
             self.traffic.doubled += 1;
             let packet = packet.clone();
-            let delay = self.delay(dice);
+            let delay = held_up.saturating_add(self.delay(dice));
             agenda.after(delay, Event::Arrival { from, to, packet });
         }
         let packet = self.spoil(packet, dice);
-        let delay = self.delay(dice);
+        let delay = held_up.saturating_add(self.delay(dice));
         agenda.after(delay, Event::Arrival { from, to, packet });
     }
 

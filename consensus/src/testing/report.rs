@@ -1,8 +1,12 @@
 //! What comes of a simulation.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::AddAssign;
 use std::time::Duration;
+
+use crate::ReplicaId;
+use crate::byzantine::Modes;
 
 /// What happened in a simulation in which nothing went wrong that may not.
 /// Summaries of several add up.
@@ -32,6 +36,12 @@ pub struct Summary {
     pub disks_lost: u64,
     /// Times that links were cut.
     pub partitions: u64,
+    /// The highest view that a replica entered; of several, together.
+    pub view_changes: u64,
+    /// Messages of faulty replicas that were not what a correct one says.
+    pub byzantine_actions: u64,
+    /// Times that a replica was shown to have contradicted itself.
+    pub contradictions: u64,
     /// Times that a replica asked to catch up.
     pub catch_ups: u64,
     /// Sequence numbers executed.
@@ -65,6 +75,9 @@ impl AddAssign for Summary {
         self.writes_lost += other.writes_lost;
         self.disks_lost += other.disks_lost;
         self.partitions += other.partitions;
+        self.view_changes += other.view_changes;
+        self.byzantine_actions += other.byzantine_actions;
+        self.contradictions += other.contradictions;
         self.catch_ups += other.catch_ups;
         self.blocks += other.blocks;
         self.uncertified_blocks += other.uncertified_blocks;
@@ -95,6 +108,8 @@ pub struct Failure {
     pub invariant: &'static str,
     /// How.
     pub message: String,
+    /// Who was faulty, and how.
+    pub byzantine: BTreeMap<ReplicaId, Modes>,
     /// The last events before, a line each.
     pub trace: String,
 }
@@ -106,12 +121,16 @@ impl fmt::Display for Failure {
             seed,
             invariant,
             message,
+            byzantine,
             trace,
         } = self;
         writeln!(
             f,
             "{invariant} is broken with {replicas} replicas and seed {seed}: {message}"
         )?;
+        for (replica, modes) in byzantine {
+            writeln!(f, "replica {replica} is faulty: {modes}")?;
+        }
         writeln!(f, "the last events:")?;
         f.write_str(trace)
     }

@@ -33,6 +33,8 @@ pub struct Simulation {
     nodes: Vec<Node>,
     clients: Clients,
     world: World,
+    /// Who was up before the current event.
+    up: Vec<bool>,
     status_interval: Duration,
     healed_at: Option<Duration>,
     /// Since when there is nothing left to do, and the packets sent until then.
@@ -61,6 +63,7 @@ impl Simulation {
                 seed: config.seed,
                 invariant,
                 message,
+                byzantine: config.faults.byzantine.clone(),
                 trace: simulation.world.trace.render(),
             })),
         }
@@ -80,15 +83,21 @@ impl Simulation {
             max_in_flight: config.max_in_flight,
             max_batch_requests: config.max_batch_requests,
             status_interval: config.status_interval,
+            request_timeout: config.request_timeout,
+            request_timeout_cap: config.request_timeout_cap,
         };
         let nodes = replicas
             .ids()
             .zip(keys)
-            .map(|(id, key)| Node::new(protocol(id), key, dice.between(0..=50)))
+            .map(|(id, key)| {
+                let node = Node::new(protocol(id), key, dice.between(0..=50));
+                node.with_faults(config.faults.byzantine.get(&id), config.seed)
+            })
             .collect();
         let clients = Clients::new(config.requests);
         let requests: BTreeSet<_> = clients.digests().collect();
         let any = protocol(ReplicaId(0));
+        let byzantine: BTreeSet<_> = config.faults.byzantine.keys().copied().collect();
         let world = World {
             links: config.links,
             agenda: Agenda::default(),
@@ -96,7 +105,8 @@ impl Simulation {
             network: Network::new(&config.faults),
             door: Door::new(Verifier::new(&any)),
             trace: Trace::new(replicas.n()),
-            invariants: Invariants::new(&any, requests),
+            invariants: Invariants::new(&any, &byzantine, requests),
+            byzantine,
             summary: Summary::default(),
             #[cfg(feature = "planted-bugs")]
             planted: config.planted,
@@ -105,6 +115,7 @@ impl Simulation {
         Self {
             nodes,
             clients,
+            up: vec![false; world.replicas.n()],
             world,
             status_interval: config.status_interval,
             healed_at: None,
@@ -132,6 +143,7 @@ impl Simulation {
             if self.play(event)? {
                 return Ok(());
             }
+            self.notice_crashes();
         }
         unreachable!("inspections go on until the end")
     }
@@ -188,6 +200,23 @@ impl Simulation {
         Ok(())
     }
 
+    /// Most of the others notice when a node goes down.
+    fn notice_crashes(&mut self) {
+        let now_up: Vec<bool> = self.nodes.iter().map(Node::is_up).collect();
+        let before = std::mem::replace(&mut self.up, now_up);
+        for id in self.world.replicas.ids() {
+            let at = id.0 as usize;
+            if !before[at] || self.up[at] {
+                continue;
+            }
+            for peer in self.world.peers(id) {
+                if self.world.dice.chance(0.75) {
+                    node(&mut self.nodes, peer).disconnect(id, &mut self.world);
+                }
+            }
+        }
+    }
+
     /// Starts a node that is down; most of the others notice.
     fn restart(&mut self, id: ReplicaId) -> Result<(), Violation> {
         let world = &mut self.world;
@@ -213,12 +242,11 @@ impl Simulation {
             let time = now.saturating_sub(since);
             let packets = sent - before;
             self.world.observe(&Observation::Idles { time, packets })?;
-            let nodes: Vec<(ReplicaId, &Contents)> = self
-                .nodes
-                .iter()
+            let nodes: Vec<(ReplicaId, &Contents)> = correct(&self.nodes, &self.world.byzantine)
                 .map(|node| (node.id(), node.contents()))
                 .collect();
-            self.world.observe(&Observation::Ends { nodes: &nodes })?;
+            let ends = Observation::Ends { nodes: &nodes };
+            self.world.invariants.observe(&ends)?;
             return Ok(true);
         }
         let healed_at = self.healed_at.expect("inspections begin with the healing");
@@ -247,7 +275,7 @@ impl Simulation {
             return Some(format!("request {number} has no receipt"));
         }
         let tip = self.highest();
-        self.nodes.iter().find_map(|node| {
+        correct(&self.nodes, &self.world.byzantine).find_map(|node| {
             let (id, ledger) = (node.id(), &node.contents().ledger);
             let certified = ledger.newest_certificate().map(|of| of.checkpoint.sequence);
             if !node.is_up() {
@@ -265,7 +293,8 @@ impl Simulation {
     }
 
     fn highest(&self) -> SequenceNumber {
-        let tips = self.nodes.iter().map(|node| node.contents().ledger.tip());
+        let correct = correct(&self.nodes, &self.world.byzantine);
+        let tips = correct.map(|node| node.contents().ledger.tip());
         tips.max().unwrap_or_default()
     }
 
@@ -292,6 +321,14 @@ impl Simulation {
 
 fn node(nodes: &mut [Node], id: ReplicaId) -> &mut Node {
     &mut nodes[id.0 as usize]
+}
+
+fn correct<'a>(
+    nodes: &'a [Node],
+    byzantine: &'a BTreeSet<ReplicaId>,
+) -> impl Iterator<Item = &'a Node> {
+    let nodes = nodes.iter();
+    nodes.filter(|node| !byzantine.contains(&node.id()))
 }
 
 fn signing_key(id: u32) -> SigningKey {

@@ -63,6 +63,12 @@ pub(crate) enum Happening {
         request: u32,
         sequence: SequenceNumber,
     },
+    Enters {
+        view: View,
+    },
+    Accuses {
+        what: String,
+    },
     Cut {
         links: usize,
     },
@@ -147,7 +153,21 @@ impl Note {
             Message::Status(status) => Self {
                 view: Some(status.view),
                 sequence: Some(status.last_executed),
+                name: match (&status.changing, status.suspects) {
+                    (Some(_), _) => "STATUS (changing)",
+                    (None, true) => "STATUS (suspects)",
+                    (None, false) => note.name,
+                },
                 ..note
+            },
+            Message::ViewChange(vote) => Self {
+                view: Some(vote.body.view),
+                ..note.by(vote.signer)
+            },
+            Message::NewView(new_view) => Self {
+                view: Some(new_view.body.view),
+                sequence: new_view.body.pre_prepares.last().map(|of| of.body.sequence),
+                ..note.by(new_view.signer)
             },
         }
     }
@@ -162,6 +182,23 @@ impl Note {
                 let body = &certificate.pre_prepare.body;
                 Self::named("Prepared").vote(body.view, body.sequence, body.digest)
             }
+            Record::PreparedBatch { sequence, batch } => Self {
+                sequence: Some(*sequence),
+                batch: Some(batch.digest()),
+                ..Self::named("PreparedBatch")
+            },
+            Record::Stable(certificate) => Self {
+                sequence: Some(certificate.checkpoint.sequence),
+                ..Self::named("Stable")
+            },
+            Record::ViewChange(vote) => Self {
+                view: Some(vote.body.view),
+                ..Self::named("ViewChange")
+            },
+            Record::NewView(new_view) => Self {
+                view: Some(new_view.body.view),
+                ..Self::named("NewView")
+            },
             Record::Listening { until } => Self {
                 sequence: Some(*until),
                 ..Self::named("Listening")
@@ -304,6 +341,8 @@ impl fmt::Display for Happening {
             Self::ShowsReceipt { request, sequence } => {
                 write!(f, "shows a receipt: request {request} is in {sequence}")
             }
+            Self::Enters { view } => write!(f, "enters {view}"),
+            Self::Accuses { what } => write!(f, "has proof that {what}"),
             Self::Cut { links } => write!(f, "{links} links are cut"),
             Self::Mended => f.write_str("cut links are mended"),
             Self::Healed => f.write_str("everything heals"),

@@ -1,5 +1,6 @@
 //! What all nodes of a simulation share.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::agenda::{Agenda, Event};
@@ -7,7 +8,7 @@ use super::config::Links;
 use super::dice::Dice;
 use super::door::Door;
 use super::invariants::{Invariants, Observation};
-use super::network::{Network, Packet};
+use super::network::{Link, Network, Packet};
 use super::report::{Summary, Violation};
 use super::trace::{Happening, Trace};
 use crate::{ReplicaId, ReplicaSet};
@@ -15,6 +16,8 @@ use crate::{ReplicaId, ReplicaSet};
 /// Time, chance, the network, and those who watch.
 pub(crate) struct World {
     pub(crate) replicas: ReplicaSet,
+    /// Who is not correct.
+    pub(crate) byzantine: BTreeSet<ReplicaId>,
     pub(crate) links: Links,
     pub(crate) agenda: Agenda,
     pub(crate) dice: Dice,
@@ -32,13 +35,26 @@ impl World {
         self.trace.note(self.agenda.now(), node, what);
     }
 
+    /// Holds against the invariants what a correct node does; the others are
+    /// held to nothing.
     pub(crate) fn observe(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
+        if seen
+            .node()
+            .is_some_and(|node| self.byzantine.contains(&node))
+        {
+            return Ok(());
+        }
         self.invariants.observe(seen)
     }
 
     pub(crate) fn send(&mut self, from: ReplicaId, to: ReplicaId, packet: Packet) {
+        self.send_later((from, to), packet, Duration::ZERO);
+    }
+
+    /// Sends a packet that the sender holds up for so long.
+    pub(crate) fn send_later(&mut self, link: Link, packet: Packet, held_up: Duration) {
         self.network
-            .send((from, to), packet, &mut self.dice, &mut self.agenda);
+            .send(link, packet, held_up, &mut self.dice, &mut self.agenda);
     }
 
     /// Everybody but `node`.

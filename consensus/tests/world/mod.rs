@@ -14,8 +14,8 @@ pub(crate) use node::Node;
 
 use consensus::message::{Body, Checkpoint, PrePrepare, Proposed, Signed};
 use consensus::{
-    Batch, CheckpointCertificate, CheckpointDigest, Config, Effect, Input, Message, Replica,
-    ReplicaId, ReplicaSet, RequestDigest, SequenceNumber, Start, Verifier, View,
+    Batch, CheckpointCertificate, CheckpointDigest, Config, Effect, Input, Message, Record,
+    Replica, ReplicaId, ReplicaSet, RequestDigest, SequenceNumber, Start, Verifier, View,
 };
 use crypto::{Digest, Domain, SigningKey};
 
@@ -82,6 +82,8 @@ pub(crate) fn config(sizes: Sizes, id: u8) -> Config {
         max_in_flight: sizes.in_flight,
         max_batch_requests: 4,
         status_interval: Duration::from_secs(1),
+        request_timeout: Duration::from_secs(1),
+        request_timeout_cap: Duration::from_secs(8),
     }
 }
 
@@ -238,16 +240,26 @@ impl World {
                 digest,
                 ..
             } => node.checks.push_back((view, sequence, digest)),
-            Effect::Execute { sequence, batch } => node.executions.push_back((sequence, batch)),
+            Effect::Execute {
+                sequence,
+                timestamp_ms,
+                batch,
+            } => node.executions.push_back((sequence, timestamp_ms, batch)),
             Effect::Certified(certificate) => {
                 let sequence = certificate.checkpoint.sequence;
                 let before = node.certificates.insert(sequence, certificate);
                 assert!(before.is_none(), "certified once");
             }
-            Effect::Truncate { through } => node
-                .records
-                .retain(|key, _| key[..8] == [0; 8] || key[..8] > through.0.to_be_bytes()[..]),
-            Effect::CatchUp { .. }
+            Effect::Truncate(certificate) => {
+                let through = certificate.checkpoint.sequence.0.to_be_bytes();
+                let stable = Record::Stable(certificate);
+                node.records.insert(stable.key(), stable);
+                node.records
+                    .retain(|key, _| key[..8] == [0; 8] || key[..8] > through[..]);
+            }
+            Effect::ViewEntered(_)
+            | Effect::Contradiction(_)
+            | Effect::CatchUp { .. }
             | Effect::SetTimer { .. }
             | Effect::Reject { .. }
             | Effect::Halt { .. } => {}
@@ -283,7 +295,7 @@ impl World {
     /// another outcome.
     pub(crate) fn execute(&mut self, id: ReplicaId, outcome: Option<&str>) {
         let asked = self.node(id).executions.pop_front();
-        let (sequence, batch) = asked.expect("a batch is to be executed");
+        let (sequence, time, batch) = asked.expect("a batch is to be executed");
         let genesis = (SequenceNumber::GENESIS, CheckpointDigest(Digest::ZERO));
         let newest = self.node(id).chain.last_key_value();
         let (last, previous) = newest.map_or(genesis, |(at, (digest, _))| (*at, *digest));
@@ -292,7 +304,6 @@ impl World {
             Some(name) => self.names.outcome_named(name),
             None => self.names.outcome(previous, &batch),
         };
-        let time = batch.timestamp_ms;
         self.node(id).chain.insert(sequence, (digest, time));
         self.step(id, Input::Executed { sequence, digest });
     }
@@ -314,16 +325,16 @@ impl World {
         }
         let position = node.position();
         node.executions
-            .retain(|(at, _)| *at > position.last_executed);
+            .retain(|(at, ..)| *at > position.last_executed);
         self.step(id, Input::CaughtUp(position));
     }
 
     /// Until nothing is under way: everything is delivered, found sound and
-    /// executed. To and in the replica `without` nothing happens, and what is
-    /// sent to it is lost.
-    pub(crate) fn run(&mut self, without: Option<ReplicaId>) {
+    /// executed. To and in the replicas `without` nothing happens, and what is
+    /// sent to them is lost.
+    pub(crate) fn run(&mut self, without: &[ReplicaId]) {
         let ids = self.nodes[0].config.replicas.ids();
-        let ids: Vec<_> = ids.filter(|id| Some(*id) != without).collect();
+        let ids: Vec<_> = ids.filter(|id| !without.contains(id)).collect();
         loop {
             let envelopes = std::mem::take(&mut self.network);
             let mut idle = envelopes.is_empty();

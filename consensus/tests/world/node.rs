@@ -4,21 +4,21 @@ use std::collections::{BTreeMap, VecDeque};
 
 use consensus::{
     Batch, BatchDigest, CheckpointCertificate, CheckpointDigest, Config, Message, Position, Record,
-    Replica, SequenceNumber, View,
+    RecordKey, Replica, SequenceNumber, View,
 };
 
 /// A replica and what survives its crash.
 pub(crate) struct Node {
     pub(crate) config: Config,
     pub(crate) replica: Option<Replica>,
-    pub(crate) records: BTreeMap<[u8; 17], Record>,
+    pub(crate) records: BTreeMap<RecordKey, Record>,
     /// What was executed: outcome and time.
     pub(crate) chain: BTreeMap<SequenceNumber, (CheckpointDigest, u64)>,
     pub(crate) certificates: BTreeMap<SequenceNumber, CheckpointCertificate>,
     /// Batches it was asked to examine.
     pub(crate) checks: VecDeque<(View, SequenceNumber, BatchDigest)>,
     /// Batches it was asked to execute.
-    pub(crate) executions: VecDeque<(SequenceNumber, Batch)>,
+    pub(crate) executions: VecDeque<(SequenceNumber, u64, Batch)>,
     /// It crashes after so many effects of its next step.
     pub(crate) crash_after: Option<usize>,
     /// Everything it ever sent, to find contradictions.
@@ -31,7 +31,7 @@ impl Node {
     pub(crate) fn assert_durable(&self, message: &Message) {
         let own = self.config.id;
         let place = |sequence: SequenceNumber, kind: u8| {
-            let record = |key: &&[u8; 17]| key[..8] == sequence.0.to_be_bytes() && key[8] == kind;
+            let record = |key: &&RecordKey| key[..8] == sequence.0.to_be_bytes() && key[8] == kind;
             assert!(self.records.keys().any(|key| record(&key)), "{message:?}");
         };
         let said = |sent: &Message| match (sent, message) {
@@ -51,6 +51,12 @@ impl Node {
             (Message::Checkpoint(a), Message::Checkpoint(b)) => {
                 a.body.sequence != b.body.sequence || a == b
             }
+            (Message::ViewChange(a), Message::ViewChange(b)) => {
+                a.signer != own || a.body.view != b.body.view || a == b
+            }
+            (Message::NewView(a), Message::NewView(b)) => {
+                a.signer != own || a.body.view != b.body.view || a == b
+            }
             _ => true,
         };
         assert!(
@@ -59,7 +65,22 @@ impl Node {
         );
         match message {
             Message::PrePrepare(of) if of.pre_prepare.signer == own => {
-                place(of.pre_prepare.body.sequence, 1);
+                let body = of.pre_prepare.body;
+                let begun = |record: &Record| match record {
+                    Record::NewView(of) => of.body.pre_prepares.iter().any(|of| of.body == body),
+                    _ => false,
+                };
+                if !self.records.values().any(begun) {
+                    place(body.sequence, 1);
+                }
+            }
+            Message::ViewChange(of) => {
+                let record = Record::ViewChange(of.clone());
+                assert!(self.records.values().any(|known| *known == record));
+            }
+            Message::NewView(of) => {
+                let record = Record::NewView(of.clone());
+                assert!(self.records.values().any(|known| *known == record));
             }
             Message::Prepare(of) => place(of.body.sequence, 1),
             Message::Commit(of) => place(of.body.sequence, 2),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use consensus::message::{SlotStatus, Status};
+use consensus::message::{NewView, SlotStatus, Status, ViewChange};
 use consensus::{
     Batch, BatchDigest, CheckpointCertificate, CheckpointDigest, Effect, Message, Record,
     ReplicaId, RequestDigest, SequenceNumber, View,
@@ -119,11 +119,49 @@ impl Names {
             }
             Message::CheckpointCertificate(of) => format!("CERTIFICATE {}", self.certificate(of)),
             Message::Status(status) => show_status(status),
+            Message::ViewChange(vote) => self.view_change(&vote.body),
+            Message::NewView(new_view) => self.new_view(&new_view.body),
         }
+    }
+
+    /// `VIEW-CHANGE v1 stable n0; n1 [a]@5 of v0`
+    fn view_change(&self, body: &ViewChange) -> String {
+        let stable = body.stable.as_ref();
+        let stable = stable.map_or(SequenceNumber::GENESIS, |of| of.checkpoint.sequence);
+        let prepared = body.prepared.iter().map(|certificate| {
+            let body = certificate.pre_prepare.body;
+            format!(
+                "; {} {} of {}",
+                body.sequence,
+                self.digest(body.digest),
+                body.view
+            )
+        });
+        let prepared: String = prepared.collect();
+        format!("VIEW-CHANGE {} stable {stable}{prepared}", body.view)
+    }
+
+    /// `NEW-VIEW v1 by 0,1,2; n1 [a]@5`
+    fn new_view(&mut self, body: &NewView) -> String {
+        self.batch(&Batch::null());
+        let signers = body.view_changes.iter().map(|vote| vote.signer.to_string());
+        let signers: Vec<_> = signers.collect();
+        let begun = body.pre_prepares.iter().map(|signed| {
+            let body = signed.body;
+            format!("; {} {}", body.sequence, self.digest(body.digest))
+        });
+        let begun: String = begun.collect();
+        format!("NEW-VIEW {} by {}{begun}", body.view, signers.join(","))
     }
 
     fn record(&mut self, record: &Record) -> String {
         match record {
+            Record::PreparedBatch { sequence, batch } => {
+                format!("PREPARED-BATCH {sequence} {}", self.batch(batch))
+            }
+            Record::Stable(certificate) => format!("STABLE {}", self.certificate(certificate)),
+            Record::ViewChange(vote) => self.view_change(&vote.body),
+            Record::NewView(new_view) => self.new_view(&new_view.body),
             Record::PrePrepared(proposed) => {
                 let body = proposed.pre_prepare.body;
                 self.batch(&proposed.batch);
@@ -150,13 +188,25 @@ impl Names {
                 batch,
                 ..
             } => format!("check {view} {sequence} {}", self.batch(batch)),
-            Effect::Execute { sequence, batch } => {
-                format!("execute {sequence} {}", self.batch(batch))
+            Effect::Execute {
+                sequence,
+                timestamp_ms,
+                batch,
+            } => {
+                let at = Some(*timestamp_ms).filter(|time| *time != batch.timestamp_ms);
+                let at = at.map_or(String::new(), |time| format!(" at {time}"));
+                format!("execute {sequence} {}{at}", self.batch(batch))
             }
             Effect::Certified(certificate) => {
                 format!("certified {}", self.certificate(certificate))
             }
-            Effect::Truncate { through } => format!("truncate through {through}"),
+            Effect::Truncate(certificate) => {
+                format!("truncate through {}", certificate.checkpoint.sequence)
+            }
+            Effect::ViewEntered(view) => format!("enter {view}"),
+            Effect::Contradiction(evidence) => {
+                format!("proof that {}", self.named(&evidence.summary()))
+            }
             Effect::CatchUp { through } => format!("catch up through {through}"),
             Effect::SetTimer { timer, after } => format!("set timer {timer:?} {after:?}"),
             Effect::Reject { from, reason } => {
@@ -211,10 +261,17 @@ fn show_status(status: &Status) -> String {
     };
     let slots: String = status.slots.iter().map(slot).collect();
     let uncertified: Vec<_> = status.uncertified.iter().map(ToString::to_string).collect();
+    let changing = status.changing.as_ref().map(|having| {
+        let having: Vec<_> = having.iter().map(ToString::to_string).collect();
+        format!(" changing ({})", having.join(","))
+    });
     format!(
-        "STATUS{} {} executed {} low {}{slots}{}{}",
+        "STATUS{} {}{}{}{} executed {} low {}{slots}{}{}",
         if status.asks { "?" } else { "" },
         status.view,
+        changing.unwrap_or_default(),
+        if status.suspects { " suspects" } else { "" },
+        if status.listening { " listening" } else { "" },
         status.last_executed,
         status.low,
         if uncertified.is_empty() {

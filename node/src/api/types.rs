@@ -51,6 +51,7 @@ impl From<ledger::Location> for Place {
 }
 
 /// Where a node stands.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StatusAnswer {
     /// Which node answers.
@@ -83,6 +84,12 @@ pub struct StatusAnswer {
     pub listening: bool,
     /// Whether it is fetching blocks from others.
     pub catching_up: bool,
+    /// Whether it has left its last view for the one shown, which has yet to begin.
+    #[serde(default)]
+    pub changing: bool,
+    /// Whether it suspects the primary.
+    #[serde(default)]
+    pub suspects: bool,
     /// The other replicas.
     pub peers: Vec<PeerAnswer>,
     /// What waits to be ordered.

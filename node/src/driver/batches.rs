@@ -53,6 +53,8 @@ pub(super) struct Batches {
     /// Fetched for batches that wait for more. They never were in the pool, and
     /// a block may have them already: they are not to be ordered by themselves.
     fetched: HashMap<TransactionHash, Arc<CheckedTransaction>>,
+    /// Everything up to here is executed.
+    forgotten_through: SequenceNumber,
 }
 
 /// The hashes by which the ledger knows the requests of a batch.
@@ -71,7 +73,13 @@ impl Batches {
             awaited: BTreeMap::new(),
             held: BTreeMap::new(),
             fetched: HashMap::new(),
+            forgotten_through: SequenceNumber::GENESIS,
         }
+    }
+
+    /// Up to where everything is executed, and no batch held here any more.
+    pub(super) fn forgotten_through(&self) -> SequenceNumber {
+        self.forgotten_through
     }
 
     /// Answers at once when everything is held, else remembers the question.
@@ -237,6 +245,7 @@ impl Batches {
 
     /// These sequence numbers are executed: nobody waits for them any more.
     pub(super) fn forget(&mut self, through: SequenceNumber) {
+        self.forgotten_through = self.forgotten_through.max(through);
         self.awaited.retain(|(sequence, _), _| *sequence > through);
         self.held.retain(|(sequence, _), _| *sequence > through);
         self.forget_fetched();
@@ -311,7 +320,7 @@ mod tests {
         let answers = batches.settled(&pool);
         assert!(verdict(&answers[0]) && answers.len() == 1);
         assert!(batches.fetched.is_empty() && pool.get(&all[1].hash()).is_none());
-        pool.remove(&[all[0].hash(), all[1].hash()]);
+        pool.remove(&[all[0].id(), all[1].id()]);
         let held = batches.transactions(&pool, SequenceNumber(1), &batch);
         assert_eq!(
             held.len(),

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use consensus::{Batch, Effect, Record, SequenceNumber};
+use consensus::{Batch, Effect, Record, SequenceNumber, View};
 
 use super::batches::{Question, transaction_hashes};
 use super::{Driver, DriverError};
@@ -16,26 +16,39 @@ impl Driver {
         for effect in effects {
             match effect {
                 Effect::Persist(record) => self.gather_record(&record),
-                Effect::Truncate { through } => self.records.truncate(through),
+                Effect::Truncate(certificate) => self.records.truncate(certificate),
+                Effect::ViewEntered(view) => self.enter_view(view),
                 Effect::CheckBatch {
                     view,
                     sequence,
                     digest,
                     batch,
+                    fresh,
                 } => {
                     let question = Question {
                         view,
                         sequence,
                         digest,
                     };
-                    self.check_batch(question, &batch);
+                    self.check_batch(question, &batch, fresh);
                 }
                 later => self.outbox.push(later),
             }
         }
     }
 
-    fn check_batch(&mut self, question: Question, batch: &Batch) {
+    /// A view has begun: what was in batches of the last one waits again, unless
+    /// it is being executed or the new view takes it over.
+    fn enter_view(&mut self, view: View) {
+        tracing::info!(%view, primary = %self.replica.primary(), "entered a view");
+        let executing = self.executing.values().flatten().copied().collect();
+        self.pool.begin_view(&executing);
+        self.view_entered_at = Instant::now();
+        self.told_overdue = false;
+    }
+
+    fn check_batch(&mut self, question: Question, batch: &Batch, fresh: bool) {
+        self.pool.mark_ordered(&transaction_hashes(batch));
         // After a restart the replica asks again about what it has voted for;
         // the clock may have been set back meanwhile.
         if self.batches.holds(question.sequence, question.digest) {
@@ -43,7 +56,12 @@ impl Driver {
             return;
         }
         let proposer = self.replica.primary();
-        let answer = match self.check_time(batch) {
+        let in_time = if fresh {
+            self.check_time(batch)
+        } else {
+            Ok(())
+        };
+        let answer = match in_time {
             Ok(()) => self
                 .batches
                 .check(&self.pool, question, batch, proposer, Instant::now()),
@@ -56,10 +74,14 @@ impl Driver {
         if let Record::PrePrepared(proposed) = record {
             self.pool.mark_ordered(&transaction_hashes(&proposed.batch));
             let sequence = proposed.pre_prepare.body.sequence;
-            let bodies = self
-                .batches
-                .transactions(&self.pool, sequence, &proposed.batch);
-            self.records.put_bodies(sequence, bodies);
+            // A new view has everybody vote again also for what is executed;
+            // those transactions are in the chain.
+            if sequence > self.batches.forgotten_through() {
+                let bodies = self
+                    .batches
+                    .transactions(&self.pool, sequence, &proposed.batch);
+                self.records.put_bodies(sequence, bodies);
+            }
         }
         self.records.put(record);
     }
@@ -79,8 +101,7 @@ impl Driver {
 
     /// Writes the records, then lets out what waited for them, in order.
     pub(super) async fn let_out(&mut self) -> Result<(), DriverError> {
-        let certified = SequenceNumber(self.ledger.latest_certified().unwrap_or(0));
-        if let Some(writes) = self.records.take_urgent(certified) {
+        if let Some(writes) = self.records.take_urgent() {
             let ledger = self.ledger.clone();
             tokio::task::spawn_blocking(move || ledger.write_records(writes))
                 .await
@@ -104,7 +125,11 @@ impl Driver {
                     .network
                     .send(PeerId(to.0), Class::Consensus, bytes);
             }
-            Effect::Execute { sequence, batch } => self.execute(sequence, &batch).await?,
+            Effect::Execute {
+                sequence,
+                timestamp_ms,
+                batch,
+            } => self.execute(sequence, timestamp_ms, &batch).await?,
             Effect::Certified(certificate) => self.wiring.committer.certify(certificate).await?,
             Effect::CatchUp { through } => {
                 tracing::info!(%through, last_executed = %self.replica.last_executed(), "catching up");
@@ -127,7 +152,14 @@ impl Driver {
                     attested: attested.0,
                 });
             }
-            Effect::Persist(_) | Effect::Truncate { .. } | Effect::CheckBatch { .. } => {
+            Effect::Contradiction(evidence) => {
+                tracing::warn!("{}", evidence.summary());
+                self.wiring.metrics.contradicted(&evidence);
+            }
+            Effect::Persist(_)
+            | Effect::Truncate(_)
+            | Effect::ViewEntered(_)
+            | Effect::CheckBatch { .. } => {
                 unreachable!("gathered before anything is let out")
             }
         }
@@ -137,16 +169,18 @@ impl Driver {
     async fn execute(
         &mut self,
         sequence: SequenceNumber,
+        timestamp_ms: u64,
         batch: &Batch,
     ) -> Result<(), DriverError> {
         let transactions = self
             .batches
             .transactions(&self.pool, sequence, batch)
             .to_vec();
-        self.executing.insert(sequence, transaction_hashes(batch));
+        let ids = transactions.iter().map(|transaction| transaction.id());
+        self.executing.insert(sequence, ids.collect());
         self.wiring
             .committer
-            .execute(sequence, batch.timestamp_ms, transactions)
+            .execute(sequence, timestamp_ms, transactions)
             .await
     }
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use consensus::{Input, Position, Replica, RequestDigest, SequenceNumber, Timer};
-use ledger::{CheckedTransaction, Ledger, TransactionHash};
+use ledger::{CheckedTransaction, Ledger, TransactionHash, TransactionId};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -56,7 +56,7 @@ pub(crate) enum Event {
     /// Checked transactions that were asked for by hash, without reservation.
     Fetched(Vec<Arc<CheckedTransaction>>),
     /// A block that was fetched holds these: they need no ordering any more.
-    InChain(Vec<TransactionHash>),
+    InChain(Vec<TransactionId>),
     /// Catching up has ended, and the ledger stands here.
     CaughtUp(Position),
     /// A peer asks for transactions that may be in the pool.
@@ -144,11 +144,15 @@ pub(crate) struct Driver {
     wiring: Wiring,
     timers: BTreeMap<Timer, Instant>,
     forward_at: Instant,
+    /// When the current view began here: no request has waited for longer.
+    view_entered_at: Instant,
+    /// Whether the replica was told last that a request is overdue.
+    told_overdue: bool,
     batches: Batches,
     /// Asked to be executed and not answered yet.
-    executing: BTreeMap<SequenceNumber, Vec<TransactionHash>>,
+    executing: BTreeMap<SequenceNumber, Vec<TransactionId>>,
     /// Lately executed: what arrives late is not ordered again.
-    recent: RecentTransactions,
+    recent: RecentTransactions<TransactionId>,
     inputs: VecDeque<Input>,
     records: PendingRecords,
     outbox: Vec<consensus::Effect>,
@@ -200,7 +204,7 @@ impl Driver {
             Event::Input(input) => self.inputs.push_back(input),
             Event::Transactions(transactions) => {
                 for transaction in transactions {
-                    if self.recent.contains(&transaction.hash()) {
+                    if self.recent.contains(&transaction.id()) {
                         self.pool.decline(&transaction);
                     } else {
                         self.pool.insert(transaction, now);
@@ -240,10 +244,10 @@ impl Driver {
     }
 
     /// These are in the chain.
-    fn forget(&mut self, transactions: &[TransactionHash]) {
+    fn forget(&mut self, transactions: &[TransactionId]) {
         self.pool.remove(transactions);
-        for hash in transactions {
-            self.recent.add(*hash);
+        for id in transactions {
+            self.recent.add(*id);
         }
     }
 
@@ -274,11 +278,17 @@ impl Driver {
 
     fn next_wake(&self) -> Instant {
         let timers = self.timers.values().min().copied();
-        [timers, self.batches.next_due(), Some(self.forward_at)]
-            .into_iter()
-            .flatten()
-            .min()
-            .expect("the forwarding timer always runs")
+        let overdue = self.deadline().filter(|_| !self.told_overdue);
+        [
+            timers,
+            self.batches.next_due(),
+            overdue,
+            Some(self.forward_at),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .expect("the forwarding timer always runs")
     }
 
     fn fire_timers(&mut self) {
@@ -292,18 +302,45 @@ impl Driver {
             let _ = self.wiring.fetcher.try_send(missing);
         }
         if self.forward_at <= now {
-            self.forward_at = now + FORWARD_AFTER;
-            self.forward_overdue(now);
+            let timeout = self.replica.request_timeout();
+            let pause = timeout.map_or(FORWARD_AFTER, |of| FORWARD_AFTER.min(of / 4));
+            self.forward_at = now + pause;
+            self.forward_overdue(now, pause);
+        }
+        self.watch_requests(now);
+    }
+
+    /// When the replica is to be told that a request is overdue: the clock of
+    /// requests is the node's, how patient it is the replica says.
+    fn deadline(&self) -> Option<Instant> {
+        let timeout = self.replica.request_timeout()?;
+        Some(self.pool.oldest()?.max(self.view_entered_at) + timeout)
+    }
+
+    fn watch_requests(&mut self, now: Instant) {
+        if self.replica.request_timeout().is_none() {
+            self.told_overdue = false;
+            return;
+        }
+        let overdue = self.deadline().is_some_and(|deadline| deadline <= now);
+        if overdue != self.told_overdue {
+            self.told_overdue = overdue;
+            self.inputs.push_back(Input::Overdue(overdue));
         }
     }
 
     /// A backup sends on to the primary what has waited long: the client may
-    /// have told only this node, or the message may have been lost.
-    fn forward_overdue(&mut self, now: Instant) {
-        if self.replica.is_primary() {
+    /// have told only this node, or the message may have been lost. Before it
+    /// suspects the primary it sends it to everybody, so that all of them do.
+    fn forward_overdue(&mut self, now: Instant, after: Duration) {
+        let Some(timeout) = self.replica.request_timeout() else {
             return;
+        };
+        let unknown = self.pool.untold(now, timeout / 2, MAX_FORWARDED);
+        for peer in self.wiring.network.peers() {
+            gossip::send_to(&self.wiring.network, peer.id, &unknown);
         }
-        let overdue = self.pool.overdue(now, FORWARD_AFTER, MAX_FORWARDED);
+        let overdue = self.pool.overdue(now, after, MAX_FORWARDED);
         let primary = PeerId(self.replica.primary().0);
         gossip::send_to(&self.wiring.network, primary, &overdue);
     }
@@ -318,6 +355,8 @@ impl Driver {
             high_watermark: watermarks.high.0,
             listening: self.replica.is_listening(),
             catching_up: self.replica.is_catching_up(),
+            changing: !self.replica.is_active(),
+            suspects: self.replica.suspects(),
         };
         self.wiring.status.send_if_modified(|shown| {
             let changed = *shown != status;

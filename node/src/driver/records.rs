@@ -2,7 +2,7 @@
 //! found again.
 //!
 //! ```text
-//! 'r' ‖ record key (17 bytes)                      -> the record
+//! 'r' ‖ record key (9 bytes)                       -> the record
 //! 'b' ‖ sequence (8, big-endian) ‖ transaction hash -> the bytes of a transaction
 //! ```
 //!
@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use consensus::{Record, SequenceNumber};
+use consensus::{CheckpointCertificate, Record, SequenceNumber};
 use ledger::{CheckedTransaction, Ledger, Limits, RecordWrites, TransactionHash};
 
 use super::DriverError;
@@ -27,9 +27,9 @@ pub(super) struct PendingRecords {
     /// Whether something is among the writes that a message waits for. A mere
     /// truncation can wait for company.
     urgent: bool,
-    /// Up to where records are no longer needed, once the certificate that says
-    /// so is on its way to the disk: see [`PendingRecords::take_urgent`].
-    truncate: Option<SequenceNumber>,
+    /// The newest low watermark, which makes the records up to it needless. It
+    /// is written with the next record.
+    stable: Option<CheckpointCertificate>,
 }
 
 impl PendingRecords {
@@ -51,12 +51,19 @@ impl PendingRecords {
         }
     }
 
-    /// What belongs to sequence numbers up to `through` is no longer needed.
-    pub(super) fn truncate(&mut self, through: SequenceNumber) {
-        self.truncate = self.truncate.max(Some(through));
+    /// What belongs to sequence numbers up to that of this certificate is no
+    /// longer needed: the certificate is kept in its place.
+    pub(super) fn truncate(&mut self, certificate: CheckpointCertificate) {
+        self.stable = Some(certificate);
     }
 
-    fn delete(&mut self, through: SequenceNumber) {
+    /// A replica that woke up without its records and without the certificate
+    /// that makes them needless would not know that it had voted: both change in
+    /// one write.
+    fn write_stable(&mut self, certificate: CheckpointCertificate) {
+        let through = certificate.checkpoint.sequence;
+        let record = Record::Stable(certificate);
+        self.writes.put(record_key(&record.key()), record.encode());
         let next = through.next().0.to_be_bytes();
         // Sequence 0 holds what is never forgotten.
         let first = 1_u64.to_be_bytes();
@@ -66,16 +73,13 @@ impl PendingRecords {
         }
     }
 
-    /// Takes what must be on disk before the next message leaves. `certified` is
-    /// the highest block whose certificate has been written: a replica that woke
-    /// up without its records and without that certificate would not know that it
-    /// had voted, so records go only behind the certificate, in the same log.
-    pub(super) fn take_urgent(&mut self, certified: SequenceNumber) -> Option<RecordWrites> {
+    /// Takes what must be on disk before the next message leaves.
+    pub(super) fn take_urgent(&mut self) -> Option<RecordWrites> {
         if !self.urgent {
             return None;
         }
-        if let Some(through) = self.truncate.take_if(|through| *through <= certified) {
-            self.delete(through);
+        if let Some(certificate) = self.stable.take() {
+            self.write_stable(certificate);
         }
         self.urgent = false;
         Some(std::mem::take(&mut self.writes))
@@ -152,8 +156,8 @@ pub(super) fn read(
 
 #[cfg(test)]
 mod tests {
-    use consensus::message::{PrePrepare, Proposed, Signed};
-    use consensus::{Batch, ReplicaId, View};
+    use consensus::message::{Checkpoint, PrePrepare, Proposed, Signed};
+    use consensus::{Batch, CheckpointDigest, ReplicaId, View};
     use crypto::SigningKey;
 
     use super::*;
@@ -187,37 +191,36 @@ mod tests {
 
     /// The rule that keeps a replica from forgetting its votes in a crash.
     #[test]
-    fn records_go_only_behind_the_certificate_that_makes_them_needless() {
+    fn records_go_in_one_write_with_the_certificate_that_makes_them_needless() {
         let genesis = genesis();
         let folder = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(folder.path(), &genesis.ledger_genesis()).unwrap();
         let mut pending = PendingRecords::default();
         let records = [put(&mut pending, 1), put(&mut pending, 2)];
         let found = || read(&ledger, &genesis.network_id(), &genesis.limits()).unwrap();
-        let write = |pending: &mut PendingRecords, certified| {
-            let writes = pending.take_urgent(SequenceNumber(certified));
+        let write = |pending: &mut PendingRecords| {
+            let writes = pending.take_urgent();
             ledger.write_records(writes.unwrap()).unwrap();
         };
-        write(&mut pending, 0);
+        write(&mut pending);
         assert_eq!(found().records, records);
         assert_eq!(found().bodies.len(), 2);
 
-        pending.truncate(SequenceNumber(1));
-        assert!(
-            pending.take_urgent(SequenceNumber(1)).is_none(),
-            "nobody waits for it"
-        );
+        let checkpoint = Checkpoint {
+            sequence: SequenceNumber(1),
+            digest: CheckpointDigest(crypto::Digest::ZERO),
+        };
+        let stable = CheckpointCertificate {
+            checkpoint,
+            signatures: Vec::new(),
+        };
+        pending.truncate(stable.clone());
+        assert!(pending.take_urgent().is_none(), "nobody waits for it");
+        assert_eq!(found().records, records, "nothing goes before its time");
         let third = put(&mut pending, 3);
-        write(&mut pending, 0);
-        assert_eq!(
-            found().records.len(),
-            3,
-            "its certificate is not written yet"
-        );
-        put(&mut pending, 3);
-        write(&mut pending, 1);
+        write(&mut pending);
         let [_, second] = records;
-        assert_eq!(found().records, [second, third]);
+        assert_eq!(found().records, [Record::Stable(stable), second, third]);
         assert_eq!(found().bodies.len(), 2);
     }
 }

@@ -65,6 +65,8 @@ pub(crate) async fn start(setup: Setup) -> Result<Driver, DriverError> {
         wiring,
         timers: BTreeMap::new(),
         forward_at: now + FORWARD_AFTER,
+        view_entered_at: now,
+        told_overdue: false,
         batches,
         executing: BTreeMap::new(),
         recent: crate::recent::RecentTransactions::default(),
@@ -92,13 +94,19 @@ fn take_in_bodies(
         .iter()
         .map(|body| (body.hash(), body))
         .collect();
+    let tip = SequenceNumber(ledger.tip().number);
+    batches.forget(tip);
     for record in &found.records {
-        let Record::PrePrepared(proposed) = record else {
-            continue;
+        let (sequence, batch) = match record {
+            Record::PrePrepared(proposed) => (proposed.pre_prepare.body.sequence, &proposed.batch),
+            Record::PreparedBatch { sequence, batch } => (*sequence, batch),
+            _ => continue,
         };
-        let sequence = proposed.pre_prepare.body.sequence;
+        if sequence <= tip {
+            continue;
+        }
         let mut bodies = Vec::new();
-        for hash in transaction_hashes(&proposed.batch) {
+        for hash in transaction_hashes(batch) {
             let Some(&body) = by_hash.get(&hash) else {
                 let missing = format!("{hash} of the batch {sequence} is missing");
                 return Err(DriverError::BadBody(missing));
@@ -108,8 +116,8 @@ fn take_in_bodies(
             }
             bodies.push(body.clone());
         }
-        pool.mark_ordered(&transaction_hashes(&proposed.batch));
-        batches.hold(sequence, proposed.batch.digest(), bodies);
+        pool.mark_ordered(&transaction_hashes(batch));
+        batches.hold(sequence, batch.digest(), bodies);
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use consensus::{ReplicaId, SequenceNumber};
 use crypto::{NetworkId, SigningKey};
-use ledger::{Block, BlockCertificate, Ledger, LedgerError, TransactionHash};
+use ledger::{Block, BlockCertificate, Ledger, LedgerError, UncheckedTransaction};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -145,12 +145,13 @@ impl Sync {
         certificate: Option<BlockCertificate>,
     ) -> Result<(), SyncError> {
         let number = block.header.number;
-        let transactions = block.transactions.iter();
-        let hashes = transactions
-            .map(|bytes| TransactionHash::of_bytes(bytes))
-            .collect();
+        let decode = |bytes: &Vec<u8>| {
+            UncheckedTransaction::decode(bytes, &self.network_id, &self.limits).ok()
+        };
+        let transactions = block.transactions.iter().filter_map(decode);
+        let ids = transactions.map(|transaction| transaction.id()).collect();
         match self.committer.receive(block, certificate).await? {
-            Ok(()) => self.tell(Event::InChain(hashes)).await,
+            Ok(()) => self.tell(Event::InChain(ids)).await,
             Err(source) => Err(SyncError::Diverged { number, source }),
         }
     }

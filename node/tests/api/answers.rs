@@ -34,6 +34,8 @@ async fn status_says_where_the_node_stands() {
         high_watermark: 129,
         listening: true,
         catching_up: false,
+        changing: false,
+        suspects: true,
     });
     let (status, answer) = node.get("/v1/status").await;
     assert_eq!(status, 200);
@@ -47,6 +49,7 @@ async fn status_says_where_the_node_stands() {
         "state_digest": tip.state_digest.to_string(),
         "last_executed": 1, "low_watermark": 1, "high_watermark": 129,
         "fault": null, "listening": true, "catching_up": false,
+        "changing": false, "suspects": true,
         "peers": (1..4).map(|id| json!({
             "id": id, "name": format!("node{id}"), "connected": false
         })).collect::<Vec<_>>(),

@@ -1,4 +1,4 @@
-//! Liveness: within so many status intervals after healing, everything that
+//! Liveness: within so many status intervals and timeouts after healing, everything that
 //! was submitted is executed on every node and every client has its receipt.
 
 use std::time::Duration;
@@ -10,8 +10,12 @@ use crate::Config;
 /// one in flight and one in a batch, each takes its own way through the network.
 const STATUS_INTERVALS: u32 = 60;
 
+/// How many times the longest timeout may pass besides, for each faulty replica
+/// and once more: for a view that has failed when the network heals, and for
+/// those of faulty primaries.
+const TIMEOUTS: u32 = 4;
+
 pub(super) struct Liveness {
-    intervals: u32,
     limit: Duration,
 }
 
@@ -19,9 +23,13 @@ impl Liveness {
     pub(super) fn new(config: &Config, requests: usize) -> Self {
         let requests = u32::try_from(requests).unwrap_or(u32::MAX);
         let intervals = STATUS_INTERVALS.saturating_add(requests);
+        let faulty = u32::try_from(config.replicas.f()).unwrap_or(u32::MAX);
+        let timeouts = TIMEOUTS.saturating_mul(faulty.saturating_add(1));
         Self {
-            intervals,
-            limit: config.status_interval.saturating_mul(intervals),
+            limit: config
+                .status_interval
+                .saturating_mul(intervals)
+                .saturating_add(config.request_timeout_cap.saturating_mul(timeouts)),
         }
     }
 }
@@ -36,10 +44,9 @@ impl Invariant for Liveness {
             Observation::Waits {
                 healed_for,
                 unfinished,
-            } if *healed_for > self.limit => Err(format!(
-                "{} status intervals after healing, {unfinished}",
-                self.intervals
-            )),
+            } if *healed_for > self.limit => {
+                Err(format!("{:?} after healing, {unfinished}", self.limit))
+            }
             _ => Ok(()),
         }
     }

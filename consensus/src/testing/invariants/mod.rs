@@ -7,8 +7,10 @@ mod certificates;
 mod durability;
 mod exactly_once;
 mod held_in_full;
+mod leaves_for_good;
 mod liveness;
 mod no_equivocation;
+mod no_framing;
 mod persist_before_send;
 mod quorum_backed;
 mod silence_after_amnesia;
@@ -22,8 +24,8 @@ use super::ledger::{Block, Receipt};
 use super::report::Violation;
 use crate::message::{Message, PrePrepare};
 use crate::{
-    CheckpointCertificate, Config, Effect, Input, Record, ReplicaId, RequestDigest, SequenceNumber,
-    View,
+    CheckpointCertificate, Config, Effect, Evidence, Input, Record, ReplicaId, RequestDigest,
+    SequenceNumber, View,
 };
 
 /// Something that the properties are held against.
@@ -75,10 +77,35 @@ pub(crate) enum Observation<'a> {
     },
     /// With nothing left to be done, so many packets were sent in that time.
     Idles { time: Duration, packets: u64 },
+    /// A replica is shown to have contradicted itself.
+    Accuses {
+        node: ReplicaId,
+        evidence: &'a Evidence,
+    },
     /// The simulation ends with this on the disks.
     Ends {
         nodes: &'a [(ReplicaId, &'a Contents)],
     },
+}
+
+impl Observation<'_> {
+    /// Whose doing it is, if it is a single node's.
+    pub(crate) fn node(&self) -> Option<ReplicaId> {
+        match self {
+            Self::Starts { node, .. }
+            | Self::LosesDisk { node }
+            | Self::Takes { node, .. }
+            | Self::Answers { node, .. }
+            | Self::Writes { node, .. }
+            | Self::Settles { node, .. }
+            | Self::Sends { node, .. }
+            | Self::Stores { node, .. }
+            | Self::Certifies { node, .. }
+            | Self::Shows { node, .. }
+            | Self::Accuses { node, .. } => Some(*node),
+            Self::Waits { .. } | Self::Idles { .. } | Self::Ends { .. } => None,
+        }
+    }
 }
 
 /// A property.
@@ -94,11 +121,18 @@ trait Invariant {
 pub(crate) struct Invariants(Vec<Box<dyn Invariant>>);
 
 impl Invariants {
-    /// The properties of a network with these parameters and clients' requests.
-    pub(crate) fn new(config: &Config, requests: BTreeSet<RequestDigest>) -> Self {
+    /// The properties of a network with these parameters, faulty replicas and
+    /// clients' requests.
+    pub(crate) fn new(
+        config: &Config,
+        byzantine: &BTreeSet<ReplicaId>,
+        requests: BTreeSet<RequestDigest>,
+    ) -> Self {
         Self(vec![
             Box::new(persist_before_send::PersistBeforeSend),
             Box::new(no_equivocation::NoEquivocation::default()),
+            Box::new(leaves_for_good::LeavesForGood::default()),
+            Box::new(no_framing::NoFraming::new(config, byzantine)),
             Box::new(silence_after_amnesia::SilenceAfterAmnesia::default()),
             Box::new(quorum_backed::QuorumBacked::new(config.replicas.clone())),
             Box::new(total_order::TotalOrder::default()),
@@ -108,7 +142,7 @@ impl Invariants {
             Box::new(held_in_full::HeldInFull),
             Box::new(certificates::Certificates::new(config)),
             Box::new(durability::Durability::default()),
-            Box::new(bounded::Bounded::new(config)),
+            Box::new(bounded::Bounded::new(config, byzantine)),
         ])
     }
 

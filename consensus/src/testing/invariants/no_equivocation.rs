@@ -11,6 +11,8 @@ use crate::{BatchDigest, CheckpointDigest, ReplicaId, SequenceNumber, View};
 pub(super) struct NoEquivocation {
     votes: BTreeMap<(ReplicaId, Kind, View, SequenceNumber), BatchDigest>,
     attested: BTreeMap<(ReplicaId, SequenceNumber), CheckpointDigest>,
+    /// VIEW-CHANGEs and NEW-VIEWs as they were signed.
+    views: BTreeMap<(ReplicaId, &'static str, View), Vec<u8>>,
 }
 
 impl Invariant for NoEquivocation {
@@ -19,11 +21,17 @@ impl Invariant for NoEquivocation {
     }
 
     fn observe(&mut self, seen: &Observation<'_>) -> Result<(), String> {
-        let Observation::Sends { message, .. } = seen else {
+        if let Observation::LosesDisk { node } = seen {
+            // It cannot know what it wanted, only what it can have voted for.
+            self.views.retain(|(signer, ..), _| signer != node);
+        }
+        let Observation::Sends { node, message, .. } = seen else {
             return Ok(());
         };
         let name = message.name();
-        if let Message::Checkpoint(vote) = message {
+        if let Message::Checkpoint(vote) = message
+            && vote.signer == *node
+        {
             let (signer, sequence) = (vote.signer, vote.body.sequence);
             let found = vote.body.digest;
             let said = *self.attested.entry((signer, sequence)).or_insert(found);
@@ -33,7 +41,19 @@ impl Invariant for NoEquivocation {
                 ));
             }
         }
-        if let Some(vote) = vote_of(message) {
+        let of_view = match message {
+            Message::ViewChange(vote) => Some((vote.signer, vote.body.view)),
+            Message::NewView(new_view) => Some((new_view.signer, new_view.body.view)),
+            _ => None,
+        };
+        if let Some((signer, view)) = of_view.filter(|(signer, _)| signer == node) {
+            let bytes = message.encode();
+            let said = self.views.entry((signer, name, view));
+            if *said.or_insert_with(|| bytes.clone()) != bytes {
+                return Err(format!("{signer} signs two different {name} for {view}"));
+            }
+        }
+        if let Some(vote) = vote_of(message).filter(|vote| vote.signer == *node) {
             let (signer, found) = (vote.signer, vote.place.digest);
             let (view, sequence) = (vote.place.view, vote.place.sequence);
             let place = (signer, vote.kind, view, sequence);

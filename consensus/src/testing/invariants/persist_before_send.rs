@@ -2,10 +2,9 @@
 //! it, or a durable certificate says that its sequence number is past.
 
 use super::{Invariant, Kind, Observation, vote_of};
-use crate::certificate::PreparedCertificate;
-use crate::message::{Message, PrePrepare, Proposed, Signed};
+use crate::message::{Message, PrePrepare};
 use crate::testing::disk::Contents;
-use crate::{Batch, Record, ReplicaId, SequenceNumber};
+use crate::{Record, ReplicaId, SequenceNumber};
 
 pub(super) struct PersistBeforeSend;
 
@@ -34,10 +33,15 @@ impl Invariant for PersistBeforeSend {
                 ));
             }
         }
+        if let Some(name) = lacks_view_record(durable, message, *node) {
+            return Err(format!(
+                "the {name} leaves {node}, and no durable record is it"
+            ));
+        }
         let Some(vote) = vote_of(message).filter(|vote| vote.signer == *node) else {
             return Ok(());
         };
-        if covers(durable, vote.kind, vote.place, *node) {
+        if covers(durable, vote.kind, vote.place) {
             return Ok(());
         }
         let name = message.name();
@@ -48,33 +52,41 @@ impl Invariant for PersistBeforeSend {
     }
 }
 
-fn covers(durable: &Contents, kind: Kind, place: PrePrepare, node: ReplicaId) -> bool {
+/// Whether this is the node's own VIEW-CHANGE or NEW-VIEW without its record.
+fn lacks_view_record(
+    durable: &Contents,
+    message: &Message,
+    node: ReplicaId,
+) -> Option<&'static str> {
+    let record = match message {
+        Message::ViewChange(vote) if vote.signer == node => Record::ViewChange(vote.clone()),
+        Message::NewView(of) if of.signer == node => Record::NewView(of.clone()),
+        _ => return None,
+    };
+    (durable.record(&record.key()) != Some(record)).then(|| message.name())
+}
+
+fn covers(durable: &Contents, kind: Kind, place: PrePrepare) -> bool {
     let stable = durable
         .ledger
         .newest_certificate()
         .map_or(SequenceNumber::GENESIS, |of| of.checkpoint.sequence);
-    let key = record_of(kind, place, node).key();
-    place.sequence <= stable || durable.vote(&key) == Some(place.digest)
+    place.sequence <= stable
+        || durable
+            .records()
+            .iter()
+            .any(|record| permits(record, kind, place))
 }
 
-/// A record of the kind that covers such a vote, for its key alone.
-fn record_of(kind: Kind, place: PrePrepare, signer: ReplicaId) -> Record {
-    let pre_prepare = Signed {
-        body: place,
-        signer,
-        signature: crypto::Signature([0; 64]),
-    };
-    match kind {
-        Kind::PrePrepare | Kind::Prepare => Record::PrePrepared(Proposed {
-            pre_prepare,
-            batch: Batch {
-                timestamp_ms: 0,
-                requests: Vec::new(),
-            },
-        }),
-        Kind::Commit => Record::Prepared(PreparedCertificate {
-            pre_prepare,
-            prepares: Vec::new(),
-        }),
+fn permits(record: &Record, kind: Kind, place: PrePrepare) -> bool {
+    match (record, kind) {
+        (Record::PrePrepared(proposed), Kind::PrePrepare | Kind::Prepare) => {
+            proposed.pre_prepare.body == place
+        }
+        (Record::NewView(of), Kind::PrePrepare) => {
+            of.body.pre_prepares.iter().any(|of| of.body == place)
+        }
+        (Record::Prepared(certificate), Kind::Commit) => certificate.pre_prepare.body == place,
+        _ => false,
     }
 }

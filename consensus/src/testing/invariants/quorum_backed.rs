@@ -73,7 +73,9 @@ impl QuorumBacked {
                     _ => Ok(()),
                 }
             }
-            Effect::Execute { sequence, batch } => self.executes(node, *sequence, batch.digest()),
+            Effect::Execute {
+                sequence, batch, ..
+            } => self.executes(node, *sequence, batch.digest()),
             _ => Ok(()),
         }
     }
@@ -174,8 +176,15 @@ impl Invariant for QuorumBacked {
                 node,
                 input: Input::Message { message, .. },
             } => {
+                let given = self.nodes.entry(*node).or_default();
                 if let Some(vote) = vote_of(message.message()) {
-                    self.nodes.entry(*node).or_default().add(vote);
+                    given.add(vote);
+                }
+                if let Message::NewView(new_view) = message.message() {
+                    let statements = new_view.body.pre_prepares.iter();
+                    given
+                        .pre_prepares
+                        .extend(statements.map(|signed| key_of(&signed.body)));
                 }
             }
             Observation::Answers { node, effects } => {

@@ -82,7 +82,7 @@ impl Invariant for TotalOrder {
                 if sequence != stored.next() {
                     return Err(format!("{node} stores {sequence} after {stored}"));
                 }
-                let (time, previous) = (block.batch.timestamp_ms, progress.timestamp_ms);
+                let (time, previous) = (block.timestamp_ms, progress.timestamp_ms);
                 if time <= previous {
                     return Err(format!("{sequence} is of {time} ms after {previous} ms"));
                 }

@@ -4,7 +4,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crypto::Domain;
+
 use super::{Node, Wake};
+use crate::byzantine::Byzantine;
 use crate::testing::disk::Write;
 use crate::testing::faults::CrashPoint;
 use crate::testing::invariants::Observation;
@@ -25,6 +28,7 @@ const SERVED: usize = 4;
 enum Job {
     Execute {
         sequence: SequenceNumber,
+        timestamp_ms: u64,
         batch: Batch,
     },
     CatchUp {
@@ -60,6 +64,14 @@ pub(super) struct Committer {
 }
 
 impl Committer {
+    /// The requests of every batch that is to be executed.
+    pub(super) fn executing(&self) -> impl Iterator<Item = &RequestDigest> {
+        self.jobs.iter().flat_map(|job| match job {
+            Job::Execute { batch, .. } => batch.requests.as_slice(),
+            Job::CatchUp { .. } => &[],
+        })
+    }
+
     /// The requests of the next batch to execute.
     pub(super) fn to_execute(&self) -> impl Iterator<Item = &RequestDigest> {
         let batch = match self.jobs.front() {
@@ -71,9 +83,20 @@ impl Committer {
 }
 
 impl Node {
-    pub(super) fn execute(&mut self, sequence: SequenceNumber, batch: Batch, world: &mut World) {
+    pub(super) fn execute(
+        &mut self,
+        sequence: SequenceNumber,
+        timestamp_ms: u64,
+        batch: Batch,
+        world: &mut World,
+    ) {
         self.note(world, Happening::Executes { sequence });
-        self.add(Job::Execute { sequence, batch }, world);
+        let job = Job::Execute {
+            sequence,
+            timestamp_ms,
+            batch,
+        };
+        self.add(job, world);
     }
 
     pub(super) fn catch_up(&mut self, through: SequenceNumber, world: &mut World) {
@@ -130,12 +153,17 @@ impl Node {
         let Some(process) = &self.live else {
             return Ok(());
         };
-        let Some(Job::Execute { sequence, batch }) = process.committer.jobs.front() else {
+        let Some(Job::Execute {
+            sequence,
+            timestamp_ms,
+            batch,
+        }) = process.committer.jobs.front()
+        else {
             unreachable!("the first job stays until it is done");
         };
         let held = |digest| process.pool.get(digest, ledger);
         let requests = batch.requests.iter().filter_map(held).collect();
-        let block = Arc::new(ledger.execute(*sequence, batch, requests));
+        let block = Arc::new(ledger.execute(*sequence, *timestamp_ms, batch, requests));
         let (sequence, digest) = (block.sequence, block.outcome);
         world.summary.duplicates += (block.batch.requests.len() - block.applied.len()) as u64;
         self.store(block, false, world)?;
@@ -230,7 +258,10 @@ impl Node {
     }
 
     pub(super) fn serve_blocks(&self, to: ReplicaId, after: SequenceNumber, world: &mut World) {
-        let served = self.contents().ledger.serve(after, SERVED);
+        let mut served = self.contents().ledger.serve(after, SERVED);
+        if self.byzantine.as_ref().is_some_and(Byzantine::lies_in_sync) {
+            falsify(&mut served, world);
+        }
         if !served.is_empty() {
             world.send(self.id(), to, Packet::Blocks(served));
         }
@@ -286,4 +317,28 @@ impl Node {
         self.work(world);
         Ok(())
     }
+}
+
+/// Alters one of the blocks: what it names, what it led to, or who says so.
+fn falsify(served: &mut [Served], world: &mut World) {
+    if served.is_empty() {
+        return;
+    }
+    let at = world.dice.below(served.len());
+    let how = world.dice.below(3);
+    let Served { block, certificate } = &mut served[at];
+    let mut forged = Block {
+        sequence: block.sequence,
+        timestamp_ms: block.timestamp_ms + u64::from(how == 0),
+        batch: block.batch.clone(),
+        requests: block.requests.clone(),
+        applied: block.applied.clone(),
+        outcome: block.outcome,
+    };
+    match how {
+        1 => forged.outcome = CheckpointDigest(Domain::BlockHeader.hash(b"forged")),
+        2 => *certificate = None,
+        _ => {}
+    }
+    *block = Arc::new(forged);
 }

@@ -10,7 +10,7 @@ use crate::testing::network::Packet;
 use crate::testing::report::Violation;
 use crate::testing::trace::{Happening, Note};
 use crate::testing::world::World;
-use crate::{Effect, Message, Record, ReplicaId};
+use crate::{Effect, Evidence, Message, Record, ReplicaId, Verified};
 
 impl Node {
     pub(super) fn carry_out(&mut self, world: &mut World) -> Result<(), Violation> {
@@ -74,8 +74,13 @@ impl Node {
                 sequence,
                 digest,
                 batch,
+                ..
             } => self.check((view, sequence, digest), batch.requests, world),
-            Effect::Execute { sequence, batch } => self.execute(sequence, batch, world),
+            Effect::Execute {
+                sequence,
+                timestamp_ms,
+                batch,
+            } => self.execute(sequence, timestamp_ms, batch, world),
             Effect::Certified(certificate) => {
                 let sequence = certificate.checkpoint.sequence;
                 self.note(world, Happening::Certifies { sequence });
@@ -85,9 +90,11 @@ impl Node {
                 })?;
                 self.disk.write(Write::Certificate(certificate));
             }
-            Effect::Truncate { through } => {
-                self.disk.write(Write::Forget(through));
+            Effect::Truncate(certificate) => {
+                self.disk.write(Write::Truncate(certificate));
             }
+            Effect::ViewEntered(view) => self.enter_view(view, world),
+            Effect::Contradiction(evidence) => return self.accuse(&evidence, world),
             Effect::CatchUp { through } => self.catch_up(through, world),
             Effect::SetTimer { timer, after } => {
                 if let Some(process) = &mut self.live {
@@ -107,6 +114,9 @@ impl Node {
                 own,
                 attested,
             } => {
+                if self.byzantine.is_some() {
+                    return Ok(());
+                }
                 let message = format!(
                     "{} halts: its outcome of {sequence} is {own}, a quorum attests {attested}",
                     self.id()
@@ -120,6 +130,15 @@ impl Node {
         Ok(())
     }
 
+    /// A replica is shown to have contradicted itself.
+    fn accuse(&mut self, evidence: &Evidence, world: &mut World) -> Result<(), Violation> {
+        let what = evidence.summary();
+        self.note(world, Happening::Accuses { what });
+        world.summary.contradictions += 1;
+        let node = self.id();
+        world.observe(&Observation::Accuses { node, evidence })
+    }
+
     fn persist(&mut self, record: Record, world: &mut World) -> Result<(), Violation> {
         let Some(process) = &mut self.live else {
             return Ok(());
@@ -128,6 +147,7 @@ impl Node {
             Record::PrePrepared(proposed) => proposed.batch.requests.as_slice(),
             _ => &[],
         };
+        process.pool.order(wanted);
         let ledger = &self.disk.current().ledger;
         let requests: Vec<_> = wanted
             .iter()
@@ -158,6 +178,10 @@ impl Node {
         let node = self.id();
         let what = Note::of_message(&message);
         self.note(world, Happening::Sends { to, what });
+        if self.byzantine.is_some() {
+            self.transmit_distorted(to, &message, world);
+            return Ok(());
+        }
         let verified = world.door.admit(message).map_err(|rejection| Violation {
             invariant: "well_formed",
             message: format!("{node} sends what nobody lets in: {rejection}"),
@@ -167,13 +191,7 @@ impl Node {
             message: verified.message(),
             durable: self.disk.durable(),
         })?;
-        let packet = match world.links {
-            Links::Verified => Packet::Verified(verified),
-            Links::Bytes => Packet::Bytes {
-                bytes: verified.message().encode().into(),
-                corrupted: false,
-            },
-        };
+        let packet = packet_of(verified, world.links);
         let mut receivers = to.map_or_else(|| world.peers(node), |to| vec![to]);
         let doomed = to.is_none()
             && self
@@ -190,5 +208,41 @@ impl Node {
             self.meets(CrashPoint::AmidBroadcast, world)?;
         }
         Ok(())
+    }
+
+    /// What a faulty node says. What no door lets in is not even brought there,
+    /// unless the doors are to be tried.
+    fn transmit_distorted(&mut self, to: Option<ReplicaId>, message: &Message, world: &mut World) {
+        let node = self.id();
+        let Some(byzantine) = &mut self.byzantine else {
+            return;
+        };
+        for outgoing in byzantine.distort(to, message) {
+            if outgoing.message != *message || !outgoing.delay.is_zero() {
+                world.summary.byzantine_actions += 1;
+            }
+            let packet = match (world.door.admit(outgoing.message.clone()), world.links) {
+                (Ok(verified), links) => packet_of(verified, links),
+                (Err(_), Links::Verified) => {
+                    world.summary.messages_refused += 1;
+                    continue;
+                }
+                (Err(_), Links::Bytes) => Packet::Bytes {
+                    bytes: outgoing.message.encode().into(),
+                    corrupted: true,
+                },
+            };
+            world.send_later((node, outgoing.to), packet, outgoing.delay);
+        }
+    }
+}
+
+fn packet_of(message: Verified, links: Links) -> Packet {
+    match links {
+        Links::Verified => Packet::Verified(message),
+        Links::Bytes => Packet::Bytes {
+            bytes: message.message().encode().into(),
+            corrupted: false,
+        },
     }
 }

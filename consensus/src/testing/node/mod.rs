@@ -1,11 +1,12 @@
 //! One simulated node: a replica and what carries out its effects.
 //!
 //! Here: its life (start, crash, lost disk) and what reaches it. [`effects`]
-//! carries out what the replica asks, [`pool`] holds requests, [`committer`]
-//! executes and catches up.
+//! carries out what the replica asks, [`pool`] holds requests, [`patience`]
+//! watches how long they wait, [`committer`] executes and catches up.
 
 mod committer;
 mod effects;
+mod patience;
 mod pool;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -14,6 +15,7 @@ use std::time::Duration;
 use crypto::SigningKey;
 
 use self::committer::Committer;
+use self::patience::Patience;
 use self::pool::Pool;
 use super::agenda::Event;
 use super::disk::{Contents, Disk, Mark};
@@ -24,6 +26,7 @@ use super::network::Packet;
 use super::report::Violation;
 use super::trace::{Happening, Note};
 use super::world::World;
+use crate::byzantine::{Byzantine, Modes};
 use crate::{
     BatchDigest, CheckpointDigest, Config, Effect, Input, Record, Replica, ReplicaId,
     SequenceNumber, Start, Timer, Verified, View,
@@ -60,6 +63,10 @@ pub(crate) enum Wake {
     CaughtUp,
     /// A connection to this peer stands anew.
     Connected(ReplicaId),
+    /// The connection to this peer is gone.
+    Disconnected(ReplicaId),
+    /// A request may have waited too long.
+    Impatience,
 }
 
 /// A node, up or down.
@@ -75,6 +82,8 @@ pub(crate) struct Node {
     clock_ahead_ms: u64,
     /// It has lost its disk, and nothing on the new one says so yet.
     amnesiac: bool,
+    /// What is wrong with it.
+    byzantine: Option<Byzantine>,
 }
 
 /// What a crash ends.
@@ -88,6 +97,7 @@ struct Process {
     /// How often each timer was set.
     timers: BTreeMap<Timer, u64>,
     pool: Pool,
+    patience: Patience,
     committer: Committer,
 }
 
@@ -102,7 +112,16 @@ impl Node {
             doom: None,
             clock_ahead_ms,
             amnesiac: false,
+            byzantine: None,
         }
+    }
+
+    /// From now on what it says is distorted.
+    pub(crate) fn with_faults(mut self, modes: Option<&Modes>, seed: u64) -> Self {
+        let distortion =
+            |modes: &Modes| Byzantine::new(&self.config, self.key.clone(), modes.clone(), seed);
+        self.byzantine = modes.map(distortion);
+        self
     }
 
     pub(crate) fn id(&self) -> ReplicaId {
@@ -164,7 +183,8 @@ impl Node {
             barrier: self.disk.synced(),
             syncing: false,
             timers: BTreeMap::new(),
-            pool: Pool::of(self.disk.current()),
+            pool: Pool::of(self.disk.current(), world.agenda.now()),
+            patience: Patience::default(),
             committer: Committer::default(),
         });
         self.take(effects, world)
@@ -257,7 +277,7 @@ impl Node {
         process.effects.extend(effects);
         self.carry_out(world)?;
         self.consider_proposing(world);
-        Ok(())
+        self.watch_requests(world)
     }
 
     /// A packet reaches the node.
@@ -360,7 +380,15 @@ impl Node {
             }
             Wake::CaughtUp => self.on_caught_up(world),
             Wake::Connected(peer) => self.step(Input::Connected(peer), world),
+            Wake::Disconnected(peer) => self.step(Input::Disconnected(peer), world),
+            Wake::Impatience => self.on_impatience(world),
         }
+    }
+
+    /// The connection to `peer` is gone, as is noticed in a while.
+    pub(crate) fn disconnect(&self, peer: ReplicaId, world: &mut World) {
+        let delay = world.dice.micros(100..=5_000);
+        self.wake_after(delay, Wake::Disconnected(peer), world);
     }
 
     /// A connection to `peer` stands anew, in a while.

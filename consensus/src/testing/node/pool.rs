@@ -2,6 +2,7 @@
 //! them when it is the primary.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use super::{Node, Wake};
 use crate::testing::disk::Contents;
@@ -11,6 +12,9 @@ use crate::testing::report::Violation;
 use crate::testing::trace::Happening;
 use crate::testing::world::World;
 use crate::{BatchDigest, Input, ReplicaId, RequestDigest, SequenceNumber, View};
+
+/// How many requests are sent on at a time.
+const FORWARDED: usize = 8;
 
 /// A batch that waits for its requests.
 struct Check {
@@ -25,10 +29,12 @@ type Asked = (View, SequenceNumber, BatchDigest);
 #[derive(Default)]
 pub(super) struct Pool {
     held: BTreeMap<RequestDigest, Request>,
+    /// Since when each of them is held, as far as no block has it.
+    since: BTreeMap<RequestDigest, Duration>,
     /// What is to be proposed, in the order of arrival.
     pending: VecDeque<RequestDigest>,
-    /// What was proposed by this process.
-    proposed: BTreeSet<RequestDigest>,
+    /// What a batch of the current view names.
+    ordered: BTreeSet<RequestDigest>,
     checks: Vec<Check>,
     fetching: bool,
     proposing: bool,
@@ -36,11 +42,50 @@ pub(super) struct Pool {
 
 impl Pool {
     /// What a process finds on its disk.
-    pub(super) fn of(contents: &Contents) -> Self {
+    pub(super) fn of(contents: &Contents, now: Duration) -> Self {
+        let held = contents.requests();
+        let undone = |digest: &&RequestDigest| contents.ledger.applied_at(digest).is_none();
+        let since = held.keys().filter(undone).map(|digest| (*digest, now));
         Self {
-            held: contents.requests(),
+            since: since.collect(),
+            held,
             ..Self::default()
         }
+    }
+
+    /// Since when the oldest request waits.
+    pub(super) fn oldest(&self) -> Option<Duration> {
+        self.since.values().min().copied()
+    }
+
+    /// What has waited longest, a few.
+    pub(super) fn waiting_longest(&self) -> Vec<Request> {
+        let mut waiting: Vec<_> = self.since.iter().map(|(of, since)| (since, of)).collect();
+        waiting.sort_unstable();
+        let digests = waiting
+            .into_iter()
+            .take(FORWARDED)
+            .map(|(_, digest)| digest);
+        digests
+            .filter_map(|digest| self.held.get(digest))
+            .copied()
+            .collect()
+    }
+
+    /// A batch of the current view names these.
+    pub(super) fn order(&mut self, requests: &[RequestDigest]) {
+        self.ordered.extend(requests);
+        self.pending.retain(|pending| !requests.contains(pending));
+    }
+
+    /// A new view begins: what is not being executed waits again.
+    pub(super) fn begin_view(&mut self, executing: &BTreeSet<RequestDigest>) {
+        self.ordered.clone_from(executing);
+        let waiting = self
+            .since
+            .keys()
+            .filter(|digest| !executing.contains(digest));
+        self.pending = waiting.copied().collect();
     }
 
     /// A request, if it is held here or in a block.
@@ -55,8 +100,9 @@ impl Pool {
     pub(super) fn forget(&mut self, executed: &[RequestDigest]) {
         for request in executed {
             self.held.remove(request);
+            self.since.remove(request);
             self.pending.retain(|pending| pending != request);
-            self.proposed.remove(request);
+            self.ordered.remove(request);
         }
     }
 }
@@ -82,6 +128,7 @@ impl Node {
     /// Whether this is news.
     fn keep(&mut self, request: Request, world: &mut World) -> bool {
         let digest = request.digest();
+        let now = world.agenda.now();
         let ledger = &self.disk.current().ledger;
         let Some(process) = &mut self.live else {
             return false;
@@ -91,9 +138,8 @@ impl Node {
         }
         let pool = &mut process.pool;
         let news = pool.held.insert(digest, request).is_none();
-        // What was stored with a vote before a crash is brought again by its
-        // client, and may then be ordered twice.
-        if !pool.pending.contains(&digest) && !pool.proposed.contains(&digest) {
+        pool.since.entry(digest).or_insert(now);
+        if !pool.pending.contains(&digest) && !pool.ordered.contains(&digest) {
             pool.pending.push_back(digest);
         }
         if news {
@@ -112,6 +158,7 @@ impl Node {
     /// The replica asks whether a batch is sound: once its requests are held.
     pub(super) fn check(&mut self, asked: Asked, requests: Vec<RequestDigest>, world: &mut World) {
         if let Some(process) = &mut self.live {
+            process.pool.order(&requests);
             process.pool.checks.push(Check { asked, requests });
         }
         self.settle_checks(world);
@@ -234,8 +281,27 @@ impl Node {
         if pool.pending.is_empty() || process.replica.room() == 0 {
             return Ok(());
         }
-        let requests: Vec<_> = pool.pending.drain(..most.min(pool.pending.len())).collect();
-        pool.proposed.extend(&requests);
+        let byzantine = self.byzantine.as_ref();
+        let censored = |digest: &RequestDigest| {
+            let number = pool.held.get(digest).map(|of| of.number.to_string());
+            number.is_some_and(|of| byzantine.is_some_and(|by| by.censors(&of)))
+        };
+        let (held_back, mut free): (VecDeque<_>, VecDeque<_>) =
+            pool.pending.iter().partition(|digest| censored(digest));
+        let mut requests: Vec<_> = free.drain(..most.min(free.len())).collect();
+        free.extend(held_back);
+        pool.pending = free;
+        // Now and then one that another batch has already: that it takes effect
+        // once is the ledger's affair.
+        let mut again = pool.ordered.iter().copied();
+        let again = again.find(|digest| pool.held.contains_key(digest));
+        if let Some(again) = again.filter(|again| !requests.contains(again))
+            && world.dice.chance(0.05)
+            && requests.len() < self.config.max_batch_requests
+        {
+            requests.push(again);
+        }
+        pool.ordered.extend(&requests);
         let input = Input::Propose {
             timestamp_ms,
             requests,

@@ -40,6 +40,8 @@ pub(super) async fn status(extract::State(state): extract::State<State>) -> Json
         fault: None,
         listening: consensus.listening,
         catching_up: consensus.catching_up,
+        changing: consensus.changing,
+        suspects: consensus.suspects,
         peers: peers
             .map(|peer| PeerAnswer {
                 id: peer.id.0,

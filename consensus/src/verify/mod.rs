@@ -4,13 +4,15 @@
 //! hold, each by the replica it names. What depends on the receiver's state
 //! (its view, its watermarks, what it accepted before) is not decided here.
 
+mod view_change;
+
 use std::collections::BTreeSet;
 
 use crypto::{Claim, NetworkId, Signature, verify_batch};
 
 use crate::certificate::{CheckpointCertificate, strictly_ascending};
 use crate::message::{Body, Message, Proposed, Signed, Status};
-use crate::{Rejection, ReplicaId, ReplicaSet};
+use crate::{Rejection, ReplicaId, ReplicaSet, View};
 
 /// A message whose form and signatures were checked. Nothing else makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +38,7 @@ pub struct Verifier {
     replicas: ReplicaSet,
     network: NetworkId,
     max_batch_requests: usize,
-    max_status_slots: u64,
+    log_window: u64,
 }
 
 impl Verifier {
@@ -47,7 +49,7 @@ impl Verifier {
             replicas: config.replicas.clone(),
             network: config.network,
             max_batch_requests: config.max_batch_requests,
-            max_status_slots: config.log_window,
+            log_window: config.log_window,
         }
     }
 
@@ -123,6 +125,8 @@ impl Verifier {
                 self.check_certificate(certificate, claims)?;
             }
             Message::Status(status) => self.check_status(status)?,
+            Message::ViewChange(vote) => self.check_view_change(vote, claims)?,
+            Message::NewView(new_view) => self.check_new_view(new_view, claims)?,
         }
         Ok(())
     }
@@ -135,18 +139,28 @@ impl Verifier {
         Ok(signed.claim(key, &self.network))
     }
 
+    /// Only the primary of a view may say this in it; who that is.
+    fn check_role(
+        &self,
+        message: &'static str,
+        signer: ReplicaId,
+        view: View,
+    ) -> Result<ReplicaId, Rejection> {
+        let primary = self.replicas.primary(view);
+        if signer == primary {
+            return Ok(primary);
+        }
+        Err(Rejection::WrongRole {
+            message,
+            signer,
+            view,
+            primary,
+        })
+    }
+
     fn check_proposed(&self, proposed: &Proposed) -> Result<(), Rejection> {
         let Proposed { pre_prepare, batch } = proposed;
-        let view = pre_prepare.body.view;
-        let primary = self.replicas.primary(view);
-        if pre_prepare.signer != primary {
-            return Err(Rejection::WrongRole {
-                message: "PRE-PREPARE",
-                signer: pre_prepare.signer,
-                view,
-                primary,
-            });
-        }
+        self.check_role("PRE-PREPARE", pre_prepare.signer, pre_prepare.body.view)?;
         if batch.requests.len() > self.max_batch_requests {
             return Err(Rejection::BatchTooLarge {
                 limit: self.max_batch_requests,
@@ -199,8 +213,10 @@ impl Verifier {
             && uncertified
                 .last()
                 .is_none_or(|last| *last <= status.last_executed);
+        let changing = status.changing.as_ref();
+        let changing = changing.is_none_or(|of| self.sound_list(of));
         let named = slots.len().max(uncertified.len());
-        if named as u64 <= self.max_status_slots && ascending && above && executed {
+        if named as u64 <= self.log_window && ascending && above && executed && changing {
             Ok(())
         } else {
             Err(Rejection::MalformedStatus { named })
@@ -215,6 +231,8 @@ fn bad_signature(message: &Message) -> Rejection {
         Message::Commit(commit) => commit.signer,
         Message::Checkpoint(checkpoint) => checkpoint.signer,
         Message::CheckpointCertificate(certificate) => certificate.signatures[0].0,
+        Message::ViewChange(vote) => vote.signer,
+        Message::NewView(new_view) => new_view.signer,
         Message::Status(_) => unreachable!("a status carries no signature"),
     };
     Rejection::BadSignature {
