@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use consensus::byzantine::Modes;
 
 use crate::output::Format;
 
@@ -90,6 +91,9 @@ pub(crate) enum Command {
     /// Look at what contracts hold
     #[command(subcommand)]
     State(StateCommand),
+    /// Proof against replicas that contradict themselves
+    #[command(subcommand)]
+    Evidence(EvidenceCommand),
     /// Verify against the genesis document alone
     #[command(subcommand)]
     Verify(VerifyCommand),
@@ -154,6 +158,18 @@ pub(crate) enum TestnetCommand {
     Resume {
         /// Name or number
         node: String,
+    },
+    /// Make a node misbehave, or behave again with `none`
+    #[command(
+        after_help = "Modes, also several joined by +: none, silent, delay=MS, drop=NODES, \
+        equivocate, wrong-digest, censor=CLIENT, corrupt-signatures, replay, lie-view-change, \
+        lie-sync, skip-sequences, wrong-times, chaotic"
+    )]
+    Fault {
+        /// Name or number
+        node: String,
+        /// How, such as `equivocate` or `delay=900+replay`
+        mode: Modes,
     },
     /// Print the log of a node
     Logs {
@@ -336,7 +352,29 @@ pub(crate) enum StateCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum EvidenceCommand {
+    /// What the nodes can prove, and which of them
+    List,
+    /// One piece, with the signed messages that prove it
+    Get {
+        /// Its id, or the beginning of it
+        id: String,
+        /// The file to write
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum VerifyCommand {
+    /// Evidence in a file
+    Evidence {
+        /// As `evidence get --out` wrote it
+        file: PathBuf,
+        /// The genesis document; the network's own when left out
+        #[arg(long, value_name = "FILE")]
+        genesis: Option<PathBuf>,
+    },
     /// A receipt in a file
     Receipt {
         /// As `tx receipt --out` wrote it

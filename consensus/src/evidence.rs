@@ -31,6 +31,20 @@ impl Evidence {
     /// The largest encoding of a piece of evidence, in bytes: two messages.
     pub const MAX_BYTES: usize = 2 * crate::Message::MAX_BYTES;
 
+    /// The same evidence with its statements in the order of their bytes, so
+    /// that one contradiction has one name, whoever found it.
+    #[must_use]
+    pub fn ordered(self) -> Self {
+        match self {
+            Self::PrePrepare(a, b) => in_order(a, b, Self::PrePrepare),
+            Self::Prepare(a, b) => in_order(a, b, Self::Prepare),
+            Self::Commit(a, b) => in_order(a, b, Self::Commit),
+            Self::Checkpoint(a, b) => in_order(a, b, Self::Checkpoint),
+            Self::ViewChange(a, b) => in_order(a, b, Self::ViewChange),
+            Self::NewView(a, b) => in_order(a, b, Self::NewView),
+        }
+    }
+
     /// Who contradicts itself.
     #[must_use]
     pub fn signer(&self) -> ReplicaId {
@@ -157,6 +171,14 @@ impl Evidence {
             }
             Self::NewView(a, b) => contradict(a.body.view == b.body.view, a, b, replicas, network),
         }
+    }
+}
+
+fn in_order<S: Encode>(a: S, b: S, kind: impl Fn(S, S) -> Evidence) -> Evidence {
+    if codec::encode(&a) <= codec::encode(&b) {
+        kind(a, b)
+    } else {
+        kind(b, a)
     }
 }
 

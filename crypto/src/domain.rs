@@ -47,11 +47,13 @@ pub enum Domain {
     NewView,
     /// Hash that names the nonce of an imported line.
     ImportNonce,
+    /// Hash that names a piece of evidence.
+    Evidence,
 }
 
 impl Domain {
     /// Every domain, for tests that compare them with each other.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Genesis,
         Self::Proposal,
         Self::Endorsement,
@@ -67,6 +69,7 @@ impl Domain {
         Self::ViewChange,
         Self::NewView,
         Self::ImportNonce,
+        Self::Evidence,
     ];
 
     /// The tag that stands at the head of every preimage of this domain.
@@ -88,6 +91,7 @@ impl Domain {
             Self::ViewChange => "logothete/1/view-change",
             Self::NewView => "logothete/1/new-view",
             Self::ImportNonce => "logothete/1/import-nonce",
+            Self::Evidence => "logothete/1/evidence",
         }
     }
 

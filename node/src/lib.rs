@@ -9,6 +9,8 @@ mod committer;
 pub mod config;
 mod driver;
 mod endorser;
+pub mod evidence;
+pub mod fault;
 mod fetch;
 mod gossip;
 pub mod home;

@@ -159,17 +159,22 @@ impl Pool {
         !self.waiting.is_empty()
     }
 
-    /// The oldest waiting transactions, within both limits and at least one;
-    /// they wait no longer.
+    /// The oldest waiting transactions that are not `withheld`, within both
+    /// limits and at least one; they wait no longer.
     pub(crate) fn take_batch(
         &mut self,
         max_count: usize,
         max_bytes: usize,
+        withheld: impl Fn(&CheckedTransaction) -> bool,
     ) -> Vec<TransactionHash> {
         let mut bytes = 0_usize;
         let mut batch = Vec::new();
         for hash in self.waiting.values() {
-            let length = self.entries[hash].transaction.bytes().len();
+            let transaction = &self.entries[hash].transaction;
+            if withheld(transaction) {
+                continue;
+            }
+            let length = transaction.bytes().len();
             bytes = bytes.saturating_add(length);
             if batch.len() == max_count || (bytes > max_bytes && !batch.is_empty()) {
                 break;
@@ -313,8 +318,12 @@ mod tests {
     fn batches_take_the_oldest_first_and_each_once() {
         let (mut pool, budget) = pool();
         let hashes: Vec<_> = (0..3).map(|i| insert(&mut pool, &budget, i)).collect();
-        assert_eq!(pool.take_batch(2, usize::MAX), hashes[..2]);
-        assert_eq!(pool.take_batch(2, 0), hashes[2..], "one is always taken");
+        assert_eq!(pool.take_batch(2, usize::MAX, |_| false), hashes[..2]);
+        assert_eq!(
+            pool.take_batch(2, 0, |_| false),
+            hashes[2..],
+            "one is always taken"
+        );
         assert!(!pool.has_waiting());
         assert!(pool.get(&hashes[0]).is_some(), "held until a block has it");
     }
@@ -344,7 +353,10 @@ mod tests {
         pool.mark_ordered(&hashes);
         assert!(!pool.has_waiting());
         pool.begin_view(&ids(&[1]).into_iter().collect());
-        assert_eq!(pool.take_batch(9, usize::MAX), [hashes[0], hashes[2]]);
+        assert_eq!(
+            pool.take_batch(9, usize::MAX, |_| false),
+            [hashes[0], hashes[2]]
+        );
     }
 
     #[test]

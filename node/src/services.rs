@@ -13,6 +13,8 @@ use ledger::{
 use tokio::sync::watch;
 use tokio_util::bytes::Bytes;
 
+use crate::evidence::EvidenceBook;
+use crate::fault::FaultSwitch;
 use crate::metrics::Metrics;
 use crate::network::NetworkHandle;
 
@@ -178,6 +180,10 @@ pub struct Services {
     pub progress: watch::Receiver<Progress>,
     /// The other replicas.
     pub network: NetworkHandle,
+    /// What can be proved against them.
+    pub evidence: Arc<EvidenceBook>,
+    /// What is wrong with this one.
+    pub fault: FaultSwitch,
     /// What is counted.
     pub metrics: Arc<Metrics>,
 }

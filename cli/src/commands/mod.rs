@@ -3,6 +3,7 @@
 
 pub(crate) mod block;
 pub(crate) mod demo;
+pub(crate) mod evidence;
 pub(crate) mod explain;
 pub(crate) mod genesis;
 pub(crate) mod import;
@@ -41,6 +42,10 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         }
         Command::State(StateCommand::History { contract, key }) => {
             state::history(&global, &contract, &key).await
+        }
+        Command::Evidence(command) => evidence::run(&global, command).await,
+        Command::Verify(VerifyCommand::Evidence { file, genesis }) => {
+            evidence::verify(&global, &file, genesis.as_deref())
         }
         Command::Verify(VerifyCommand::Receipt { file, genesis }) => {
             verify::receipt(&global, &file, genesis.as_deref())

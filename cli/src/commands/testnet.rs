@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use consensus::byzantine::Modes;
+use node::api::ApiClient;
 use serde_json::json;
 use testnet::{Launch, Mode, NetworkStatus, Stopped, Testnet, up};
 use tokio::signal::unix::{SignalKind, signal};
@@ -48,6 +50,7 @@ pub(crate) async fn run(global: &Global, command: TestnetCommand) -> Outcome {
             done(global, &entry.name, "resumed");
             Ok(())
         }
+        TestnetCommand::Fault { node, mode } => fault(global, &node, &mode).await,
         TestnetCommand::Logs { node } => {
             let (testnet, entry) = one(global, &node)?;
             let path = testnet.folder().log_file(&entry)?;
@@ -61,6 +64,19 @@ pub(crate) async fn run(global: &Global, command: TestnetCommand) -> Outcome {
         }
         TestnetCommand::Down { wipe } => take_down(global, wipe).await,
     }
+}
+
+/// Makes a running node misbehave. Restarted, it behaves again.
+async fn fault(global: &Global, node: &str, mode: &Modes) -> Outcome {
+    let (_, entry) = one(global, node)?;
+    let client = ApiClient::new(&entry.api)?;
+    let set = client.set_fault(&mode.to_string()).await?;
+    let answer = json!({"node": entry.name, "fault": set.mode});
+    global.output.print(&answer, |_| match set.mode.as_str() {
+        "none" => format!("{} behaves", entry.name),
+        mode => format!("{} misbehaves: {mode}", entry.name),
+    });
+    Ok(())
 }
 
 fn one(global: &Global, node: &str) -> Outcome<(Testnet, testnet::NodeEntry)> {

@@ -11,7 +11,7 @@ use crate::network::{Network, Node};
 
 /// How long one node is waited for before the transaction is handed to another,
 /// too: the first may have gone, or be lying about having passed it on.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The pause before nodes are asked again that had no room.
 const PAUSE: Duration = Duration::from_millis(200);

@@ -181,8 +181,7 @@ impl Byzantine {
     /// Whether blocks that it hands to others are altered.
     #[must_use]
     pub fn lies_in_sync(&self) -> bool {
-        let lies = |mode: &Mode| matches!(mode, Mode::LieSync | Mode::Chaotic);
-        self.modes.iter().any(lies)
+        self.modes.lie_in_sync()
     }
 
     fn sign<B: Body>(&self, body: B) -> Signed<B> {

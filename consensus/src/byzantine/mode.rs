@@ -84,6 +84,13 @@ impl Modes {
         self.0.is_empty()
     }
 
+    /// Whether blocks that are handed to others are altered.
+    #[must_use]
+    pub fn lie_in_sync(&self) -> bool {
+        let lies = |mode: &Mode| matches!(mode, Mode::LieSync | Mode::Chaotic);
+        self.iter().any(lies)
+    }
+
     /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = &Mode> {
         self.0.iter()

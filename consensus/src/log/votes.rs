@@ -60,6 +60,13 @@ impl<B: Clone + PartialEq> Votes<B> {
         self.by_signer.is_empty()
     }
 
+    /// Who made another statement than this one.
+    pub(crate) fn others(&self, body: &B) -> Vec<ReplicaId> {
+        let votes = self.by_signer.values();
+        let others = votes.filter(|vote| vote.body != *body);
+        others.map(|vote| vote.signer).collect()
+    }
+
     /// How many signers made this statement.
     pub(crate) fn count(&self, body: &B) -> usize {
         self.matching(body).count()

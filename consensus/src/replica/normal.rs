@@ -255,8 +255,25 @@ impl Replica {
                 assert_eq!(added, Added::New, "a replica prepares once");
                 self.emit(Effect::Broadcast(Message::Prepare(prepare)));
             }
+            self.show_own_pre_prepare(sequence);
         }
         self.progress(sequence);
+    }
+
+    /// Whoever has agreed to another batch before this replica came to its own
+    /// is shown that as well.
+    fn show_own_pre_prepare(&mut self, sequence: SequenceNumber) {
+        let Some(slot) = self.log.get(sequence) else {
+            return;
+        };
+        let Some(held) = slot.held.as_ref().filter(|held| self.may_show(held)) else {
+            return;
+        };
+        let message = Message::PrePrepare(held.proposed.clone());
+        // Its own PREPARE is not among them: it is for this batch.
+        for to in slot.prepares.others(&held.prepare()) {
+            self.send(to, message.clone());
+        }
     }
 
     /// Makes durable that this replica stands by a batch. Should another batch

@@ -186,7 +186,7 @@ impl Replica {
             .or_default()
             .insert(evidence.message())
         {
-            self.emit(Effect::Contradiction(evidence));
+            self.emit(Effect::Contradiction(evidence.ordered()));
         }
         if proves && self.is_active() && !self.suspicion.proved {
             self.suspicion.proved = true;

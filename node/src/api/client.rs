@@ -12,14 +12,19 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::types::{
-    BlockAnswer, BlockEvent, ErrorAnswer, ErrorBody, EvaluateAnswer, HistoryAnswer, ReadyAnswer,
-    StateAnswer, StatusAnswer, SubmitAnswer, TransactionAnswer, VersionAnswer,
+    BlockAnswer, BlockEvent, ErrorAnswer, ErrorBody, EvaluateAnswer, EvidenceAnswer,
+    EvidenceListAnswer, FaultBody, HistoryAnswer, ReadyAnswer, StateAnswer, StatusAnswer,
+    SubmitAnswer, TransactionAnswer, VersionAnswer,
 };
 
 const OCTETS: &str = "application/octet-stream";
 
 /// How long a call may take besides what it is asked to wait.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a node may take to endorse something or to take it in: a frozen one
+/// is given up soon, and another one asked.
+const POST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -122,6 +127,38 @@ impl ApiClient {
     pub async fn ready(&self) -> Result<ReadyAnswer, ClientError> {
         let response = self.send(self.get("/readyz", Duration::ZERO)).await?;
         let bytes = self.body(response).await?;
+        self.json(&bytes)
+    }
+
+    /// What the node can prove against replicas, without the bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub async fn evidence(&self) -> Result<EvidenceListAnswer, ClientError> {
+        self.get_json("/v1/evidence", Duration::ZERO).await
+    }
+
+    /// One piece of evidence, with its bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub async fn evidence_of(&self, id: &str) -> Result<EvidenceAnswer, ClientError> {
+        let path = format!("/v1/evidence/{}", escape(id));
+        self.get_json(&path, Duration::ZERO).await
+    }
+
+    /// Tells the node of a network for testing to misbehave.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub async fn set_fault(&self, mode: &str) -> Result<FaultBody, ClientError> {
+        let mode = mode.to_owned();
+        let request = self.http.post(format!("{}/v1/testing/fault", self.base));
+        let request = request.timeout(TIMEOUT).json(&FaultBody { mode });
+        let bytes = self.ask(request).await?;
         self.json(&bytes)
     }
 
@@ -295,12 +332,18 @@ impl ApiClient {
 
     fn get(&self, path: &str, wait: Duration) -> RequestBuilder {
         let request = self.http.get(format!("{}{path}", self.base));
-        request.timeout(TIMEOUT.saturating_add(wait))
+        // What is waited for is small once it is there.
+        let answer = if wait.is_zero() {
+            TIMEOUT
+        } else {
+            POST_TIMEOUT
+        };
+        request.timeout(answer.saturating_add(wait))
     }
 
     fn post(&self, path: &str, bytes: Vec<u8>) -> RequestBuilder {
         let request = self.http.post(format!("{}{path}", self.base));
-        let request = request.header(CONTENT_TYPE, OCTETS).timeout(TIMEOUT);
+        let request = request.header(CONTENT_TYPE, OCTETS).timeout(POST_TIMEOUT);
         request.body(bytes)
     }
 

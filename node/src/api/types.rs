@@ -5,6 +5,8 @@ use ledger::ValidationCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::evidence::evidence_id;
+
 /// A refused or failed call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ErrorAnswer {
@@ -96,6 +98,54 @@ pub struct StatusAnswer {
     pub pool: PoolAnswer,
     /// The version of the software.
     pub version: String,
+}
+
+/// A contradiction of a replica, and the proof of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EvidenceAnswer {
+    /// The hash of the bytes.
+    pub id: String,
+    /// Who contradicts itself.
+    pub replica: u32,
+    /// In what kind of message.
+    pub message: String,
+    /// In which view, if the messages are of one.
+    pub view: Option<u64>,
+    /// What was signed, in words.
+    pub summary: String,
+    /// The two signed messages, canonical and in hexadecimal; left out in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<String>,
+}
+
+impl EvidenceAnswer {
+    /// What there is to say of a piece of evidence, without its bytes.
+    #[must_use]
+    pub fn of(evidence: &consensus::Evidence) -> Self {
+        Self {
+            id: evidence_id(evidence).to_string(),
+            replica: evidence.signer().0,
+            message: evidence.message().to_owned(),
+            view: evidence.view().map(|view| view.0),
+            summary: evidence.summary(),
+            bytes: None,
+        }
+    }
+}
+
+/// Everything that a node can prove against replicas.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EvidenceListAnswer {
+    /// One per replica and kind of message.
+    pub evidence: Vec<EvidenceAnswer>,
+}
+
+/// How a node is to misbehave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FaultBody {
+    /// As on the command line: `none`, `silent`, `equivocate+replay` and so on.
+    pub mode: String,
 }
 
 /// A replica's number and name.

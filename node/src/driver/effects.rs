@@ -2,12 +2,11 @@
 
 use std::time::Instant;
 
-use consensus::{Batch, Effect, Record, SequenceNumber, View};
+use consensus::{Batch, Effect, Evidence, Record, SequenceNumber, View};
 
 use super::batches::{Question, transaction_hashes};
 use super::{Driver, DriverError};
 use crate::clock;
-use crate::network::{Class, PeerId};
 
 impl Driver {
     /// Sorts effects into what is written first, what is answered here and
@@ -18,6 +17,7 @@ impl Driver {
                 Effect::Persist(record) => self.gather_record(&record),
                 Effect::Truncate(certificate) => self.records.truncate(certificate),
                 Effect::ViewEntered(view) => self.enter_view(view),
+                Effect::Contradiction(evidence) => self.keep_evidence(&evidence),
                 Effect::CheckBatch {
                     view,
                     sequence,
@@ -45,6 +45,15 @@ impl Driver {
         self.pool.begin_view(&executing);
         self.view_entered_at = Instant::now();
         self.told_overdue = false;
+    }
+
+    /// The first proof of its kind against a replica is kept.
+    fn keep_evidence(&mut self, evidence: &Evidence) {
+        self.wiring.metrics.contradicted(evidence);
+        if self.wiring.evidence.add(evidence.clone()) {
+            tracing::warn!("{}", evidence.summary());
+            self.records.put_evidence(evidence);
+        }
     }
 
     fn check_batch(&mut self, question: Question, batch: &Batch, fresh: bool) {
@@ -115,16 +124,8 @@ impl Driver {
 
     async fn perform(&mut self, effect: Effect) -> Result<(), DriverError> {
         match effect {
-            Effect::Broadcast(message) => {
-                let bytes = message.encode().into();
-                self.wiring.network.broadcast(Class::Consensus, bytes);
-            }
-            Effect::Send { to, message } => {
-                let bytes = message.encode().into();
-                self.wiring
-                    .network
-                    .send(PeerId(to.0), Class::Consensus, bytes);
-            }
+            Effect::Broadcast(message) => self.say(None, &message),
+            Effect::Send { to, message } => self.say(Some(to), &message),
             Effect::Execute {
                 sequence,
                 timestamp_ms,
@@ -152,13 +153,10 @@ impl Driver {
                     attested: attested.0,
                 });
             }
-            Effect::Contradiction(evidence) => {
-                tracing::warn!("{}", evidence.summary());
-                self.wiring.metrics.contradicted(&evidence);
-            }
             Effect::Persist(_)
             | Effect::Truncate(_)
             | Effect::ViewEntered(_)
+            | Effect::Contradiction(_)
             | Effect::CheckBatch { .. } => {
                 unreachable!("gathered before anything is let out")
             }

@@ -10,6 +10,7 @@
 
 mod batches;
 mod effects;
+mod outbox;
 mod records;
 mod start;
 
@@ -17,6 +18,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use consensus::byzantine::Modes;
 use consensus::{Input, Position, Replica, RequestDigest, SequenceNumber, Timer};
 use ledger::{CheckedTransaction, Ledger, TransactionHash, TransactionId};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -24,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::committer::CommitterHandle;
+use crate::evidence::EvidenceBook;
 use crate::gossip;
 use crate::metrics::Metrics;
 use crate::network::{NetworkHandle, PeerId};
@@ -33,6 +36,7 @@ use crate::services::ConsensusStatus;
 
 use batches::Batches;
 pub(crate) use batches::Missing;
+use outbox::Faults;
 use records::PendingRecords;
 pub(crate) use start::{Setup, position, start};
 
@@ -117,6 +121,10 @@ pub(crate) struct Wiring {
     pub(crate) fetcher: mpsc::Sender<Missing>,
     /// Whoever catches up.
     pub(crate) sync: mpsc::Sender<SequenceNumber>,
+    /// What can be proved against other replicas.
+    pub(crate) evidence: Arc<EvidenceBook>,
+    /// How this node is to misbehave.
+    pub(crate) fault: watch::Receiver<Modes>,
     /// Where the replica stands, for everybody.
     pub(crate) status: watch::Sender<ConsensusStatus>,
     /// What is counted.
@@ -156,6 +164,7 @@ pub(crate) struct Driver {
     inputs: VecDeque<Input>,
     records: PendingRecords,
     outbox: Vec<consensus::Effect>,
+    faults: Faults,
 }
 
 impl Driver {
@@ -177,6 +186,10 @@ impl Driver {
                 }
                 event = self.wiring.events.recv() => {
                     self.absorb(event.ok_or(DriverError::Gone("ingress"))?);
+                }
+                changed = self.wiring.fault.changed() => {
+                    changed.map_err(|_| DriverError::Gone("API"))?;
+                    self.change_fault();
                 }
                 () = tokio::time::sleep_until(wake_at.into()) => {}
             }
@@ -264,9 +277,15 @@ impl Driver {
     fn propose(&mut self) {
         while self.replica.room() > 0 && self.pool.has_waiting() {
             let limits = self.limits;
-            let batch = self
-                .pool
-                .take_batch(limits.max_batch_transactions, limits.max_batch_bytes);
+            let faults = &self.faults;
+            let batch = self.pool.take_batch(
+                limits.max_batch_transactions,
+                limits.max_batch_bytes,
+                |transaction| faults.censor(&transaction.transaction().proposal.creator),
+            );
+            if batch.is_empty() {
+                return;
+            }
             let requests = batch.iter().map(|hash| RequestDigest(hash.0)).collect();
             self.inputs.push_back(Input::Propose {
                 timestamp_ms: clock::unix_ms(),

@@ -4,6 +4,7 @@
 //! ```text
 //! 'r' ‖ record key (9 bytes)                       -> the record
 //! 'b' ‖ sequence (8, big-endian) ‖ transaction hash -> the bytes of a transaction
+//! 'e' ‖ replica (4, big-endian) ‖ message name       -> a piece of evidence
 //! ```
 //!
 //! A vote says "I hold this batch in full", so the transactions of a batch are
@@ -12,13 +13,14 @@
 
 use std::sync::Arc;
 
-use consensus::{CheckpointCertificate, Record, SequenceNumber};
+use consensus::{CheckpointCertificate, Evidence, Record, SequenceNumber};
 use ledger::{CheckedTransaction, Ledger, Limits, RecordWrites, TransactionHash};
 
 use super::DriverError;
 
 const RECORD: u8 = b'r';
 const BODY: u8 = b'b';
+const EVIDENCE: u8 = b'e';
 
 /// What is to be written before the next message leaves.
 #[derive(Default)]
@@ -49,6 +51,12 @@ impl PendingRecords {
             let key = body_key(sequence, &body.hash());
             self.writes.put(key, body.bytes().to_vec());
         }
+    }
+
+    /// Adds proof against a replica.
+    pub(super) fn put_evidence(&mut self, evidence: &Evidence) {
+        self.urgent = true;
+        self.writes.put(evidence_key(evidence), evidence.encode());
     }
 
     /// What belongs to sequence numbers up to that of this certificate is no
@@ -99,6 +107,11 @@ fn body_key(sequence: SequenceNumber, hash: &TransactionHash) -> Vec<u8> {
     .concat()
 }
 
+fn evidence_key(evidence: &Evidence) -> Vec<u8> {
+    let replica = evidence.signer().0.to_be_bytes();
+    [&[EVIDENCE][..], &replica, evidence.message().as_bytes()].concat()
+}
+
 /// What a replica left when it stopped.
 pub(super) struct Found {
     /// Its records.
@@ -106,6 +119,8 @@ pub(super) struct Found {
     /// The transactions that its batches name, checked anew: the disk is not
     /// believed more than a peer.
     pub(super) bodies: Vec<Arc<CheckedTransaction>>,
+    /// What it could prove against others.
+    pub(super) evidence: Vec<Evidence>,
 }
 
 /// Reads everything the replica left.
@@ -116,6 +131,7 @@ pub(super) fn read(
 ) -> Result<Found, DriverError> {
     let mut records = Vec::new();
     let mut bodies = Vec::new();
+    let mut evidence = Vec::new();
     for entry in store.read_records()? {
         let (key, value) = entry;
         match key.first() {
@@ -133,6 +149,13 @@ pub(super) fn read(
                 records.push(record);
             }
             Some(&BODY) => bodies.push(value),
+            Some(&EVIDENCE) => {
+                let found = Evidence::decode(&value).map_err(|error| DriverError::BadRecord {
+                    key: hex::encode(&key),
+                    reason: error.to_string(),
+                })?;
+                evidence.push(found);
+            }
             _ => {
                 return Err(DriverError::BadRecord {
                     key: hex::encode(&key),
@@ -151,7 +174,11 @@ pub(super) fn read(
         .map(|checked| checked.map(Arc::new))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|refusal| DriverError::BadBody(refusal.to_string()))?;
-    Ok(Found { records, bodies })
+    Ok(Found {
+        records,
+        bodies,
+        evidence,
+    })
 }
 
 #[cfg(test)]

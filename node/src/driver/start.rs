@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use consensus::{Config, Position, Record, Replica, SequenceNumber, Start};
-use crypto::SigningKey;
+use crypto::{PublicKey, SigningKey};
 use ledger::{CheckedTransaction, Ledger, TransactionHash};
 
 use super::batches::{Batches, transaction_hashes};
+use super::outbox::Faults;
 use super::{Driver, DriverError, FORWARD_AFTER, Limits, Wiring, records};
 use crate::certificates;
 use crate::pool::Pool;
@@ -24,6 +25,8 @@ pub(crate) struct Setup {
     pub(crate) pool: Pool,
     pub(crate) limits: Limits,
     pub(crate) transaction_limits: ledger::Limits,
+    /// The names of clients.
+    pub(crate) names: HashMap<PublicKey, String>,
     pub(crate) wiring: Wiring,
 }
 
@@ -42,6 +45,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Driver, DriverError> {
         mut pool,
         limits,
         transaction_limits,
+        names,
         wiring,
     } = setup;
     let found = records::read(&ledger, &config.network, &transaction_limits)?;
@@ -56,6 +60,10 @@ pub(crate) async fn start(setup: Setup) -> Result<Driver, DriverError> {
             records: found.records,
         }
     };
+    for evidence in found.evidence {
+        wiring.evidence.add(evidence);
+    }
+    let faults = Faults::new(config.clone(), key.clone(), names);
     let (replica, effects) = Replica::start(config, key, start);
     let mut driver = Driver {
         replica,
@@ -73,6 +81,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Driver, DriverError> {
         inputs: VecDeque::new(),
         records: records::PendingRecords::default(),
         outbox: Vec::new(),
+        faults,
     };
     driver.gather(effects);
     driver.drain_inputs();

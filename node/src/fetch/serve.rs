@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{MAX_BLOCKS, MAX_TRANSACTIONS, RESPONSE_BYTES, Request, Response, ServedBlock};
 use crate::certificates::attest;
 use crate::driver::Event;
+use crate::fault::FaultSwitch;
 use crate::network::InboundRequest;
 
 /// See the module.
@@ -18,6 +19,8 @@ pub(crate) struct Server {
     pub(crate) driver: mpsc::Sender<Event>,
     /// What this replica attests blocks with.
     pub(crate) key: SigningKey,
+    /// Whether it is to lie.
+    pub(crate) fault: FaultSwitch,
 }
 
 impl Server {
@@ -38,6 +41,7 @@ impl Server {
             let Some(request) = request else { return };
             if let Some(response) = server.answer(&request.bytes).await {
                 // A peer that has gone away is not told.
+                let response = server.fault.distort(response);
                 drop(request.reply.send(response.encode().into()));
             } else {
                 // Dropping the reply refuses the request.

@@ -8,11 +8,13 @@ mod parts;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use consensus::{ReplicaId, Verifier};
+use crypto::PublicKey;
 use genesis::{Genesis, ReplicaEntry};
 use ledger::{Ledger, LedgerError};
 use libp2p::Multiaddr;
@@ -24,6 +26,8 @@ use crate::api::{Api, ApiError, ApiLimits};
 use crate::committer::Committer;
 use crate::driver::{self, Driver, DriverError, Event, Setup, Wiring};
 use crate::endorser::Endorser;
+use crate::evidence::EvidenceBook;
+use crate::fault::FaultSwitch;
 use crate::fetch::{Fetcher, RESPONSE_BYTES, Server};
 use crate::home::{Home, HomeError, OpenHome, Past};
 use crate::inbound;
@@ -158,6 +162,8 @@ struct Common {
     ledger: Arc<Ledger>,
     network: NetworkHandle,
     to_driver: mpsc::Sender<Event>,
+    evidence: Arc<EvidenceBook>,
+    fault: FaultSwitch,
     metrics: Arc<Metrics>,
     budget: Arc<PoolBudget>,
     stop: CancellationToken,
@@ -187,6 +193,8 @@ async fn start(
         network: network.handle,
         to_driver,
         metrics: Arc::new(Metrics::default()),
+        evidence: Arc::default(),
+        fault: FaultSwitch::new(open.genesis.testing()),
         budget: Arc::new(budget),
         stop: stop.clone(),
     };
@@ -213,6 +221,7 @@ async fn start(
         ledger: common.ledger.clone(),
         driver: common.to_driver.clone(),
         key: open.consensus_key.clone(),
+        fault: common.fault.clone(),
     };
     let serve = server.run(network.requests, stop);
     parts.add_infallible("answering of peers", serve);
@@ -223,6 +232,8 @@ async fn start(
         consensus: outlook.consensus,
         progress: outlook.progress,
         network: common.network,
+        evidence: common.evidence,
+        fault: common.fault,
         metrics: common.metrics,
         genesis: common.genesis,
         ledger: common.ledger,
@@ -275,6 +286,8 @@ async fn add_replica(
         fetcher: to_fetcher,
         sync: to_sync,
         status,
+        evidence: common.evidence.clone(),
+        fault: common.fault.watch(),
         metrics: common.metrics.clone(),
     };
     let driver = start_driver(common, open, wiring).await?;
@@ -323,11 +336,20 @@ async fn start_driver(
             max_timestamp_ahead: parameters.max_timestamp_ahead,
         },
         transaction_limits: common.genesis.limits(),
+        names: member_names(&common.genesis),
         wiring,
     };
     let driver = driver::start(setup).await?;
     open.home.end_lost_votes()?;
     Ok(driver)
+}
+
+/// The names of clients, by which a censor is told whom to censor.
+fn member_names(genesis: &Genesis) -> HashMap<PublicKey, String> {
+    let members = genesis.members().iter();
+    members
+        .map(|member| (member.key, member.name.clone()))
+        .collect()
 }
 
 /// Adds ingress, through which every transaction comes.

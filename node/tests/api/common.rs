@@ -13,6 +13,7 @@ use ledger::{
     attested_bytes,
 };
 use node::api::{Api, ApiClient, ApiLimits};
+use node::fault::FaultSwitch;
 use node::network::{Limits, Network, NetworkConfig, Peer, PeerId};
 use node::services::{ConsensusStatus, Progress, Services};
 use serde_json::Value;
@@ -99,6 +100,8 @@ impl Node {
             consensus: consensus_seen,
             progress: progress_seen,
             network: lonely_network(&genesis, replicas, &stop).await,
+            evidence: Arc::default(),
+            fault: FaultSwitch::new(false),
             metrics: Arc::default(),
         };
         let api = Api::bind(([127, 0, 0, 1], 0).into()).await.unwrap();

@@ -3,6 +3,7 @@
 
 mod blocks;
 mod events;
+mod evidence;
 mod extract;
 mod health;
 mod state;
@@ -76,6 +77,9 @@ fn api() -> OpenApiRouter<State> {
         .routes(routes!(state::state))
         .routes(routes!(state::history))
         .routes(routes!(events::events))
+        .routes(routes!(evidence::list))
+        .routes(routes!(evidence::get))
+        .routes(routes!(evidence::fault))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))
@@ -220,12 +224,15 @@ mod tests {
             "/v1/blocks/{block}",
             "/v1/evaluate",
             "/v1/events",
+            "/v1/evidence",
+            "/v1/evidence/{id}",
             "/v1/history/{contract}/{key}",
             "/v1/network",
             "/v1/openapi.json",
             "/v1/proposals",
             "/v1/state/{contract}/{key}",
             "/v1/status",
+            "/v1/testing/fault",
             "/v1/transactions",
             "/v1/transactions/{id}",
             "/v1/transactions/{id}/receipt",

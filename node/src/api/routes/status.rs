@@ -37,7 +37,7 @@ pub(super) async fn status(extract::State(state): extract::State<State>) -> Json
         last_executed: consensus.last_executed,
         low_watermark: consensus.low_watermark,
         high_watermark: consensus.high_watermark,
-        fault: None,
+        fault: services.fault.shown(),
         listening: consensus.listening,
         catching_up: consensus.catching_up,
         changing: consensus.changing,

@@ -1,0 +1,64 @@
+//! Proof against other replicas, and the switch that makes this one lie.
+
+use axum::Json;
+use axum::extract::{self, Path};
+use axum::http::StatusCode;
+use consensus::byzantine::Modes;
+
+use super::State;
+use crate::api::error::Failure;
+use crate::api::types::{EvidenceAnswer, EvidenceListAnswer, FaultBody};
+use crate::evidence::evidence_id;
+
+/// Every contradiction of a replica that this node can prove.
+#[utoipa::path(get, path = "/v1/evidence", responses((status = 200, body = EvidenceListAnswer)))]
+pub(super) async fn list(extract::State(state): extract::State<State>) -> Json<EvidenceListAnswer> {
+    let found = state.services.evidence.list();
+    let evidence = found.iter().map(|(_, found)| EvidenceAnswer::of(found));
+    Json(EvidenceListAnswer {
+        evidence: evidence.collect(),
+    })
+}
+
+/// One contradiction, with the bytes that prove it.
+#[utoipa::path(get, path = "/v1/evidence/{id}", params(("id" = String, Path)),
+    responses((status = 200, body = EvidenceAnswer), (status = 404)))]
+pub(super) async fn get(
+    extract::State(state): extract::State<State>,
+    Path(id): Path<String>,
+) -> Result<Json<EvidenceAnswer>, Failure> {
+    let found = state.services.evidence.list();
+    let mut named = found.iter().filter(|(known, _)| known.to_string() == id);
+    let (_, evidence) = named
+        .next()
+        .ok_or_else(|| Failure::not_found("this node holds no evidence of this id"))?;
+    let mut answer = EvidenceAnswer::of(evidence);
+    answer.bytes = Some(hex::encode(evidence.encode()));
+    debug_assert_eq!(answer.id, evidence_id(evidence).to_string());
+    Ok(Json(answer))
+}
+
+/// From now on this node misbehaves in this way. Networks for testing only.
+#[utoipa::path(post, path = "/v1/testing/fault", request_body = FaultBody,
+    responses((status = 200, body = FaultBody), (status = 400), (status = 403)))]
+pub(super) async fn fault(
+    extract::State(state): extract::State<State>,
+    body: axum::body::Bytes,
+) -> Result<Json<FaultBody>, Failure> {
+    let body: FaultBody = serde_json::from_slice(&body).map_err(|error| {
+        Failure::bad_request("the body is not {\"mode\": \"...\"}").cause(error.to_string())
+    })?;
+    let modes: Modes = body
+        .mode
+        .parse()
+        .map_err(|error: consensus::byzantine::ModeError| {
+            Failure::bad_request(error.to_string())
+        })?;
+    let mode = modes.to_string();
+    state.services.fault.set(modes).map_err(|refused| {
+        let status = StatusCode::FORBIDDEN;
+        Failure::new(status, "NOT_FOR_TESTING", refused.to_string())
+            .hint("`logothete testnet up` makes networks that are")
+    })?;
+    Ok(Json(FaultBody { mode }))
+}
