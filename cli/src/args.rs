@@ -94,6 +94,11 @@ pub(crate) enum Command {
     /// Proof against replicas that contradict themselves
     #[command(subcommand)]
     Evidence(EvidenceCommand),
+    /// Tell why a view came about, by what every node saw of it
+    WhyViewChange {
+        /// The view that was changed to
+        view: u64,
+    },
     /// Verify against the genesis document alone
     #[command(subcommand)]
     Verify(VerifyCommand),
@@ -405,7 +410,7 @@ pub(crate) struct SimulateArgs {
     /// How many replicas
     #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=32))]
     pub(crate) replicas: u32,
-    /// What goes wrong: all, none, or of loss, duplication, reordering, crashes, partitions, disks
+    /// What goes wrong: all, none, or of loss, duplication, reordering, crashes, partitions, disks, byzantine
     #[arg(long, default_value = "all", value_delimiter = ',')]
     pub(crate) faults: Vec<crate::commands::simulate::Trouble>,
 }

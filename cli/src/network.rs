@@ -1,6 +1,8 @@
 //! The network that a command talks to: its folder, its nodes, its keys.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crypto::SigningKey;
 use genesis::Genesis;
@@ -15,6 +17,16 @@ use crate::exit::{Exit, Failure, Outcome};
 pub(crate) struct Node {
     pub(crate) entry: NodeEntry,
     pub(crate) client: ApiClient,
+    /// It did not answer lately: it is asked where the others do not suffice.
+    silent: Arc<AtomicBool>,
+}
+
+impl Node {
+    /// What a call to this node came to.
+    pub(crate) fn heed<T>(&self, answer: &Result<T, ClientError>) {
+        let silent = matches!(answer, Err(ClientError::Unreachable { .. }));
+        self.silent.store(silent, Ordering::Relaxed);
+    }
 }
 
 /// A network as its folder describes it; the chosen node comes first.
@@ -33,6 +45,7 @@ impl Network {
         for entry in folder.nodes() {
             nodes.push(Node {
                 client: ApiClient::new(&entry.api)?,
+                silent: Arc::default(),
                 entry: entry.clone(),
             });
         }
@@ -49,6 +62,16 @@ impl Network {
 
     pub(crate) fn genesis(&self) -> &Genesis {
         self.folder.genesis()
+    }
+
+    /// All nodes, beginning with this one, those last that did not answer lately.
+    pub(crate) fn in_turn(&self, first: usize) -> Vec<&Node> {
+        let count = self.nodes.len();
+        let mut nodes: Vec<&Node> = (0..count)
+            .map(|i| &self.nodes[(first + i) % count])
+            .collect();
+        nodes.sort_by_key(|node| node.silent.load(Ordering::Relaxed));
+        nodes
     }
 
     /// The key of this name.

@@ -4,6 +4,7 @@
 
 pub mod api;
 mod certificates;
+pub mod chronicle;
 mod clock;
 mod committer;
 pub mod config;

@@ -224,6 +224,12 @@ impl Pool {
         Some(self.entries[hash].since)
     }
 
+    /// The id of that one.
+    pub(crate) fn oldest_id(&self) -> Option<TransactionId> {
+        let (_, hash) = self.arrived.first_key_value()?;
+        Some(self.entries[hash].transaction.id())
+    }
+
     /// The oldest transactions held for longer than `after` and not returned
     /// here before: the others may not know that they wait.
     pub(crate) fn untold(

@@ -13,6 +13,7 @@ use ledger::{
 use tokio::sync::watch;
 use tokio_util::bytes::Bytes;
 
+use crate::chronicle::Chronicle;
 use crate::evidence::EvidenceBook;
 use crate::fault::FaultSwitch;
 use crate::metrics::Metrics;
@@ -180,6 +181,8 @@ pub struct Services {
     pub progress: watch::Receiver<Progress>,
     /// The other replicas.
     pub network: NetworkHandle,
+    /// What was seen of changes of the view.
+    pub chronicle: Arc<Chronicle>,
     /// What can be proved against them.
     pub evidence: Arc<EvidenceBook>,
     /// What is wrong with this one.

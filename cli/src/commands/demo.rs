@@ -62,6 +62,7 @@ impl Stage {
         self.show(&["testnet", "up", "--detach"]).await?;
         self.transactions().await?;
         self.crash().await?;
+        self.lie().await?;
         self.proofs().await?;
         self.act("All four nodes have the same chain and the same state.");
         self.show(&["testnet", "status"]).await?;
@@ -126,6 +127,36 @@ impl Stage {
             .await?;
         self.show(&["query", "asset", "ReadAsset", "asset1", "--node", "node3"])
             .await
+    }
+
+    async fn lie(&mut self) -> Outcome {
+        self.act("The primary begins to lie: it proposes one batch to one half of the others, and another batch to the rest.");
+        self.show(&["testnet", "fault", "node0", "equivocate"])
+            .await?;
+        self.act(
+            "A transaction all the same. It commits, in the next view, under the next primary.",
+        );
+        self.show(&[
+            "tx",
+            "submit",
+            "asset",
+            "TransferAsset",
+            "asset1",
+            "Adriana",
+        ])
+        .await?;
+        self.act("Who noticed, and how the view changed, message by message, as the nodes saw it.");
+        self.show(&["why-view-change", "1"]).await?;
+        self.act("The liar is named, and the proof holds before anybody: two signatures under one sequence number.");
+        self.show(&["evidence", "list"]).await?;
+        let held = self.json(&["evidence", "list"]).await?;
+        let id = held["evidence"][0]["id"].as_str();
+        let id = id.ok_or_else(|| Failure::failed("nobody has proof of the lie"))?;
+        let file = self.network.join("evidence.json").display().to_string();
+        self.show(&["evidence", "get", id, "--out", &file]).await?;
+        self.show(&["verify", "evidence", &file]).await?;
+        self.act("It is told to behave, and takes part again as a backup.");
+        self.show(&["testnet", "fault", "node0", "none"]).await
     }
 
     async fn proofs(&mut self) -> Outcome {

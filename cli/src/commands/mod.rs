@@ -18,6 +18,7 @@ pub(crate) mod transaction;
 pub(crate) mod verify;
 pub(crate) mod wait;
 pub(crate) mod watch;
+pub(crate) mod why;
 
 use crate::args::{BlockCommand, Cli, Command, StateCommand, TxCommand, VerifyCommand};
 use crate::exit::Outcome;
@@ -43,6 +44,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::State(StateCommand::History { contract, key }) => {
             state::history(&global, &contract, &key).await
         }
+        Command::WhyViewChange { view } => why::why(&global, view).await,
         Command::Evidence(command) => evidence::run(&global, command).await,
         Command::Verify(VerifyCommand::Evidence { file, genesis }) => {
             evidence::verify(&global, &file, genesis.as_deref())

@@ -49,6 +49,8 @@ pub(crate) enum Trouble {
     Partitions,
     /// Disks are lost
     Disks,
+    /// Replicas lie
+    Byzantine,
 }
 
 /// A network in which only the troubles asked for happen.
@@ -75,6 +77,9 @@ fn config(args: &SimulateArgs, seed: u64) -> SimulationConfig {
     if !asked(Trouble::Disks) {
         faults.disk_losses = 0;
     }
+    if !asked(Trouble::Byzantine) {
+        faults.byzantine.clear();
+    }
     config
 }
 
@@ -92,9 +97,10 @@ pub(crate) fn simulate(global: &Global, args: &SimulateArgs) -> Outcome {
         "failed": failed,
         "steps": summary.steps,
         "virtual_seconds": summary.virtual_time.as_secs(),
-        "view_changes": 0,
+        "view_changes": summary.view_changes,
         "crashes": summary.crashes,
-        "byzantine_actions": 0,
+        "byzantine_actions": summary.byzantine_actions,
+        "contradictions": summary.contradictions,
         "messages": summary.messages_sent,
         "messages_lost": summary.messages_lost,
         "messages_duplicated": summary.messages_duplicated,
@@ -107,7 +113,8 @@ pub(crate) fn simulate(global: &Global, args: &SimulateArgs) -> Outcome {
         format!(
             "{count} seeds with {} replicas, {} failed\n\
              {} steps in {} virtual seconds: {} messages, {} lost, {} twice; \
-             {} crashes, {} partitions, {} disks lost; {} requests, each executed once",
+             {} crashes, {} partitions, {} disks lost; {} lies, {} of them proved; \
+             {} views; {} requests, each executed once",
             args.replicas,
             failed.len(),
             summary.steps,
@@ -118,6 +125,9 @@ pub(crate) fn simulate(global: &Global, args: &SimulateArgs) -> Outcome {
             summary.crashes,
             summary.partitions,
             summary.disks_lost,
+            summary.byzantine_actions,
+            summary.contradictions,
+            summary.view_changes,
             summary.requests,
         )
     });

@@ -83,9 +83,7 @@ async fn gather(
     first: usize,
 ) -> Result<Vec<ProposalResponse>, ClientError> {
     let policy = policy(network, &signed.proposal.contract);
-    let count = network.nodes.len();
-    let order = (0..count).map(|i| &network.nodes[(first + i) % count]);
-    let mut untried: Vec<&Node> = order.collect();
+    let mut untried: Vec<&Node> = network.in_turn(first);
     let mut responses: Vec<ProposalResponse> = Vec::new();
     let mut failure = None;
     loop {
@@ -94,7 +92,8 @@ async fn gather(
             break;
         }
         let answers = join_all(asked.iter().map(|node| node.client.endorse(signed))).await;
-        for answer in answers {
+        for (node, answer) in asked.iter().zip(answers) {
+            node.heed(&answer);
             match answer {
                 Ok(response) => responses.push(response),
                 Err(error) if may_succeed_elsewhere(&error) => failure = Some(error),

@@ -36,7 +36,7 @@ pub(crate) async fn order(
     let mut answered = false;
     let mut refusal: Option<ClientError> = None;
     loop {
-        for node in &network.nodes {
+        for node in network.in_turn(0) {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(timed_out(&id, answered, refusal));
@@ -72,7 +72,9 @@ async fn attempt(
     transaction: &Transaction,
     wait: Duration,
 ) -> Result<Option<Receipt>, Attempt> {
-    match node.client.submit(transaction).await {
+    let submitted = node.client.submit(transaction).await;
+    node.heed(&submitted);
+    match submitted {
         Ok(_) => {}
         Err(ClientError::Refused { status, body }) if !matches!(status, 429 | 500..) => {
             let error = ClientError::Refused { status, body };

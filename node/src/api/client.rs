@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use super::types::{
     BlockAnswer, BlockEvent, ErrorAnswer, ErrorBody, EvaluateAnswer, EvidenceAnswer,
     EvidenceListAnswer, FaultBody, HistoryAnswer, ReadyAnswer, StateAnswer, StatusAnswer,
-    SubmitAnswer, TransactionAnswer, VersionAnswer,
+    SubmitAnswer, TransactionAnswer, VersionAnswer, ViewAnswer,
 };
 
 const OCTETS: &str = "application/octet-stream";
@@ -147,6 +147,16 @@ impl ApiClient {
     pub async fn evidence_of(&self, id: &str) -> Result<EvidenceAnswer, ClientError> {
         let path = format!("/v1/evidence/{}", escape(id));
         self.get_json(&path, Duration::ZERO).await
+    }
+
+    /// What the node saw of the way into a view.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub async fn view(&self, view: u64) -> Result<ViewAnswer, ClientError> {
+        self.get_json(&format!("/v1/views/{view}"), Duration::ZERO)
+            .await
     }
 
     /// Tells the node of a network for testing to misbehave.

@@ -140,6 +140,33 @@ pub struct EvidenceListAnswer {
     pub evidence: Vec<EvidenceAnswer>,
 }
 
+/// What a node saw of the way into a view.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ViewAnswer {
+    /// Which view.
+    pub view: u64,
+    /// Which node.
+    pub node: NodeName,
+    /// In the order of its clock.
+    pub events: Vec<ViewEventAnswer>,
+}
+
+/// Something that led to a view.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ViewEventAnswer {
+    /// The node's clock, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// One of overdue, disconnected, suspects, contradiction, VIEW-CHANGE, NEW-VIEW, entered.
+    pub kind: String,
+    /// Whose doing it is, if it is another replica's.
+    pub replica: Option<u32>,
+    /// What happened, in words.
+    pub text: String,
+    /// The signed message, canonical and in hexadecimal, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
 /// How a node is to misbehave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

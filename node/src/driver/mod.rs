@@ -24,6 +24,7 @@ use ledger::{CheckedTransaction, Ledger, TransactionHash, TransactionId};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::chronicle::Chronicle;
 use crate::clock;
 use crate::committer::CommitterHandle;
 use crate::evidence::EvidenceBook;
@@ -121,6 +122,8 @@ pub(crate) struct Wiring {
     pub(crate) fetcher: mpsc::Sender<Missing>,
     /// Whoever catches up.
     pub(crate) sync: mpsc::Sender<SequenceNumber>,
+    /// What is seen of changes of the view.
+    pub(crate) chronicle: Arc<Chronicle>,
     /// What can be proved against other replicas.
     pub(crate) evidence: Arc<EvidenceBook>,
     /// How this node is to misbehave.
@@ -266,7 +269,13 @@ impl Driver {
 
     fn drain_inputs(&mut self) {
         while let Some(input) = self.inputs.pop_front() {
+            let (next, primary) = (self.replica.view().next(), self.replica.primary());
+            let chronicle = &self.wiring.chronicle;
+            chronicle.input(next, primary, &input);
             let effects = self.replica.step(input);
+            for effect in &effects {
+                chronicle.effect(next, effect);
+            }
             self.gather(effects);
         }
     }
@@ -336,6 +345,16 @@ impl Driver {
         Some(self.pool.oldest()?.max(self.view_entered_at) + timeout)
     }
 
+    fn note_overdue(&self, now: Instant) {
+        if let Some(oldest) = self.pool.oldest() {
+            let waited = now.saturating_duration_since(oldest);
+            let request = self.pool.oldest_id().map(|id| id.to_string());
+            let request = request.unwrap_or_default();
+            let next = self.replica.view().next();
+            self.wiring.chronicle.overdue(next, waited, &request);
+        }
+    }
+
     fn watch_requests(&mut self, now: Instant) {
         if self.replica.request_timeout().is_none() {
             self.told_overdue = false;
@@ -344,6 +363,9 @@ impl Driver {
         let overdue = self.deadline().is_some_and(|deadline| deadline <= now);
         if overdue != self.told_overdue {
             self.told_overdue = overdue;
+            if overdue {
+                self.note_overdue(now);
+            }
             self.inputs.push_back(Input::Overdue(overdue));
         }
     }

@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Api, ApiError, ApiLimits};
+use crate::chronicle::Chronicle;
 use crate::committer::Committer;
 use crate::driver::{self, Driver, DriverError, Event, Setup, Wiring};
 use crate::endorser::Endorser;
@@ -162,6 +163,7 @@ struct Common {
     ledger: Arc<Ledger>,
     network: NetworkHandle,
     to_driver: mpsc::Sender<Event>,
+    chronicle: Arc<Chronicle>,
     evidence: Arc<EvidenceBook>,
     fault: FaultSwitch,
     metrics: Arc<Metrics>,
@@ -193,6 +195,7 @@ async fn start(
         network: network.handle,
         to_driver,
         metrics: Arc::new(Metrics::default()),
+        chronicle: Arc::default(),
         evidence: Arc::default(),
         fault: FaultSwitch::new(open.genesis.testing()),
         budget: Arc::new(budget),
@@ -232,6 +235,7 @@ async fn start(
         consensus: outlook.consensus,
         progress: outlook.progress,
         network: common.network,
+        chronicle: common.chronicle,
         evidence: common.evidence,
         fault: common.fault,
         metrics: common.metrics,
@@ -286,6 +290,7 @@ async fn add_replica(
         fetcher: to_fetcher,
         sync: to_sync,
         status,
+        chronicle: common.chronicle.clone(),
         evidence: common.evidence.clone(),
         fault: common.fault.watch(),
         metrics: common.metrics.clone(),

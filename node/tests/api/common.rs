@@ -100,6 +100,7 @@ impl Node {
             consensus: consensus_seen,
             progress: progress_seen,
             network: lonely_network(&genesis, replicas, &stop).await,
+            chronicle: Arc::default(),
             evidence: Arc::default(),
             fault: FaultSwitch::new(false),
             metrics: Arc::default(),

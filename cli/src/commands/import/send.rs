@@ -23,7 +23,7 @@ const ATTEMPTS: u64 = 20;
 
 /// How long a verdict is waited for before the transaction is handed to another
 /// node, too.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How long a line may take altogether.
 const WITHIN: Duration = Duration::from_mins(2);
@@ -143,8 +143,10 @@ impl Sender {
         let count = self.network.nodes.len();
         let (mut turn, mut unreached) = (first, 0);
         while Instant::now() < deadline {
-            let node = &self.network.nodes[turn % count];
-            match node.client.submit(transaction).await {
+            let node = self.network.in_turn(turn)[0];
+            let submitted = node.client.submit(transaction).await;
+            node.heed(&submitted);
+            match submitted {
                 Ok(answer) if answer.committed.is_some() => {
                     return self.proven(&id, answer.committed).await;
                 }

@@ -10,6 +10,7 @@ mod state;
 mod status;
 mod submit;
 mod transactions;
+mod views;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,6 +78,7 @@ fn api() -> OpenApiRouter<State> {
         .routes(routes!(state::state))
         .routes(routes!(state::history))
         .routes(routes!(events::events))
+        .routes(routes!(views::view))
         .routes(routes!(evidence::list))
         .routes(routes!(evidence::get))
         .routes(routes!(evidence::fault))
@@ -236,6 +238,7 @@ mod tests {
             "/v1/transactions",
             "/v1/transactions/{id}",
             "/v1/transactions/{id}/receipt",
+            "/v1/views/{view}",
         ];
         assert_eq!(paths, expected);
     }
