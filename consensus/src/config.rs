@@ -35,18 +35,6 @@ pub struct Config {
     pub request_timeout_cap: Duration,
 }
 
-/// Bugs that can be planted, to see that the simulator finds them.
-#[cfg(feature = "planted-bugs")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PlantedBug {
-    /// A batch counts as prepared with one PREPARE less than needed.
-    PrepareQuorumOneTooSmall,
-    /// What is to be made durable comes after what it permits to be sent.
-    VoteBeforePersist,
-    /// Batches that become executable together are executed last first.
-    ExecuteOutOfOrder,
-}
-
 impl Config {
     /// Asserts what genesis has checked for every replica alike.
     ///

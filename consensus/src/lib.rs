@@ -10,6 +10,17 @@
 
 #![forbid(unsafe_code)]
 
+/// Whether a bug is planted: never, but in the tests of the simulator.
+macro_rules! planted {
+    ($bug:ident) => {{
+        #[cfg(feature = "planted-bugs")]
+        let planted = crate::planted::has(crate::PlantedBug::$bug);
+        #[cfg(not(feature = "planted-bugs"))]
+        let planted = false;
+        planted
+    }};
+}
+
 mod batch;
 pub mod byzantine;
 pub mod certificate;
@@ -19,6 +30,8 @@ pub mod evidence;
 mod input;
 mod log;
 pub mod message;
+#[cfg(feature = "planted-bugs")]
+mod planted;
 mod quorum;
 mod record;
 mod rejection;
@@ -32,12 +45,12 @@ pub mod verify;
 pub use batch::Batch;
 pub use certificate::{CheckpointCertificate, PreparedCertificate};
 pub use config::Config;
-#[cfg(feature = "planted-bugs")]
-pub use config::PlantedBug;
 pub use effect::{Effect, Timer};
 pub use evidence::Evidence;
 pub use input::{Input, Position, Start};
 pub use message::Message;
+#[cfg(feature = "planted-bugs")]
+pub use planted::PlantedBug;
 pub use quorum::ReplicaSet;
 pub use record::{Record, RecordKey};
 pub use rejection::Rejection;

@@ -33,6 +33,11 @@ impl Reproposals {
             .filter_map(|vote| vote.body.stable.as_ref())
             .max_by_key(|certificate| certificate.checkpoint.sequence)
             .cloned();
+        let stable = if planted!(OldestCheckpoint) {
+            oldest(view_changes)
+        } else {
+            stable
+        };
         let min = stable
             .as_ref()
             .map_or(SequenceNumber::GENESIS, |of| of.checkpoint.sequence);
@@ -44,7 +49,8 @@ impl Reproposals {
                 let known = latest
                     .entry(body.sequence)
                     .or_insert((body.view, body.digest));
-                if known.0 < body.view {
+                let later = known.0 < body.view;
+                if later != planted!(EarliestPrepared) {
                     *known = (body.view, body.digest);
                 }
             }
@@ -57,12 +63,18 @@ impl Reproposals {
         let mut sequence = min;
         while sequence < max {
             sequence = sequence.next();
+            if planted!(NoNullRequests) && !latest.contains_key(&sequence) {
+                continue;
+            }
             let digest = latest.get(&sequence).map_or(null, |(_, digest)| *digest);
             statements.push(PrePrepare {
                 view,
                 sequence,
                 digest,
             });
+        }
+        if planted!(LastPreparedForgotten) {
+            statements.pop();
         }
         Self { stable, statements }
     }
@@ -74,4 +86,12 @@ impl Reproposals {
         let min = stable.map_or(SequenceNumber::GENESIS, |of| of.checkpoint.sequence);
         self.statements.last().map_or(min, |of| of.sequence)
     }
+}
+
+/// A checkpoint of those who are behind: a mistake.
+fn oldest(view_changes: &[Signed<ViewChange>]) -> Option<CheckpointCertificate> {
+    let stable = view_changes.iter().map(|vote| vote.body.stable.clone());
+    let sequence =
+        |of: &Option<CheckpointCertificate>| of.as_ref().map(|of| of.checkpoint.sequence);
+    stable.min_by_key(sequence).flatten()
 }

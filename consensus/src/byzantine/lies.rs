@@ -15,7 +15,10 @@ impl Byzantine {
     pub(super) fn lie(&mut self, mode: &Mode, of: Outgoing) -> Vec<Outgoing> {
         let Outgoing { to, message, delay } = of;
         let messages = match mode {
-            Mode::Equivocate if self.is_in_other_half(to) => vec![self.other_story(message)],
+            Mode::Equivocate if self.is_in_other_half(to) => {
+                let other = self.other_story(message);
+                self.with_own_prepare(other)
+            }
             Mode::WrongDigest => vec![self.wrong_digest(message)],
             Mode::CorruptSignatures => vec![corrupt(message)],
             Mode::LieViewChange => self.lie_about_views(to, message),
@@ -62,6 +65,24 @@ impl Byzantine {
             Message::PrePrepare(_) | Message::NewView(_) | Message::Status(_) => message,
             _ => self.wrong_digest(message),
         }
+    }
+
+    /// A primary's own PREPARE beside its PRE-PREPARE, to be counted twice.
+    fn with_own_prepare(&self, message: Message) -> Vec<Message> {
+        let Message::PrePrepare(of) = &message else {
+            return vec![message];
+        };
+        let PrePrepare {
+            view,
+            sequence,
+            digest,
+        } = of.pre_prepare.body;
+        let prepare = self.sign(Prepare {
+            view,
+            sequence,
+            digest,
+        });
+        vec![message, Message::Prepare(prepare)]
     }
 
     fn wrong_digest(&mut self, message: Message) -> Message {
@@ -198,13 +219,17 @@ impl Byzantine {
         Message::NewView(self.sign(body))
     }
 
-    /// A NEW-VIEW in which one VIEW-CHANGE counts twice.
+    /// A NEW-VIEW in which its own VIEW-CHANGE, which conceals what prepared,
+    /// counts for everybody's.
     fn begin_with_others_unheard(&mut self, new_view: &Signed<NewView>) -> Message {
         let mut body = new_view.body.clone();
-        body.view_changes.pop();
-        if let Some(first) = body.view_changes.first().cloned() {
-            body.view_changes.push(first);
-        }
+        let own = self.sign(ViewChange {
+            view: body.view,
+            stable: None,
+            prepared: Vec::new(),
+        });
+        body.view_changes = vec![own; body.view_changes.len()];
+        body.pre_prepares.clear();
         Message::NewView(self.sign(body))
     }
 }

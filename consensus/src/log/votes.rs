@@ -27,12 +27,17 @@ pub(crate) enum Added<B> {
 #[derive(Clone, Debug)]
 pub(crate) struct Votes<B> {
     by_signer: BTreeMap<ReplicaId, Signed<B>>,
+    /// How many votes came again: they count for nothing.
+    #[cfg(feature = "planted-bugs")]
+    repeated: usize,
 }
 
 impl<B> Default for Votes<B> {
     fn default() -> Self {
         Self {
             by_signer: BTreeMap::new(),
+            #[cfg(feature = "planted-bugs")]
+            repeated: 0,
         }
     }
 }
@@ -41,7 +46,13 @@ impl<B: Clone + PartialEq> Votes<B> {
     /// Takes in a vote unless its signer has voted before.
     pub(crate) fn add(&mut self, vote: Signed<B>) -> Added<B> {
         match self.by_signer.get(&vote.signer) {
-            Some(known) if known.body == vote.body => Added::Known,
+            Some(known) if known.body == vote.body => {
+                #[cfg(feature = "planted-bugs")]
+                if planted!(CountMessages) {
+                    self.repeated += 1;
+                }
+                Added::Known
+            }
             Some(known) => Added::Conflicting(known.clone(), vote),
             None => {
                 self.by_signer.insert(vote.signer, vote);
@@ -69,7 +80,10 @@ impl<B: Clone + PartialEq> Votes<B> {
 
     /// How many signers made this statement.
     pub(crate) fn count(&self, body: &B) -> usize {
-        self.matching(body).count()
+        let count = self.matching(body).count();
+        #[cfg(feature = "planted-bugs")]
+        let count = count + self.repeated;
+        count
     }
 
     /// The signatures under this statement, in ascending order of signers.
@@ -82,6 +96,6 @@ impl<B: Clone + PartialEq> Votes<B> {
     fn matching<'a>(&'a self, body: &'a B) -> impl Iterator<Item = &'a Signed<B>> {
         self.by_signer
             .values()
-            .filter(move |vote| vote.body == *body)
+            .filter(move |vote| vote.body == *body || planted!(IgnoreDigests))
     }
 }

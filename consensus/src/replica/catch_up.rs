@@ -86,6 +86,9 @@ impl Replica {
             self.adopt(position);
         }
         self.catch_up.stuck_at = Some(self.last_executed);
+        if planted!(ForgetWhatIsUnderWay) {
+            drop(self.log.begin_view());
+        }
         self.examine(self.last_executed.next());
         self.execute_ready();
     }
@@ -95,7 +98,9 @@ impl Replica {
         assert_contiguous(&position);
         self.last_executed = position.last_executed;
         self.last_timestamp_ms = position.timestamp_ms;
-        self.execution_asked = self.execution_asked.max(position.last_executed);
+        if !planted!(ExecuteAgainAfterCatchUp) {
+            self.execution_asked = self.execution_asked.max(position.last_executed);
+        }
         self.executing = self.executing.split_off(&position.last_executed.next());
         self.catch_up.forget_through(position.last_executed);
         if let Some(stable) = position.stable

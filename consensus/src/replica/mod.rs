@@ -13,8 +13,6 @@ mod invariants;
 mod listening;
 mod new_view;
 mod normal;
-#[cfg(feature = "planted-bugs")]
-mod planted;
 mod recovery;
 mod status;
 mod suspicion;
@@ -61,8 +59,6 @@ pub struct Replica {
     halted: bool,
     /// What the running step has asked for so far.
     effects: Vec<Effect>,
-    #[cfg(feature = "planted-bugs")]
-    planted: Option<crate::PlantedBug>,
 }
 
 impl Replica {
@@ -96,8 +92,6 @@ impl Replica {
             statuses_heard: BTreeMap::new(),
             halted: false,
             effects: Vec::new(),
-            #[cfg(feature = "planted-bugs")]
-            planted: None,
             config,
             key,
         };
@@ -240,8 +234,10 @@ impl Replica {
         if cfg!(any(test, debug_assertions)) {
             self.check_invariants();
         }
-        #[cfg(feature = "planted-bugs")]
-        self.distort_effects();
+        if planted!(VoteBeforePersist) {
+            self.effects
+                .sort_by_key(|effect| matches!(effect, Effect::Persist(_)));
+        }
         std::mem::take(&mut self.effects)
     }
 }

@@ -151,7 +151,12 @@ impl Replica {
                 },
             );
         }
-        self.is_active() && view == self.view && watermarks.contain(sequence)
+        let within = if planted!(NoHighWatermark) {
+            watermarks.low < sequence
+        } else {
+            watermarks.contain(sequence)
+        };
+        self.is_active() && view == self.view && within
     }
 
     /// The time of the batch before `sequence`, which is not executed yet, if it
@@ -181,7 +186,7 @@ impl Replica {
             let statement = held.statement();
             let batch = held.proposed.batch.clone();
             let from = held.from;
-            let fresh = sequence > last_reproposed;
+            let fresh = sequence > last_reproposed || planted!(FreshnessOfReproposals);
             if fresh && !held.voted && batch.timestamp_ms <= previous {
                 held.check = Check::Failed;
                 self.reject(
@@ -216,7 +221,8 @@ impl Replica {
         digest: BatchDigest,
         verdict: Result<(), String>,
     ) {
-        if view != self.view || !self.is_active() {
+        let left = !self.is_active() && !planted!(VoteAfterViewChange);
+        if (view != self.view && !planted!(VoteAfterViewChange)) || left {
             return;
         }
         let Some(held) = self.log.held_mut(sequence) else {
@@ -294,9 +300,9 @@ impl Replica {
     /// its signer. The primary has none to send: the door saw to it.
     pub(super) fn on_prepare(&mut self, from: ReplicaId, prepare: Signed<Prepare>) {
         let Prepare { view, sequence, .. } = prepare.body;
-        assert_ne!(
-            prepare.signer,
-            self.config.replicas.primary(view),
+        let primary = self.config.replicas.primary(view);
+        assert!(
+            prepare.signer != primary || planted!(CountThePrimarysPrepare),
             "the primary's PREPARE does not pass the door"
         );
         if prepare.signer == self.id() || !self.admits(from, view, sequence) {
@@ -345,8 +351,9 @@ impl Replica {
     /// How many PREPAREs, with the PRE-PREPARE, make a quorum.
     pub(super) fn prepares_needed(&self) -> usize {
         let needed = self.config.replicas.quorum() - 1;
-        #[cfg(feature = "planted-bugs")]
-        let needed = self.distort_prepares(needed);
+        if planted!(PrepareQuorumOneTooSmall) {
+            return needed.saturating_sub(1);
+        }
         needed
     }
 
@@ -382,13 +389,14 @@ impl Replica {
     /// executes then.
     pub(super) fn execute_ready(&mut self) {
         let quorum = self.config.replicas.quorum();
+        let begun = self.effects.len();
         while !self.is_catching_up() {
             let sequence = self.execution_asked.next();
             let Some(slot) = self.log.get(sequence) else {
-                return;
+                break;
             };
             let Some(held) = slot.held.as_ref().filter(|_| slot.committed_local(quorum)) else {
-                return;
+                break;
             };
             let batch = held.proposed.batch.clone();
             let timestamp_ms = held.time.expect("what passed was examined");
@@ -399,6 +407,9 @@ impl Replica {
                 timestamp_ms,
                 batch,
             });
+        }
+        if planted!(ExecuteOutOfOrder) {
+            self.effects[begun..].reverse();
         }
     }
 }

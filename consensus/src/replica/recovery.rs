@@ -130,7 +130,7 @@ impl Replica {
 
     fn recover_prepared(&mut self, certificate: PreparedCertificate, batch: Option<Batch>) {
         let body = certificate.pre_prepare.body;
-        if body.sequence <= self.watermarks().low {
+        if body.sequence <= self.watermarks().low || planted!(ForgetPrepared) {
             return;
         }
         let active = self.is_active();

@@ -137,7 +137,7 @@ impl Replica {
     fn resend_view_change(&mut self, to: ReplicaId, status: &Status) {
         let same = status.view == self.view;
         let behind = status.view < self.view || (same && status.changing.is_some());
-        if !behind {
+        if !behind || planted!(NeverSayAgain) {
             return;
         }
         if let Some(new_view) = self.new_view().cloned() {

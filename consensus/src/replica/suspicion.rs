@@ -55,7 +55,7 @@ impl Replica {
     /// suspected: at the primary, and during a view change.
     #[must_use]
     pub fn request_timeout(&self) -> Option<Duration> {
-        let waits = self.is_active() && !self.is_primary();
+        let waits = (self.is_active() || planted!(ImpatientInBetween)) && !self.is_primary();
         waits.then(|| self.patience())
     }
 
@@ -65,7 +65,11 @@ impl Replica {
             .checked_shl(self.suspicion.doublings)
             .unwrap_or(u32::MAX);
         let timeout = self.config.request_timeout.saturating_mul(factor);
-        let timeout = timeout.min(self.config.request_timeout_cap);
+        let timeout = if planted!(NoCap) {
+            timeout
+        } else {
+            timeout.min(self.config.request_timeout_cap)
+        };
         if self.suspicion.disconnected.contains(&self.primary()) {
             timeout / DISCONNECTED_DIVISOR
         } else {
@@ -82,6 +86,9 @@ impl Replica {
     }
 
     pub(super) fn on_overdue(&mut self, overdue: bool) {
+        if overdue && planted!(ImpatientInBetween) && !self.is_active() {
+            self.start_view_change(self.view.next());
+        }
         if self.is_primary() || !self.is_active() {
             return;
         }
@@ -143,7 +150,7 @@ impl Replica {
         let reached = 1_u32
             .checked_shl(doublings)
             .is_none_or(|factor| timeout.saturating_mul(factor) >= cap);
-        if !reached {
+        if !reached || planted!(NoCap) {
             self.suspicion.doublings += 1;
         }
     }

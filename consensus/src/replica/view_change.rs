@@ -166,7 +166,15 @@ impl Replica {
     /// 4.5.2). Fewer move nobody.
     fn join(&mut self) {
         let ahead: Vec<View> = self.gone_ahead().map(|vote| vote.body.view).collect();
-        if ahead.len() < self.config.replicas.weak_quorum() {
+        let enough = if planted!(JoinOne) {
+            1
+        } else {
+            self.config.replicas.weak_quorum()
+        };
+        if planted!(JoinNobody) {
+            return;
+        }
+        if ahead.len() < enough {
             self.leave_if_suspected();
         } else if let Some(smallest) = ahead.into_iter().min() {
             self.start_view_change(smallest);

@@ -167,6 +167,12 @@ impl Disk {
         self.synced = self.written;
     }
 
+    /// A bug: what was applied is not known any more.
+    pub(crate) fn forget_applied(&mut self) {
+        self.current.ledger.forget_applied();
+        self.durable.ledger.forget_applied();
+    }
+
     /// The disk is replaced by an empty one.
     pub(crate) fn lose(&mut self) {
         *self = Self::default();

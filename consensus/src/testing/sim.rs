@@ -53,6 +53,8 @@ impl Simulation {
     ///
     /// When `config` is unsound: no replica at all, for instance.
     pub fn run(config: &SimulationConfig) -> Result<Summary, Box<Failure>> {
+        #[cfg(feature = "planted-bugs")]
+        crate::planted::plant(config.planted);
         let mut simulation = Self::new(config);
         let verdict = catch_unwind(AssertUnwindSafe(|| simulation.drive(config)))
             .unwrap_or_else(|panic| Err(assertion(panic.as_ref())));
@@ -108,8 +110,6 @@ impl Simulation {
             invariants: Invariants::new(&any, &byzantine, requests),
             byzantine,
             summary: Summary::default(),
-            #[cfg(feature = "planted-bugs")]
-            planted: config.planted,
             replicas,
         };
         Self {

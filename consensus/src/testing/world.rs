@@ -26,8 +26,6 @@ pub(crate) struct World {
     pub(crate) trace: Trace,
     pub(crate) invariants: Invariants,
     pub(crate) summary: Summary,
-    #[cfg(feature = "planted-bugs")]
-    pub(crate) planted: Option<crate::PlantedBug>,
 }
 
 impl World {

@@ -109,7 +109,7 @@ impl Verifier {
             Message::Prepare(prepare) => {
                 let view = prepare.body.view;
                 let primary = self.replicas.primary(view);
-                if prepare.signer == primary {
+                if prepare.signer == primary && !planted!(CountThePrimarysPrepare) {
                     return Err(Rejection::WrongRole {
                         message: "PREPARE",
                         signer: prepare.signer,

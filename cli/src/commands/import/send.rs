@@ -25,6 +25,10 @@ const ATTEMPTS: u64 = 20;
 /// node, too.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// How long a node is given to show the receipt of what it says is committed:
+/// after a crash of all, certificates may have to be made anew.
+const PROVEN_WITHIN: Duration = Duration::from_secs(30);
+
 /// How long a line may take altogether.
 const WITHIN: Duration = Duration::from_mins(2);
 
@@ -117,7 +121,7 @@ impl Sender {
         }
         let asked = self
             .network
-            .ask(async |node| node.receipt(id, PATIENCE).await);
+            .ask(async |node| node.receipt(id, PROVEN_WITHIN).await);
         let receipt = asked.await?;
         flow::verify(&self.network, id, &receipt)?;
         Ok(receipt.code)

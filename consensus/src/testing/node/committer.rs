@@ -11,7 +11,7 @@ use crate::byzantine::Byzantine;
 use crate::testing::disk::Write;
 use crate::testing::faults::CrashPoint;
 use crate::testing::invariants::Observation;
-use crate::testing::ledger::{Block, Served};
+use crate::testing::ledger::{Block, Ledger, Served};
 use crate::testing::network::Packet;
 use crate::testing::report::Violation;
 use crate::testing::trace::Happening;
@@ -260,7 +260,7 @@ impl Node {
     pub(super) fn serve_blocks(&self, to: ReplicaId, after: SequenceNumber, world: &mut World) {
         let mut served = self.contents().ledger.serve(after, SERVED);
         if self.byzantine.as_ref().is_some_and(Byzantine::lies_in_sync) {
-            falsify(&mut served, world);
+            falsify(&mut served, &self.contents().ledger, world);
         }
         if !served.is_empty() {
             world.send(self.id(), to, Packet::Blocks(served));
@@ -319,26 +319,24 @@ impl Node {
     }
 }
 
-/// Alters one of the blocks: what it names, what it led to, or who says so.
-fn falsify(served: &mut [Served], world: &mut World) {
+/// Alters one of the blocks: what it led to, or when it was, or who says so.
+fn falsify(served: &mut [Served], ledger: &Ledger, world: &mut World) {
     if served.is_empty() {
         return;
     }
     let at = world.dice.below(served.len());
     let how = world.dice.below(3);
     let Served { block, certificate } = &mut served[at];
-    let mut forged = Block {
-        sequence: block.sequence,
-        timestamp_ms: block.timestamp_ms + u64::from(how == 0),
-        batch: block.batch.clone(),
-        requests: block.requests.clone(),
-        applied: block.applied.clone(),
-        outcome: block.outcome,
-    };
+    let mut forged = ledger.another(block);
     match how {
-        1 => forged.outcome = CheckpointDigest(Domain::BlockHeader.hash(b"forged")),
-        2 => *certificate = None,
-        _ => {}
+        0 => forged.outcome = CheckpointDigest(Domain::BlockHeader.hash(b"forged")),
+        1 => *certificate = None,
+        // Another block, and a certificate that says so without being signed so.
+        _ => {
+            if let Some(certificate) = certificate {
+                certificate.checkpoint.digest = forged.outcome;
+            }
+        }
     }
     *block = Arc::new(forged);
 }

@@ -157,6 +157,9 @@ impl Node {
             return Ok(());
         }
         self.incarnation += 1;
+        if planted!(ForgetApplied) {
+            self.disk.forget_applied();
+        }
         let contents = self.disk.current();
         if self.amnesiac {
             assert!(contents.is_empty(), "the first write says that it listens");
@@ -175,8 +178,6 @@ impl Node {
             tip: self.disk.current().ledger.tip(),
         })?;
         let (replica, effects) = Replica::start(self.config.clone(), self.key.clone(), start);
-        #[cfg(feature = "planted-bugs")]
-        let replica = with_bug(replica, world.planted);
         self.live = Some(Process {
             replica,
             effects: VecDeque::new(),
@@ -419,12 +420,4 @@ impl Node {
         }
         Ok(())
     }
-}
-
-#[cfg(feature = "planted-bugs")]
-fn with_bug(mut replica: Replica, bug: Option<crate::PlantedBug>) -> Replica {
-    if let Some(bug) = bug {
-        replica.plant(bug);
-    }
-    replica
 }
