@@ -5,8 +5,11 @@
 
 mod sweep;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use consensus::ReplicaId;
+use consensus::byzantine::{Mode, Modes};
 use consensus::testing::{Faults, Links, Simulation, SimulationConfig, Summary};
 use sweep::sweep;
 
@@ -122,4 +125,15 @@ fn a_seed_decides_everything() {
         let other = Simulation::run(&other).unwrap_or_else(|failure| panic!("{failure}"));
         assert_ne!(first.trace_hash, other.trace_hash, "another seed differs");
     }
+}
+
+/// The simulator can see: what is promised for `f` faulty replicas does not hold
+/// for one more, and that is found.
+#[test]
+fn with_one_faulty_replica_too_many_nothing_moves_and_that_is_found() {
+    let mut config = SimulationConfig::drawn(4, 0);
+    let faulty = [1, 2].map(|id| (ReplicaId(id), Modes::from(Mode::Silent)));
+    config.faults.byzantine = BTreeMap::from(faulty);
+    let failure = Simulation::run(&config).expect_err("two of four are silent");
+    assert_eq!(failure.invariant, "liveness");
 }
