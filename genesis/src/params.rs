@@ -211,6 +211,7 @@ mod tests {
     use crypto::{PublicKey, SigningKey};
 
     use super::*;
+    use crate::{Genesis, GenesisBuilder, NewReplica};
 
     fn replicas(n: u8) -> ReplicaSet {
         let key = |i| -> PublicKey { SigningKey::from_seed(&[i; 32]).public() };
@@ -252,5 +253,29 @@ mod tests {
         }
         assert!(widest_window(28) >= ConsensusDocument::default().log_window);
         assert!(widest_window(100) >= 8);
+    }
+
+    #[test]
+    fn a_network_of_a_hundred_is_made_with_a_narrow_window_and_a_wide_one_is_refused_by_name() {
+        let key = |of: u8, i: u8| -> PublicKey {
+            let mut seed = [of; 32];
+            seed[0] = i;
+            SigningKey::from_seed(&seed).public()
+        };
+        let replicas = (0..100).map(|i| NewReplica {
+            name: format!("node{i}"),
+            organisation: format!("org{i}"),
+            consensus_key: key(1, i),
+            transport_key: key(2, i),
+            addresses: vec![format!("/ip4/10.0.0.{i}/tcp/4001")],
+        });
+        let builder = replicas.fold(GenesisBuilder::new("many"), GenesisBuilder::replica);
+        let genesis = builder.build().unwrap();
+        assert_eq!(genesis.parameters().log_window, widest_window(100));
+        let mut document = genesis.document().clone();
+        document.consensus.log_window += 1;
+        let error = Genesis::new(document).unwrap_err().to_string();
+        assert!(error.contains("consensus.log_window"), "{error}");
+        assert!(error.contains("NEW-VIEW"), "{error}");
     }
 }

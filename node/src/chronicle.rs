@@ -12,7 +12,11 @@ use consensus::{Effect, Input, Message, ReplicaId, View};
 use crate::clock;
 
 /// How many events are kept.
-const KEPT: usize = 512;
+const KEPT: usize = 256;
+
+/// How far beyond the next view a message may be for: beyond that it is only a
+/// liar's wish, and there is no end of those.
+const AHEAD: u64 = 16;
 
 /// The longest message that is kept with its event, in bytes.
 const MAX_MESSAGE_BYTES: usize = 64 * 1024;
@@ -57,6 +61,13 @@ impl Chronicle {
         events.push_back(event);
     }
 
+    /// What is sent again is told once.
+    fn knows(&self, view: View, text: &str) -> bool {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut events = events.iter();
+        events.any(|event| event.view == view.0 && event.text == text)
+    }
+
     fn note(&self, view: View, kind: &'static str, replica: Option<ReplicaId>, text: String) {
         self.add(ChronicleEvent {
             at_ms: clock::unix_ms(),
@@ -88,7 +99,7 @@ impl Chronicle {
                     let text = format!("replica {from} says that it suspects the primary");
                     self.note(next, "suspects", Some(*from), text);
                 }
-                message => self.message("received", Some(*from), message),
+                message => self.message("received", next, Some(*from), message),
             },
             _ => {}
         }
@@ -97,7 +108,7 @@ impl Chronicle {
     /// The replica, which is in the view before `next`, asks for something.
     pub(crate) fn effect(&self, next: View, effect: &Effect) {
         match effect {
-            Effect::Broadcast(message) => self.message("sent", None, message),
+            Effect::Broadcast(message) => self.message("sent", next, None, message),
             Effect::ViewEntered(view) => {
                 self.note(*view, "entered", None, format!("{view} has begun here"));
             }
@@ -109,7 +120,7 @@ impl Chronicle {
         }
     }
 
-    fn message(&self, done: &str, from: Option<ReplicaId>, message: &Message) {
+    fn message(&self, done: &str, next: View, from: Option<ReplicaId>, message: &Message) {
         let (view, signer, text) = match message {
             Message::ViewChange(vote) => {
                 let stable = vote.body.stable.as_ref();
@@ -129,14 +140,18 @@ impl Chronicle {
             }
             _ => return,
         };
-        let bytes = message.encode();
         let kind = message.name();
+        let text = format!("{done} the {kind} of replica {signer} for {view}: {text}");
+        if view.0 > next.0.saturating_add(AHEAD) || self.knows(view, &text) {
+            return;
+        }
+        let bytes = message.encode();
         self.add(ChronicleEvent {
             at_ms: clock::unix_ms(),
             view: view.0,
             kind,
             replica: from.map(|_| signer.0),
-            text: format!("{done} the {kind} of replica {signer} for {view}: {text}"),
+            text,
             message: Some(bytes).filter(|bytes| bytes.len() <= MAX_MESSAGE_BYTES),
         });
     }

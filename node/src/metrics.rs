@@ -28,6 +28,13 @@ struct RejectionLabel {
     reason: String,
 }
 
+/// A replica and the kind of message by which it contradicted itself.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ContradictionLabel {
+    replica: u32,
+    message: String,
+}
+
 /// Frames of one class, and what became of them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FrameLabel {
@@ -47,6 +54,7 @@ pub struct Metrics {
     blocks: Counter,
     transactions: Family<CodeLabel, Counter>,
     rejections: Family<RejectionLabel, Counter>,
+    contradictions: Family<ContradictionLabel, Counter>,
     refusals: Family<ReasonLabel, Counter>,
     height: Gauge<u64, AtomicU64>,
     certified: Gauge<u64, AtomicU64>,
@@ -71,6 +79,7 @@ impl Default for Metrics {
             blocks: Counter::default(),
             transactions: Family::default(),
             rejections: Family::default(),
+            contradictions: Family::default(),
             refusals: Family::default(),
             height: Gauge::default(),
             certified: Gauge::default(),
@@ -89,6 +98,11 @@ impl Default for Metrics {
             "rejections",
             "Messages of replicas that were refused",
             metrics.rejections.clone(),
+        );
+        registry.register(
+            "contradictions",
+            "Proofs that a replica contradicted itself",
+            metrics.contradictions.clone(),
         );
         registry.register(
             "refusals",
@@ -140,7 +154,16 @@ impl Metrics {
 
     /// A replica was shown to have contradicted itself.
     pub(crate) fn contradicted(&self, evidence: &consensus::Evidence) {
-        self.count_rejection(evidence.signer().0, "contradiction");
+        let label = ContradictionLabel {
+            replica: evidence.signer().0,
+            message: evidence.message().to_owned(),
+        };
+        self.contradictions.get_or_create(&label).inc();
+    }
+
+    /// A replica sent more view changes than are looked at.
+    pub(crate) fn too_many(&self, peer: u32) {
+        self.count_rejection(peer, "too_many");
     }
 
     /// A replica sent bytes that are no message.

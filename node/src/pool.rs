@@ -82,6 +82,8 @@ struct Entry {
     arrival: u64,
     /// When that was.
     since: Instant,
+    /// How many transactions were held when it came: they go first.
+    ahead: usize,
     last_forwarded: Instant,
     /// Whether it was sent on to everybody.
     spread: bool,
@@ -130,6 +132,7 @@ impl Pool {
             transaction,
             arrival,
             since: now,
+            ahead: self.entries.len(),
             last_forwarded: now,
             spread: false,
         };
@@ -218,10 +221,12 @@ impl Pool {
         }
     }
 
-    /// Since when the oldest transaction is held.
-    pub(crate) fn oldest(&self) -> Option<Instant> {
+    /// Since when the oldest transaction is held, and how many were held before
+    /// it when it came.
+    pub(crate) fn oldest(&self) -> Option<(Instant, usize)> {
         let (_, hash) = self.arrived.first_key_value()?;
-        Some(self.entries[hash].since)
+        let entry = &self.entries[hash];
+        Some((entry.since, entry.ahead))
     }
 
     /// The id of that one.
@@ -370,7 +375,8 @@ mod tests {
         let (mut pool, budget) = pool();
         let hash = insert(&mut pool, &budget, 1);
         pool.mark_ordered(&[hash]);
-        let start = pool.oldest().unwrap();
+        let (start, ahead) = pool.oldest().unwrap();
+        assert_eq!(ahead, 0);
         let pause = Duration::from_mins(1);
         assert!(pool.untold(start, pause, 10).is_empty());
         assert_eq!(pool.untold(start + pause, pause, 10).len(), 1);

@@ -72,6 +72,9 @@ impl Byzantine {
         let Message::PrePrepare(of) = &message else {
             return vec![message];
         };
+        if of.pre_prepare.signer != self.id {
+            return vec![message];
+        }
         let PrePrepare {
             view,
             sequence,

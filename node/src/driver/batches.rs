@@ -106,6 +106,20 @@ impl Batches {
         None
     }
 
+    /// A view has begun, and asks anew about what it takes over: of earlier ones
+    /// nobody waits for an answer.
+    pub(super) fn begin_view(&mut self, begun: View) {
+        self.awaited.retain(|(_, view), _| *view >= begun);
+        self.forget_fetched();
+    }
+
+    /// What a batch names of which something is missing is not put into another one.
+    pub(super) fn mark_awaited(&self, pool: &mut Pool) {
+        for awaited in self.awaited.values() {
+            pool.mark_ordered(&awaited.requests);
+        }
+    }
+
     /// Holds a batch that was found sound before this node was restarted.
     pub(super) fn hold(
         &mut self,

@@ -32,7 +32,10 @@ impl Driver {
                     };
                     self.check_batch(question, &batch, fresh);
                 }
-                later => self.outbox.push(later),
+                later => {
+                    self.note_execution(&later);
+                    self.outbox.push(later);
+                }
             }
         }
     }
@@ -43,8 +46,22 @@ impl Driver {
         tracing::info!(%view, primary = %self.replica.primary(), "entered a view");
         let executing = self.executing.values().flatten().copied().collect();
         self.pool.begin_view(&executing);
+        self.batches.begin_view(view);
         self.view_entered_at = Instant::now();
         self.told_overdue = false;
+    }
+
+    /// From here on, and not only once the committer has it, the transactions of
+    /// a batch are as good as in the chain.
+    fn note_execution(&mut self, effect: &Effect) {
+        if let Effect::Execute {
+            sequence, batch, ..
+        } = effect
+        {
+            let transactions = self.batches.transactions(&self.pool, *sequence, batch);
+            let ids = transactions.iter().map(|transaction| transaction.id());
+            self.executing.insert(*sequence, ids.collect());
+        }
     }
 
     /// The first proof of its kind against a replica is kept.
@@ -174,8 +191,6 @@ impl Driver {
             .batches
             .transactions(&self.pool, sequence, batch)
             .to_vec();
-        let ids = transactions.iter().map(|transaction| transaction.id());
-        self.executing.insert(sequence, ids.collect());
         self.wiring
             .committer
             .execute(sequence, timestamp_ms, transactions)

@@ -13,6 +13,8 @@ mod effects;
 mod outbox;
 mod records;
 mod start;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -48,6 +50,10 @@ const MAX_GROUP: usize = 256;
 /// A transaction that waited so long at a backup may never have reached the
 /// primary and is sent on to it.
 const FORWARD_AFTER: Duration = Duration::from_millis(500);
+
+/// What a primary is given for every transaction that came before: one that
+/// orders fewer than a thousand in a second while so many wait is too slow.
+const TIME_PER_TRANSACTION: Duration = Duration::from_millis(1);
 
 /// How many transactions are sent on at a time.
 const MAX_FORWARDED: usize = 256;
@@ -175,8 +181,7 @@ impl Driver {
     /// not survive.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), DriverError> {
         loop {
-            self.drain_inputs();
-            self.propose();
+            self.advance();
             self.let_out().await?;
             self.publish_status();
             let wake_at = self.next_wake();
@@ -199,6 +204,16 @@ impl Driver {
             self.absorb_what_is_there();
             self.fire_timers();
         }
+    }
+
+    /// Steps the replica with all that has come. The clock of requests is looked
+    /// at only afterwards: what has come may have begun another view, whose
+    /// primary is not to be suspected for what the last one did not do.
+    fn advance(&mut self) {
+        self.drain_inputs();
+        self.watch_requests(Instant::now());
+        self.drain_inputs();
+        self.propose();
     }
 
     /// Takes what has come meanwhile, so that one fsync serves all of it.
@@ -225,6 +240,11 @@ impl Driver {
                     } else {
                         self.pool.insert(transaction, now);
                     }
+                }
+                // A batch that the new view takes over may be named here before
+                // all of it is held.
+                if self.replica.is_primary() {
+                    self.batches.mark_awaited(&mut self.pool);
                 }
                 self.inputs.extend(self.batches.settled(&self.pool));
             }
@@ -335,18 +355,22 @@ impl Driver {
             self.forward_at = now + pause;
             self.forward_overdue(now, pause);
         }
-        self.watch_requests(now);
     }
 
     /// When the replica is to be told that a request is overdue: the clock of
     /// requests is the node's, how patient it is the replica says.
+    /// A transaction that came when many waited may wait for their time as well:
+    /// a full pool is the clients' doing and not the primary's.
     fn deadline(&self) -> Option<Instant> {
         let timeout = self.replica.request_timeout()?;
-        Some(self.pool.oldest()?.max(self.view_entered_at) + timeout)
+        let (since, ahead) = self.pool.oldest()?;
+        let ahead = u32::try_from(ahead).unwrap_or(u32::MAX);
+        let queue = TIME_PER_TRANSACTION.saturating_mul(ahead);
+        Some(since.max(self.view_entered_at) + timeout + queue)
     }
 
     fn note_overdue(&self, now: Instant) {
-        if let Some(oldest) = self.pool.oldest() {
+        if let Some((oldest, _)) = self.pool.oldest() {
             let waited = now.saturating_duration_since(oldest);
             let request = self.pool.oldest_id().map(|id| id.to_string());
             let request = request.unwrap_or_default();

@@ -90,7 +90,8 @@ pub(crate) async fn start(setup: Setup) -> Result<Driver, DriverError> {
 }
 
 /// Takes in the transactions of the batches that this replica voted for: held
-/// for those, and in the pool unless a block has them.
+/// for those, and in the pool unless a block has them. There they wait; of the
+/// batches that its view still has, the replica asks again by itself.
 fn take_in_bodies(
     found: &records::Found,
     ledger: &Ledger,
@@ -125,7 +126,6 @@ fn take_in_bodies(
             }
             bodies.push(body.clone());
         }
-        pool.mark_ordered(&transaction_hashes(batch));
         batches.hold(sequence, batch.digest(), bodies);
     }
     Ok(())
