@@ -176,6 +176,13 @@ pub(crate) enum TestnetCommand {
         /// How, such as `equivocate` or `delay=900+replay`
         mode: Modes,
     },
+    /// Cut the network into groups that hear nothing of each other
+    Partition {
+        /// Groups of nodes by name or number, such as "0,1|2,3"
+        groups: String,
+    },
+    /// Mend all partitions
+    Heal,
     /// Print the log of a node
     Logs {
         /// Name or number

@@ -81,3 +81,28 @@ fn a_frozen_primary_is_replaced_and_nothing_is_lost_or_done_twice() {
     assert_eq!(again["already_committed"], 3000);
     assert_together(&network);
 }
+
+/// The primary is cut off, with nobody: the others leave it. Two halves: nobody
+/// moves. Healed, all go on together.
+#[test]
+fn a_partition_stops_whom_it_must_and_nobody_for_longer_than_it_lasts() {
+    let network = Network::up();
+    put(&network, "a");
+    network.ok(&["testnet", "partition", "0|1,2,3"]);
+    let b = ["tx", "submit", "kv", "put", "b", "1", "--node", "1"];
+    network.ok(&[&b[..], &["--timeout", "120"]].concat());
+    let seen = network.ok(&["testnet", "status"]);
+    assert_eq!(
+        seen["nodes"][0]["height"], 1,
+        "what is cut off hears nothing"
+    );
+    assert!(seen["nodes"][1]["view"].as_u64() >= Some(1));
+
+    network.ok(&["testnet", "partition", "0,1|2,3"]);
+    let c = ["tx", "submit", "kv", "put", "c", "1", "--node", "2"];
+    network.ends(&[&c[..], &["--timeout", "6"]].concat(), 4);
+
+    network.ok(&["testnet", "heal"]);
+    put(&network, "d");
+    assert_together(&network);
+}

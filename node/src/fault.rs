@@ -35,12 +35,23 @@ impl FaultSwitch {
     ///
     /// [`NotForTesting`].
     pub fn set(&self, modes: Modes) -> Result<(), NotForTesting> {
-        if !self.allowed {
-            return Err(NotForTesting);
-        }
+        self.check_allowed()?;
         tracing::warn!(%modes, "was told to misbehave");
         self.modes.send_replace(modes);
         Ok(())
+    }
+
+    /// Whether the network was made for tests.
+    ///
+    /// # Errors
+    ///
+    /// [`NotForTesting`].
+    pub fn check_allowed(&self) -> Result<(), NotForTesting> {
+        if self.allowed {
+            Ok(())
+        } else {
+            Err(NotForTesting)
+        }
     }
 
     /// How it misbehaves; none when it does not.

@@ -9,6 +9,7 @@ pub(crate) mod genesis;
 pub(crate) mod import;
 pub(crate) mod keygen;
 pub(crate) mod node;
+pub(crate) mod partition;
 pub(crate) mod simulate;
 pub(crate) mod state;
 pub(crate) mod steps;

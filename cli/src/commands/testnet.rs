@@ -8,6 +8,7 @@ use serde_json::json;
 use testnet::{Launch, Mode, NetworkStatus, Stopped, Testnet, up};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::partition;
 use crate::args::{Global, TestnetCommand};
 use crate::exit::{Failure, Outcome};
 use crate::network::{own_binary, testnet};
@@ -51,6 +52,8 @@ pub(crate) async fn run(global: &Global, command: TestnetCommand) -> Outcome {
             Ok(())
         }
         TestnetCommand::Fault { node, mode } => fault(global, &node, &mode).await,
+        TestnetCommand::Partition { groups } => partition::partition(global, &groups).await,
+        TestnetCommand::Heal => partition::heal(global).await,
         TestnetCommand::Logs { node } => {
             let (testnet, entry) = one(global, &node)?;
             let path = testnet.folder().log_file(&entry)?;

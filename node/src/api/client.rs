@@ -12,7 +12,7 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::types::{
-    BlockAnswer, BlockEvent, ErrorAnswer, ErrorBody, EvaluateAnswer, EvidenceAnswer,
+    BlockAnswer, BlockEvent, CutBody, ErrorAnswer, ErrorBody, EvaluateAnswer, EvidenceAnswer,
     EvidenceListAnswer, FaultBody, HistoryAnswer, ReadyAnswer, StateAnswer, StatusAnswer,
     SubmitAnswer, TransactionAnswer, VersionAnswer, ViewAnswer,
 };
@@ -168,6 +168,18 @@ impl ApiClient {
         let mode = mode.to_owned();
         let request = self.http.post(format!("{}/v1/testing/fault", self.base));
         let request = request.timeout(TIMEOUT).json(&FaultBody { mode });
+        let bytes = self.ask(request).await?;
+        self.json(&bytes)
+    }
+
+    /// Cuts the node of a network for testing off from these replicas.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub async fn cut(&self, from: Vec<u32>) -> Result<CutBody, ClientError> {
+        let request = self.http.post(format!("{}/v1/testing/cut", self.base));
+        let request = request.timeout(POST_TIMEOUT).json(&CutBody { from });
         let bytes = self.ask(request).await?;
         self.json(&bytes)
     }

@@ -175,6 +175,14 @@ pub struct FaultBody {
     pub mode: String,
 }
 
+/// To whom a node is to send nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CutBody {
+    /// The numbers of these replicas; with none, it sends to everybody.
+    pub from: Vec<u32>,
+}
+
 /// A replica's number and name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NodeName {

@@ -1,5 +1,6 @@
 //! What the rest of the node sends with.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ impl NetworkHandle {
 
     fn offer(&self, peer: &PeerState, class: Class, frame: Bytes) {
         let short = frame.len() <= self.shared.limits.max_frame_bytes(class);
-        let reachable = peer.connection().is_some();
+        let reachable = peer.connection().is_some() && !peer.is_cut();
         if !(short && reachable && peer.lane(class).offer(frame)) {
             self.shared.counters.count_dropped(class, 1);
         }
@@ -74,12 +75,20 @@ impl NetworkHandle {
         request::ask(&self.shared, &self.opener, to, &request, timeout).await
     }
 
+    /// For tests of partitions: from now on nothing is sent to these peers, and
+    /// to all others again. The connections stay.
+    pub fn cut(&self, cut: &BTreeSet<PeerId>) {
+        for peer in self.shared.peers.iter() {
+            peer.set_cut(cut.contains(&peer.id));
+        }
+    }
+
     /// How it stands with every peer, in the order of their numbers.
     #[must_use]
     pub fn peers(&self) -> Vec<PeerStatus> {
         let status = |peer: &Arc<PeerState>| PeerStatus {
             id: peer.id,
-            connected: peer.is_agreed(),
+            connected: peer.is_agreed() && !peer.is_cut(),
             queued: Class::ALL.map(|class| peer.lane(class).len()),
         };
         self.shared.peers.iter().map(status).collect()

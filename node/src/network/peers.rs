@@ -35,6 +35,8 @@ pub(super) struct PeerState {
     connection: watch::Sender<Option<ConnectionId>>,
     /// Whether both sides have agreed to belong together.
     agreed: AtomicBool,
+    /// A partition for a test runs between it and this node.
+    cut: AtomicBool,
     lanes: [Lane; 2],
     shares: [Share; 2],
     /// Room for requests to it.
@@ -63,6 +65,7 @@ impl PeerState {
             addresses: peer.addresses.clone(),
             connection: watch::Sender::new(None),
             agreed: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
             lanes: [consensus, transactions],
             shares: [share(), share()],
             requesting: Semaphore::new(limits.max_requests_per_peer),
@@ -107,6 +110,15 @@ impl PeerState {
 
     pub(super) fn set_agreed(&self, agreed: bool) {
         self.agreed.store(agreed, Ordering::Relaxed);
+    }
+
+    /// Whether nothing is to be sent to it.
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_cut(&self, cut: bool) {
+        self.cut.store(cut, Ordering::Relaxed);
     }
 
     pub(super) fn lane(&self, class: Class) -> &Lane {

@@ -57,6 +57,9 @@ async fn exchange(
     request: &[u8],
 ) -> Result<Bytes, RequestError> {
     let not_connected = || RequestError::NotConnected { peer: peer.id };
+    if peer.is_cut() {
+        return Err(not_connected());
+    }
     peer.connection().ok_or_else(not_connected)?;
     let room = peer.requesting.acquire().await;
     let _room = room.expect("the room for requests is never closed");

@@ -1,4 +1,5 @@
-//! Proof against other replicas, and the switch that makes this one lie.
+//! Proof against other replicas, and the switches that make this one lie or
+//! cut it off.
 
 use axum::Json;
 use axum::extract::{self, Path};
@@ -7,8 +8,10 @@ use consensus::byzantine::Modes;
 
 use super::State;
 use crate::api::error::Failure;
-use crate::api::types::{EvidenceAnswer, EvidenceListAnswer, FaultBody};
+use crate::api::types::{CutBody, EvidenceAnswer, EvidenceListAnswer, FaultBody};
 use crate::evidence::evidence_id;
+use crate::fault::NotForTesting;
+use crate::network::PeerId;
 
 /// Every contradiction of a replica that this node can prove.
 #[utoipa::path(get, path = "/v1/evidence", responses((status = 200, body = EvidenceListAnswer)))]
@@ -55,10 +58,34 @@ pub(super) async fn fault(
             Failure::bad_request(error.to_string())
         })?;
     let mode = modes.to_string();
-    state.services.fault.set(modes).map_err(|refused| {
-        let status = StatusCode::FORBIDDEN;
-        Failure::new(status, "NOT_FOR_TESTING", refused.to_string())
-            .hint("`logothete testnet up` makes networks that are")
-    })?;
+    state.services.fault.set(modes).map_err(not_for_testing)?;
     Ok(Json(FaultBody { mode }))
+}
+
+/// From now on this node sends nothing to these replicas, and to all others
+/// again. Networks for testing only.
+#[utoipa::path(post, path = "/v1/testing/cut", request_body = CutBody,
+    responses((status = 200, body = CutBody), (status = 400), (status = 403)))]
+pub(super) async fn cut(
+    extract::State(state): extract::State<State>,
+    body: axum::body::Bytes,
+) -> Result<Json<CutBody>, Failure> {
+    let body: CutBody = serde_json::from_slice(&body).map_err(|error| {
+        Failure::bad_request("the body is not {\"from\": [...]}").cause(error.to_string())
+    })?;
+    state
+        .services
+        .fault
+        .check_allowed()
+        .map_err(not_for_testing)?;
+    let from = body.from.iter().map(|id| PeerId(*id)).collect();
+    state.services.network.cut(&from);
+    Ok(Json(body))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as an error is handed on")]
+fn not_for_testing(refused: NotForTesting) -> Failure {
+    let status = StatusCode::FORBIDDEN;
+    Failure::new(status, "NOT_FOR_TESTING", refused.to_string())
+        .hint("`logothete testnet up` makes networks that are")
 }

@@ -82,6 +82,7 @@ fn api() -> OpenApiRouter<State> {
         .routes(routes!(evidence::list))
         .routes(routes!(evidence::get))
         .routes(routes!(evidence::fault))
+        .routes(routes!(evidence::cut))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))
@@ -234,6 +235,7 @@ mod tests {
             "/v1/proposals",
             "/v1/state/{contract}/{key}",
             "/v1/status",
+            "/v1/testing/cut",
             "/v1/testing/fault",
             "/v1/transactions",
             "/v1/transactions/{id}",
