@@ -167,7 +167,7 @@ pub(crate) enum TestnetCommand {
     /// Make a node misbehave, or behave again with `none`
     #[command(
         after_help = "Modes, also several joined by +: none, silent, delay=MS, drop=NODES, \
-        equivocate, wrong-digest, censor=CLIENT, corrupt-signatures, replay, lie-view-change, \
+        lose=PERCENT, equivocate, wrong-digest, censor=CLIENT, corrupt-signatures, replay, lie-view-change, \
         lie-sync, skip-sequences, wrong-times, chaotic"
     )]
     Fault {

@@ -106,3 +106,21 @@ fn a_partition_stops_whom_it_must_and_nobody_for_longer_than_it_lasts() {
     put(&network, "d");
     assert_together(&network);
 }
+
+/// A network that loses one message in five: slower, and nothing is lost.
+#[test]
+fn a_fifth_of_all_messages_may_get_lost() {
+    let network = Network::up();
+    for node in ["0", "1", "2", "3"] {
+        network.ok(&["testnet", "fault", node, "lose=20"]);
+    }
+    let calls = network.file("calls.jsonl");
+    write_calls(&calls, 300);
+    let done = network.ok(&["tx", "import", calls.to_str().unwrap()]);
+    assert_eq!(done["valid"], 300);
+    for node in ["0", "1", "2", "3"] {
+        network.ok(&["testnet", "fault", node, "none"]);
+    }
+    put(&network, "after");
+    assert_together(&network);
+}

@@ -134,6 +134,10 @@ impl Byzantine {
                 .into_iter()
                 .filter(|of| !nodes.contains(&of.to))
                 .collect(),
+            Mode::Lose(percent) => outgoing
+                .into_iter()
+                .filter(|_| self.below(100) >= *percent)
+                .collect(),
             Mode::Delay(delay) => outgoing
                 .into_iter()
                 .map(|of| Outgoing {

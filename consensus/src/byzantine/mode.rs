@@ -16,6 +16,8 @@ pub enum Mode {
     Delay(Duration),
     /// Says nothing to these.
     Drop(BTreeSet<ReplicaId>),
+    /// Loses so many of a hundred messages: on every node, a bad network.
+    Lose(u64),
     /// Tells one half of the others this and the other half that.
     Equivocate,
     /// Names another batch or outcome than the one it means.
@@ -69,7 +71,7 @@ pub enum ModeError {
 
 impl Mode {
     /// All modes as they are written.
-    pub const NAMES: &'static str = "none, silent, delay=MS, drop=NODES, equivocate, wrong-digest, \
+    pub const NAMES: &'static str = "none, silent, delay=MS, drop=NODES, lose=PERCENT, equivocate, wrong-digest, \
          censor=CLIENT, corrupt-signatures, replay, lie-view-change, lie-sync, skip-sequences, \
          wrong-times, chaotic";
 
@@ -134,6 +136,14 @@ impl FromStr for Mode {
                 let nodes = nodes.map_err(|_| bad("drop", "node numbers, as in drop=1,2"))?;
                 return Ok(Self::Drop(nodes));
             }
+            "lose" => {
+                let expected = "a percentage, as in lose=20";
+                let percent: u64 = argument.parse().map_err(|_| bad("lose", expected))?;
+                if percent > 100 {
+                    return Err(bad("lose", expected));
+                }
+                return Ok(Self::Lose(percent));
+            }
             "censor" if !argument.is_empty() => return Ok(Self::Censor(argument.to_owned())),
             "censor" => return Err(bad("censor", "a client, as in censor=alice")),
             _ => {}
@@ -180,6 +190,7 @@ impl fmt::Display for Mode {
                 let nodes: Vec<_> = nodes.iter().map(ToString::to_string).collect();
                 write!(f, "drop={}", nodes.join(","))
             }
+            Self::Lose(percent) => write!(f, "lose={percent}"),
             Self::Equivocate => f.write_str("equivocate"),
             Self::WrongDigest => f.write_str("wrong-digest"),
             Self::Censor(client) => write!(f, "censor={client}"),
@@ -215,6 +226,7 @@ mod tests {
             "silent",
             "delay=900",
             "drop=1,2",
+            "lose=20",
             "equivocate+replay",
             "censor=alice",
             "lie-view-change+lie-sync+chaotic",
@@ -228,6 +240,7 @@ mod tests {
             "delay=x",
             "delay=99999999",
             "drop=a",
+            "lose=101",
             "censor=",
             "mute",
         ] {
