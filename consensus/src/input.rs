@@ -53,9 +53,10 @@ pub enum Input {
     Connected(ReplicaId),
     /// The connection to this peer is gone.
     Disconnected(ReplicaId),
-    /// Whether a request that this node holds and that is in no block has waited
-    /// longer than [`request_timeout`](crate::Replica::request_timeout), since it
-    /// came or since [`Effect::ViewEntered`](crate::Effect::ViewEntered),
+    /// Whether a request that this node holds and that is in no block, or the
+    /// attestation of the [first block without
+    /// one](crate::Replica::first_unattested), has been waited for longer than
+    /// [`request_timeout`](crate::Replica::request_timeout), since it came or since [`Effect::ViewEntered`](crate::Effect::ViewEntered),
     /// whichever is later. Given when it changes.
     Overdue(bool),
     /// A timer set by [`Effect::SetTimer`](crate::Effect::SetTimer) has run down.

@@ -22,8 +22,6 @@ pub enum PlantedBug {
     EarliestPrepared,
     /// A new view ends one sequence number too early.
     LastPreparedForgotten,
-    /// A new view begins from the oldest stable checkpoint that was reported.
-    OldestCheckpoint,
     /// A new view leaves gaps.
     NoNullRequests,
     /// What was found sound is voted for also after the view was left.
@@ -36,8 +34,6 @@ pub enum PlantedBug {
     JoinNobody,
     /// Timeouts double without end.
     NoCap,
-    /// Requests are timed on the way to a view, too.
-    ImpatientInBetween,
     /// Nothing is synced before what it permits is sent.
     NoSync,
     /// A restarted replica does not know what had prepared.
@@ -58,8 +54,6 @@ pub enum PlantedBug {
     FreshnessOfReproposals,
     /// After a restart it is not known what was applied.
     ForgetApplied,
-    /// The VIEW-CHANGEs of a NEW-VIEW are counted, not their senders.
-    CountViewChanges,
 }
 
 thread_local! {

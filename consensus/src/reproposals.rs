@@ -33,11 +33,6 @@ impl Reproposals {
             .filter_map(|vote| vote.body.stable.as_ref())
             .max_by_key(|certificate| certificate.checkpoint.sequence)
             .cloned();
-        let stable = if planted!(OldestCheckpoint) {
-            oldest(view_changes)
-        } else {
-            stable
-        };
         let min = stable
             .as_ref()
             .map_or(SequenceNumber::GENESIS, |of| of.checkpoint.sequence);
@@ -86,12 +81,4 @@ impl Reproposals {
         let min = stable.map_or(SequenceNumber::GENESIS, |of| of.checkpoint.sequence);
         self.statements.last().map_or(min, |of| of.sequence)
     }
-}
-
-/// A checkpoint of those who are behind: a mistake.
-fn oldest(view_changes: &[Signed<ViewChange>]) -> Option<CheckpointCertificate> {
-    let stable = view_changes.iter().map(|vote| vote.body.stable.clone());
-    let sequence =
-        |of: &Option<CheckpointCertificate>| of.as_ref().map(|of| of.checkpoint.sequence);
-    stable.min_by_key(sequence).flatten()
 }

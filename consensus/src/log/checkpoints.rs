@@ -66,6 +66,14 @@ impl Checkpoints {
             .map(|(sequence, _)| sequence)
     }
 
+    /// The first sequence number that was executed here and that no quorum has
+    /// attested yet, itself or by a later one.
+    pub(crate) fn first_unattested(&self) -> Option<SequenceNumber> {
+        let attested = self.newest_certified();
+        let attested = attested.map_or(SequenceNumber::GENESIS, |of| of.checkpoint.sequence);
+        self.uncertified().find(|sequence| *sequence > attested)
+    }
+
     /// Forgets everything up to `through`.
     pub(crate) fn discard(&mut self, through: SequenceNumber) {
         self.by_sequence = self.by_sequence.split_off(&through.next());

@@ -198,6 +198,15 @@ impl Replica {
         self.stable.as_ref()
     }
 
+    /// The first sequence number that was executed here and that no quorum has
+    /// attested yet. What was asked for there is done only once one has.
+    #[must_use]
+    pub fn first_unattested(&self) -> Option<SequenceNumber> {
+        self.checkpoints
+            .first_unattested()
+            .filter(|sequence| *sequence > self.watermarks().low)
+    }
+
     /// Whether it lost its disk and does not vote yet.
     #[must_use]
     pub fn is_listening(&self) -> bool {

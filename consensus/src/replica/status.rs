@@ -66,12 +66,15 @@ impl Replica {
 
     /// Where this replica stands. It may have executed by a quorum's COMMITs
     /// what did not prepare here; then it still asks for the PREPAREs, for
-    /// another replica may need its COMMIT to come as far.
+    /// another replica may need its COMMIT to come as far. For the same reason it
+    /// asks for a batch that the view has taken over and that it has executed
+    /// without having it, from a block of others.
     pub(super) fn own_status(&self, asks: bool) -> Status {
         let quorum = self.config.replicas.quorum();
         let unprepared = |slot: &Slot| {
             let voted = slot.held.as_ref().is_some_and(|held| held.voted);
-            voted && slot.prepared_in(self.view).is_none()
+            let lacks_batch = slot.reproposed.is_some() && slot.held.is_none();
+            lacks_batch || (voted && slot.prepared_in(self.view).is_none())
         };
         let slots = self
             .log

@@ -55,7 +55,7 @@ impl Replica {
     /// suspected: at the primary, and during a view change.
     #[must_use]
     pub fn request_timeout(&self) -> Option<Duration> {
-        let waits = (self.is_active() || planted!(ImpatientInBetween)) && !self.is_primary();
+        let waits = self.is_active() && !self.is_primary();
         waits.then(|| self.patience())
     }
 
@@ -86,9 +86,6 @@ impl Replica {
     }
 
     pub(super) fn on_overdue(&mut self, overdue: bool) {
-        if overdue && planted!(ImpatientInBetween) && !self.is_active() {
-            self.start_view_change(self.view.next());
-        }
         if self.is_primary() || !self.is_active() {
             return;
         }

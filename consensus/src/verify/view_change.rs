@@ -106,8 +106,7 @@ impl Verifier {
         };
         self.check_role("NEW-VIEW", signer, body.view)?;
         let signers: Vec<ReplicaId> = body.view_changes.iter().map(|vote| vote.signer).collect();
-        let distinct =
-            signers.windows(2).all(|pair| pair[0] < pair[1]) || planted!(CountViewChanges);
+        let distinct = signers.windows(2).all(|pair| pair[0] < pair[1]);
         if signers.len() != self.replicas.quorum() || !distinct {
             return Err(unsound(
                 "its VIEW-CHANGEs are not those of a quorum, in order",

@@ -165,6 +165,8 @@ pub(crate) struct Driver {
     view_entered_at: Instant,
     /// Whether the replica was told last that a request is overdue.
     told_overdue: bool,
+    /// What was executed first of what is not attested, and since when it is.
+    unattested: Option<(SequenceNumber, Instant)>,
     batches: Batches,
     /// Asked to be executed and not answered yet.
     executing: BTreeMap<SequenceNumber, Vec<TransactionId>>,
@@ -363,10 +365,23 @@ impl Driver {
     /// a full pool is the clients' doing and not the primary's.
     fn deadline(&self) -> Option<Instant> {
         let timeout = self.replica.request_timeout()?;
-        let (since, ahead) = self.pool.oldest()?;
-        let ahead = u32::try_from(ahead).unwrap_or(u32::MAX);
-        let queue = TIME_PER_TRANSACTION.saturating_mul(ahead);
-        Some(since.max(self.view_entered_at) + timeout + queue)
+        let in_queue = |(since, ahead): (Instant, usize)| {
+            let ahead = u32::try_from(ahead).unwrap_or(u32::MAX);
+            since + TIME_PER_TRANSACTION.saturating_mul(ahead)
+        };
+        let oldest = self.pool.oldest().map(in_queue);
+        let unattested = self.unattested.map(|(_, since)| since);
+        let since = oldest.into_iter().chain(unattested).min()?;
+        Some(since.max(self.view_entered_at) + timeout)
+    }
+
+    /// What is executed is done only once a quorum attests it: until then nobody
+    /// has a receipt, and a replica that lacks it may need another view to get it.
+    fn watch_attestation(&mut self, now: Instant) {
+        let first = self.replica.first_unattested();
+        if self.unattested.map(|(sequence, _)| sequence) != first {
+            self.unattested = first.map(|sequence| (sequence, now));
+        }
     }
 
     fn note_overdue(&self, now: Instant) {
@@ -380,6 +395,7 @@ impl Driver {
     }
 
     fn watch_requests(&mut self, now: Instant) {
+        self.watch_attestation(now);
         if self.replica.request_timeout().is_none() {
             self.told_overdue = false;
             return;

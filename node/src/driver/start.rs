@@ -75,6 +75,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Driver, DriverError> {
         forward_at: now + FORWARD_AFTER,
         view_entered_at: now,
         told_overdue: false,
+        unattested: None,
         batches,
         executing: BTreeMap::new(),
         recent: crate::recent::RecentTransactions::default(),

@@ -8,7 +8,7 @@ use crate::testing::network::Packet;
 use crate::testing::report::Violation;
 use crate::testing::trace::Happening;
 use crate::testing::world::World;
-use crate::{Input, RequestDigest, View};
+use crate::{Input, RequestDigest, SequenceNumber, View};
 
 /// What a process knows of how long requests have waited.
 #[derive(Default)]
@@ -19,6 +19,8 @@ pub(super) struct Patience {
     overdue: bool,
     /// When somebody looks again.
     next_look: Option<Duration>,
+    /// What was executed first of what is not attested, and since when it is.
+    unattested: Option<(SequenceNumber, Duration)>,
 }
 
 impl Node {
@@ -53,10 +55,13 @@ impl Node {
             patience.overdue = false;
             return Ok(());
         };
-        let waits_since = process
-            .pool
-            .oldest()
-            .map(|since| since.max(patience.entered));
+        let first = process.replica.first_unattested();
+        if patience.unattested.map(|(sequence, _)| sequence) != first {
+            patience.unattested = first.map(|sequence| (sequence, now));
+        }
+        let unattested = patience.unattested.map(|(_, since)| since);
+        let oldest = process.pool.oldest().into_iter().chain(unattested).min();
+        let waits_since = oldest.map(|since| since.max(patience.entered));
         let deadline = waits_since.map(|since| since.saturating_add(timeout));
         let overdue = deadline.is_some_and(|deadline| deadline <= now);
         let look_at = deadline.filter(|deadline| *deadline > now);
