@@ -98,6 +98,14 @@ pub(crate) enum Command {
     WhyViewChange {
         /// The view that was changed to
         view: u64,
+        /// Write the signed messages to this file, for `logothete replay`
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Run what a node has recorded through the same replica, and compare
+    Replay {
+        /// As `node run --journal` or `why-view-change --out` wrote it
+        file: PathBuf,
     },
     /// Verify against the genesis document alone
     #[command(subcommand)]
@@ -226,6 +234,9 @@ pub(crate) enum NodeCommand {
         /// The home of the node
         #[arg(long, value_name = "DIR")]
         home: PathBuf,
+        /// Record what happens to the replica, for `logothete replay`
+        #[arg(long, value_name = "FILE")]
+        journal: Option<PathBuf>,
         /// Stop when standard input ends: whoever started the node is gone
         #[arg(long)]
         exit_on_stdin_eof: bool,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crypto::codec::{Decode, Encode};
+
 use crate::message::Message;
 use crate::{
     Batch, BatchDigest, CheckpointCertificate, CheckpointDigest, Evidence, Record, Rejection,
@@ -10,7 +12,7 @@ use crate::{
 
 /// Something a replica asks of the world. The order of effects is a contract:
 /// nothing is sent before the [`Effect::Persist`]s that stand before it are on disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode)]
 pub enum Effect {
     /// Make this durable before any later effect.
     Persist(Record),
@@ -100,7 +102,7 @@ pub enum Effect {
 }
 
 /// The name of a timer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub enum Timer {
     /// Runs always; when it fires the replica tells the others where it stands.
     Status,

@@ -1,5 +1,7 @@
 //! Everything that can happen to a replica.
 
+use crypto::codec::{Decode, Encode};
+
 use crate::verify::Verified;
 use crate::{
     BatchDigest, CheckpointCertificate, CheckpointDigest, Record, ReplicaId, RequestDigest,
@@ -7,7 +9,8 @@ use crate::{
 };
 
 /// Something that happens to a replica.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Encode, Decode)]
+#[bincode(decode_context = "crate::Verifier")]
 pub enum Input {
     /// A message came from the peer `from`, and verification let it pass.
     Message {
@@ -64,7 +67,7 @@ pub enum Input {
 }
 
 /// How far a replica has executed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Position {
     /// The last sequence number executed; 0 when none was.
     pub last_executed: SequenceNumber,
@@ -78,7 +81,7 @@ pub struct Position {
 }
 
 /// What a replica starts from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Encode, Decode)]
 pub enum Start {
     /// A new replica of a new network, or one that finds everything it ever
     /// made durable.

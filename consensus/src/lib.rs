@@ -28,6 +28,7 @@ mod config;
 mod effect;
 pub mod evidence;
 mod input;
+pub mod journal;
 mod log;
 pub mod message;
 #[cfg(feature = "planted-bugs")]
@@ -37,6 +38,7 @@ mod record;
 mod rejection;
 mod replica;
 mod reproposals;
+mod signer;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod types;
@@ -55,6 +57,7 @@ pub use quorum::ReplicaSet;
 pub use record::{Record, RecordKey};
 pub use rejection::Rejection;
 pub use replica::Replica;
+pub use signer::Signer;
 pub use types::{
     BatchDigest, CheckpointDigest, ReplicaId, RequestDigest, SequenceNumber, View, Watermarks,
 };

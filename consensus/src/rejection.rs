@@ -1,10 +1,12 @@
 //! Why a message was refused. A refusal is the sender's fault or bad luck,
 //! never the receiver's: it is counted and the replica goes on.
 
+use crypto::codec::Encode;
+
 use crate::{BatchDigest, ReplicaId, SequenceNumber, View, Watermarks};
 
 /// Why a message was not taken.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, thiserror::Error)]
 pub enum Rejection {
     /// No replica of the set has this number.
     #[error("signer {0} is not in the replica set")]

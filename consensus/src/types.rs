@@ -70,7 +70,7 @@ impl SequenceNumber {
 }
 
 /// The sequence numbers in which a replica takes part: `low < n <= high`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode)]
 pub struct Watermarks {
     /// `h`: everything up to here is stable.
     pub low: SequenceNumber,

@@ -84,6 +84,7 @@ fn play(text: &str) -> String {
     }
     if let Some(world) = &play.world {
         assert!(world.log.is_empty(), "every command has its block:\n{text}");
+        world.replay();
     }
     result
 }

@@ -54,6 +54,20 @@ pub fn encode<T: Encode>(value: &T) -> Vec<u8> {
 ///
 /// When `bytes` is longer than `limit`, malformed, or has trailing bytes.
 pub fn decode<T: Decode<()>>(bytes: &[u8], limit: usize) -> Result<T, CodecError> {
+    decode_with(bytes, limit, ())
+}
+
+/// Like [`decode`], with something that the type needs to be decoded, such as
+/// what its signatures are held against.
+///
+/// # Errors
+///
+/// As [`decode`], and what `context` makes of the value.
+pub fn decode_with<C, T: Decode<C>>(
+    bytes: &[u8],
+    limit: usize,
+    context: C,
+) -> Result<T, CodecError> {
     const MIB: usize = 1024 * 1024;
     if bytes.len() > limit {
         return Err(CodecError::TooLong {
@@ -62,17 +76,20 @@ pub fn decode<T: Decode<()>>(bytes: &[u8], limit: usize) -> Result<T, CodecError
         });
     }
     match bytes.len() {
-        0..=1024 => decode_claiming::<T, 65_536>(bytes),
-        1025..=16_384 => decode_claiming::<T, MIB>(bytes),
-        16_385..=262_144 => decode_claiming::<T, { 16 * MIB }>(bytes),
-        262_145..=4_194_304 => decode_claiming::<T, { 256 * MIB }>(bytes),
-        _ => decode_claiming::<T, { 1024 * MIB }>(bytes),
+        0..=1024 => decode_claiming::<C, T, 65_536>(bytes, context),
+        1025..=16_384 => decode_claiming::<C, T, MIB>(bytes, context),
+        16_385..=262_144 => decode_claiming::<C, T, { 16 * MIB }>(bytes, context),
+        262_145..=4_194_304 => decode_claiming::<C, T, { 256 * MIB }>(bytes, context),
+        _ => decode_claiming::<C, T, { 1024 * MIB }>(bytes, context),
     }
 }
 
-fn decode_claiming<T: Decode<()>, const CLAIM: usize>(bytes: &[u8]) -> Result<T, CodecError> {
+fn decode_claiming<C, T: Decode<C>, const CLAIM: usize>(
+    bytes: &[u8],
+    context: C,
+) -> Result<T, CodecError> {
     let config: Configuration<LittleEndian, Fixint, Limit<CLAIM>> = CONFIG.with_limit::<CLAIM>();
-    let (value, used) = bincode::decode_from_slice(bytes, config)?;
+    let (value, used) = bincode::decode_from_slice_with_context(bytes, config, context)?;
     match bytes.len() - used {
         0 => Ok(value),
         left => Err(CodecError::TrailingBytes(left)),

@@ -49,11 +49,13 @@ pub enum Domain {
     ImportNonce,
     /// Hash that names a piece of evidence.
     Evidence,
+    /// Hash of an effect in a journal.
+    Journal,
 }
 
 impl Domain {
     /// Every domain, for tests that compare them with each other.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Genesis,
         Self::Proposal,
         Self::Endorsement,
@@ -70,6 +72,7 @@ impl Domain {
         Self::NewView,
         Self::ImportNonce,
         Self::Evidence,
+        Self::Journal,
     ];
 
     /// The tag that stands at the head of every preimage of this domain.
@@ -92,6 +95,7 @@ impl Domain {
             Self::NewView => "logothete/1/new-view",
             Self::ImportNonce => "logothete/1/import-nonce",
             Self::Evidence => "logothete/1/evidence",
+            Self::Journal => "logothete/1/journal",
         }
     }
 

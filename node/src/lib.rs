@@ -17,6 +17,7 @@ mod gossip;
 pub mod home;
 mod inbound;
 mod ingress;
+pub mod journal;
 mod metrics;
 pub mod network;
 mod node;

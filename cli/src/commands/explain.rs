@@ -186,6 +186,11 @@ const MEANINGS: &[(&str, &str, &str)] = &[
         "`--as` takes a name from the folder `keys` of the network.",
     ),
     (
+        "REPLICA_STOPPED",
+        "In a replay the replica stops at an assertion, as it did when this was recorded.",
+        "The journal shows what led to it: keep the file, and report it with its version.",
+    ),
+    (
         "INVARIANT_BROKEN",
         "The simulator found a run in which a promise does not hold.",
         "Run the seed again by itself: it fails the same way each time.",

@@ -10,6 +10,7 @@ pub(crate) mod import;
 pub(crate) mod keygen;
 pub(crate) mod node;
 pub(crate) mod partition;
+pub(crate) mod replay;
 pub(crate) mod simulate;
 pub(crate) mod state;
 pub(crate) mod steps;
@@ -45,7 +46,8 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::State(StateCommand::History { contract, key }) => {
             state::history(&global, &contract, &key).await
         }
-        Command::WhyViewChange { view } => why::why(&global, view).await,
+        Command::WhyViewChange { view, out } => why::why(&global, view, out.as_deref()).await,
+        Command::Replay { file } => replay::replay(&global, &file),
         Command::Evidence(command) => evidence::run(&global, command).await,
         Command::Verify(VerifyCommand::Evidence { file, genesis }) => {
             evidence::verify(&global, &file, genesis.as_deref())

@@ -12,6 +12,7 @@ use crate::exit::Outcome;
 pub(crate) async fn run(command: NodeCommand) -> Outcome {
     let NodeCommand::Run {
         home,
+        journal,
         exit_on_stdin_eof,
     } = command;
     let stop = CancellationToken::new();
@@ -25,11 +26,11 @@ pub(crate) async fn run(command: NodeCommand) -> Outcome {
     if exit_on_stdin_eof {
         tokio::spawn(stop_with_stdin(stop.clone()));
     }
-    serve(&home, stop).await
+    serve(&home, journal.as_deref(), stop).await
 }
 
-async fn serve(home: &Path, stop: CancellationToken) -> Outcome {
-    node::run(home, stop).await.map_err(|error| {
+async fn serve(home: &Path, journal: Option<&Path>, stop: CancellationToken) -> Outcome {
+    node::run(home, journal, stop).await.map_err(|error| {
         // The log is where people look for the reason.
         tracing::error!("{error}");
         error.into()

@@ -1,9 +1,11 @@
 //! Why a view came about: what every reachable node saw of it, joined.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
-use consensus::{Message, Verifier};
+use consensus::{Message, ReplicaId, Verified, Verifier, View};
 use node::api::types::{ViewAnswer, ViewEventAnswer};
+use node::journal;
 use serde_json::json;
 
 use crate::args::Global;
@@ -17,9 +19,11 @@ struct Told {
     event: ViewEventAnswer,
     /// None where there is no message.
     verified: Option<bool>,
+    /// The message, where it holds.
+    message: Option<Verified>,
 }
 
-pub(crate) async fn why(global: &Global, view: u64) -> Outcome {
+pub(crate) async fn why(global: &Global, view: u64, out: Option<&Path>) -> Outcome {
     let network = Network::open(global)?;
     let mut told = Vec::new();
     let mut silent = Vec::new();
@@ -46,6 +50,9 @@ pub(crate) async fn why(global: &Global, view: u64) -> Outcome {
     // What is sent again, for others who may lack it, is told once.
     let mut seen = BTreeSet::new();
     told.retain(|of| seen.insert((of.node.clone(), of.event.text.clone())));
+    if let Some(path) = out {
+        write(&network, view, &told, path)?;
+    }
     let begin = told.first().map_or(0, |of| of.event.at_ms);
     let answer = json!({
         "view": view,
@@ -89,7 +96,7 @@ pub(crate) async fn why(global: &Global, view: u64) -> Outcome {
 
 /// What one node says, its messages held against the genesis document.
 fn events(network: &Network, answer: ViewAnswer) -> Vec<Told> {
-    let any = consensus::ReplicaId(0);
+    let any = ReplicaId(0);
     let config = network.genesis().consensus_config(any);
     let verifier = config.map(|config| Verifier::new(&config));
     let holds = |message: &String| {
@@ -100,13 +107,36 @@ fn events(network: &Network, answer: ViewAnswer) -> Vec<Told> {
     let node = answer.node.name;
     let events = answer.events.into_iter();
     events
-        .map(|event| Told {
-            node: node.clone(),
-            verified: event
-                .message
-                .as_ref()
-                .map(|message| holds(message).is_some()),
-            event,
+        .map(|event| {
+            let message = event.message.as_ref().map(holds);
+            Told {
+                node: node.clone(),
+                verified: message.as_ref().map(Option::is_some),
+                message: message.flatten(),
+                event,
+            }
         })
         .collect()
+}
+
+/// Writes each signed message once, as a replica would hear them that has no part
+/// in the view: one that is not its primary.
+fn write(network: &Network, view: u64, told: &[Told], path: &Path) -> Outcome {
+    let replicas = network.genesis().replicas().len() as u64;
+    let bystander = u32::try_from(view.wrapping_add(1) % replicas).unwrap_or(0);
+    let config = network.genesis().consensus_config(ReplicaId(bystander));
+    let config = config.ok_or_else(|| Failure::failed("genesis has no such replica"))?;
+    let primary = config.replicas.primary(View(view));
+    let mut messages: Vec<(ReplicaId, Verified)> = Vec::new();
+    for verified in told.iter().filter_map(|of| of.message.as_ref()) {
+        let from = match verified.message() {
+            Message::ViewChange(vote) => vote.signer,
+            _ => primary,
+        };
+        if messages.iter().all(|(_, known)| known != verified) {
+            messages.push((from, verified.clone()));
+        }
+    }
+    journal::write_messages(path, &config, messages)
+        .map_err(|error| Failure::failed(error.to_string()))
 }

@@ -20,7 +20,7 @@ mod view_change;
 
 use std::collections::BTreeMap;
 
-use crypto::SigningKey;
+use crypto::Signature;
 
 use self::catch_up::CatchUp;
 use self::listening::Listening;
@@ -30,13 +30,13 @@ use crate::log::{Checkpoints, Log};
 use crate::message::{Body, Signed};
 use crate::{
     CheckpointCertificate, Config, Effect, Input, Message, Rejection, ReplicaId, SequenceNumber,
-    Start, Timer, Verified, View, Watermarks,
+    Signer, Start, Timer, Verified, View, Watermarks,
 };
 
 /// One replica of PBFT.
 pub struct Replica {
     config: Config,
-    key: SigningKey,
+    signer: Signer,
     view: View,
     log: Log,
     checkpoints: Checkpoints,
@@ -68,11 +68,13 @@ impl Replica {
     ///
     /// When the configuration is unsound or `start` contradicts itself.
     #[must_use]
-    pub fn start(config: Config, key: SigningKey, start: Start) -> (Self, Vec<Effect>) {
+    pub fn start(config: Config, signer: impl Into<Signer>, start: Start) -> (Self, Vec<Effect>) {
         config.assert_sound();
-        assert_eq!(
-            config.replicas.key(config.id),
-            Some(key.public()),
+        let signer = signer.into();
+        assert!(
+            signer
+                .public()
+                .is_none_or(|key| config.replicas.key(config.id) == Some(key)),
             "replica {} signs with its own key",
             config.id
         );
@@ -93,7 +95,7 @@ impl Replica {
             halted: false,
             effects: Vec::new(),
             config,
-            key,
+            signer,
         };
         match start {
             Start::Recovered { position, records } => replica.recover(position, records),
@@ -213,6 +215,17 @@ impl Replica {
         self.listening != Listening::No
     }
 
+    /// The signatures made since this was last asked, for a journal. None, unless
+    /// it signs with [`Signer::Recorded`].
+    pub fn take_signatures(&mut self) -> Vec<Signature> {
+        self.signer.take_made()
+    }
+
+    /// In a replay: what the next step signs.
+    pub(crate) fn replay_signatures(&mut self, signatures: Vec<Signature>) {
+        self.signer = Signer::Replayed(signatures.into());
+    }
+
     /// Whether it waits for [`Input::CaughtUp`].
     #[must_use]
     pub fn is_catching_up(&self) -> bool {
@@ -235,8 +248,8 @@ impl Replica {
         self.emit(Effect::Reject { from, reason });
     }
 
-    fn sign<B: Body>(&self, body: B) -> Signed<B> {
-        Signed::sign(body, self.id(), &self.key, &self.config.network)
+    fn sign<B: Body>(&mut self, body: B) -> Signed<B> {
+        self.signer.sign(body, self.config.id, &self.config.network)
     }
 
     fn take_effects(&mut self) -> Vec<Effect> {

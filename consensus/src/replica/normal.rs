@@ -372,7 +372,8 @@ impl Replica {
                 pre_prepare: held.proposed.pre_prepare.clone(),
                 prepares,
             };
-            let commit = self.sign(held.commit());
+            let commit = held.commit();
+            let commit = self.sign(commit);
             let slot = self.log.slot(sequence);
             slot.prepared = Some(certificate.clone());
             slot.prepared_batch = None;

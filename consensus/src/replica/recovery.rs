@@ -152,7 +152,8 @@ impl Replica {
             return;
         };
         let prepare: Prepare = held.prepare();
-        let own = self.sign(held.commit());
+        let commit = held.commit();
+        let own = self.sign(commit);
         let slot = self.log.slot(body.sequence);
         for (signer, signature) in &certificate.prepares {
             slot.prepares.add(Signed {

@@ -8,6 +8,9 @@ mod view_change;
 
 use std::collections::BTreeSet;
 
+use bincode::de::Decoder;
+use bincode::error::DecodeError;
+use crypto::codec::{Decode, Encode};
 use crypto::{Claim, NetworkId, Signature, verify_batch};
 
 use crate::certificate::{CheckpointCertificate, strictly_ascending};
@@ -15,7 +18,7 @@ use crate::message::{Body, Message, Proposed, Signed, Status};
 use crate::{Rejection, ReplicaId, ReplicaSet, View};
 
 /// A message whose form and signatures were checked. Nothing else makes one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode)]
 pub struct Verified(Message);
 
 impl Verified {
@@ -31,6 +34,17 @@ impl Verified {
         self.0
     }
 }
+
+/// Whoever reads a message that was written down holds it against the door again.
+impl Decode<Verifier> for Verified {
+    fn decode<D: Decoder<Context = Verifier>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let message = <Message as Decode<Verifier>>::decode(decoder)?;
+        let verdict = decoder.context().verify(message);
+        verdict.map_err(|rejection| DecodeError::OtherString(rejection.to_string()))
+    }
+}
+
+bincode::impl_borrow_decode_with_context!(Verified, Verifier);
 
 /// Checks what replicas send.
 #[derive(Clone, Debug)]

@@ -12,10 +12,11 @@ use std::time::Duration;
 
 pub(crate) use node::Node;
 
+use consensus::journal::{self, Replay};
 use consensus::message::{Body, Checkpoint, PrePrepare, Proposed, Signed};
 use consensus::{
     Batch, CheckpointCertificate, CheckpointDigest, Config, Effect, Input, Message, Record,
-    Replica, ReplicaId, ReplicaSet, RequestDigest, SequenceNumber, Start, Verifier, View,
+    Replica, ReplicaId, ReplicaSet, RequestDigest, SequenceNumber, Signer, Start, Verifier, View,
 };
 use crypto::{Digest, Domain, SigningKey};
 
@@ -107,6 +108,7 @@ impl World {
                 executions: VecDeque::new(),
                 crash_after: None,
                 sent: Vec::new(),
+                journal: Vec::new(),
             });
             world.start(ReplicaId(id.into()));
         }
@@ -175,19 +177,28 @@ impl World {
         node.checks.clear();
         node.executions.clear();
         let key = key(u8::try_from(id.0).unwrap());
-        let (replica, effects) = Replica::start(node.config.clone(), key, start);
+        let made = Vec::new();
+        node.journal.push(journal::started(&node.config, &start));
+        let signer = Signer::Recorded { key, made };
+        let (mut replica, effects) = Replica::start(node.config.clone(), signer, start);
         replica.check_invariants();
+        node.journal
+            .push(journal::done(replica.take_signatures(), &effects));
         node.replica = Some(replica);
         self.apply(id, effects);
     }
 
     /// One step of one replica, if it runs, with all that it asks for.
     pub(crate) fn step(&mut self, id: ReplicaId, input: Input) {
-        let Some(replica) = &mut self.node(id).replica else {
+        let node = self.node(id);
+        let Some(replica) = &mut node.replica else {
             return;
         };
+        node.journal.push(journal::input(&input));
         let effects = replica.step(input);
         replica.check_invariants();
+        node.journal
+            .push(journal::done(replica.take_signatures(), &effects));
         self.apply(id, effects);
     }
 
@@ -327,6 +338,22 @@ impl World {
         node.executions
             .retain(|(at, ..)| *at > position.last_executed);
         self.step(id, Input::CaughtUp(position));
+    }
+
+    /// Whatever happened, each replica does the same once more.
+    pub(crate) fn replay(&self) {
+        for node in &self.nodes {
+            let mut replay = Replay::default();
+            for frame in &node.journal {
+                replay.take(frame).unwrap();
+            }
+            let report = replay.finish().unwrap();
+            assert_eq!(report.unanswered, 0);
+            if let Some(replica) = &node.replica {
+                assert_eq!(report.view, replica.view());
+                assert_eq!(report.last_executed, replica.last_executed());
+            }
+        }
     }
 
     /// Until nothing is under way: everything is delivered, found sound and

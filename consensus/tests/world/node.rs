@@ -23,6 +23,8 @@ pub(crate) struct Node {
     pub(crate) crash_after: Option<usize>,
     /// Everything it ever sent, to find contradictions.
     pub(crate) sent: Vec<Message>,
+    /// Everything that happened to it, and what it asked for.
+    pub(crate) journal: Vec<Vec<u8>>,
 }
 
 impl Node {

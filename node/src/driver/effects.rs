@@ -127,6 +127,9 @@ impl Driver {
 
     /// Writes the records, then lets out what waited for them, in order.
     pub(super) async fn let_out(&mut self) -> Result<(), DriverError> {
+        if let Some(journal) = &mut self.journal {
+            journal.flush();
+        }
         if let Some(writes) = self.records.take_urgent() {
             let ledger = self.ledger.clone();
             tokio::task::spawn_blocking(move || ledger.write_records(writes))

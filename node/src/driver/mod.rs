@@ -31,6 +31,7 @@ use crate::clock;
 use crate::committer::CommitterHandle;
 use crate::evidence::EvidenceBook;
 use crate::gossip;
+use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::network::{NetworkHandle, PeerId};
 use crate::pool::Pool;
@@ -155,6 +156,8 @@ pub(crate) struct Limits {
 /// See the module.
 pub(crate) struct Driver {
     replica: Replica,
+    /// Where its inputs are recorded, if anybody wants them.
+    journal: Option<Journal>,
     pool: Pool,
     ledger: Arc<Ledger>,
     limits: Limits,
@@ -294,7 +297,10 @@ impl Driver {
             let (next, primary) = (self.replica.view().next(), self.replica.primary());
             let chronicle = &self.wiring.chronicle;
             chronicle.input(next, primary, &input);
-            let effects = self.replica.step(input);
+            let effects = match &mut self.journal {
+                Some(journal) => journal.step(&mut self.replica, input),
+                None => self.replica.step(input),
+            };
             for effect in &effects {
                 chronicle.effect(next, effect);
             }

@@ -13,6 +13,7 @@ use super::batches::{Batches, transaction_hashes};
 use super::outbox::Faults;
 use super::{Driver, DriverError, FORWARD_AFTER, Limits, Wiring, records};
 use crate::certificates;
+use crate::journal::Journal;
 use crate::pool::Pool;
 
 /// What a driver is made of.
@@ -27,6 +28,8 @@ pub(crate) struct Setup {
     pub(crate) transaction_limits: ledger::Limits,
     /// The names of clients.
     pub(crate) names: HashMap<PublicKey, String>,
+    /// Where the replica's inputs are recorded.
+    pub(crate) journal: Option<Journal>,
     pub(crate) wiring: Wiring,
 }
 
@@ -46,6 +49,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Driver, DriverError> {
         limits,
         transaction_limits,
         names,
+        mut journal,
         wiring,
     } = setup;
     let found = records::read(&ledger, &config.network, &transaction_limits)?;
@@ -64,9 +68,13 @@ pub(crate) async fn start(setup: Setup) -> Result<Driver, DriverError> {
         wiring.evidence.add(evidence);
     }
     let faults = Faults::new(config.clone(), key.clone(), names);
-    let (replica, effects) = Replica::start(config, key, start);
+    let (replica, effects) = match &mut journal {
+        Some(journal) => journal.start(config, key, start),
+        None => Replica::start(config, key, start),
+    };
     let mut driver = Driver {
         replica,
+        journal,
         pool,
         ledger,
         limits,

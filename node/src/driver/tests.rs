@@ -83,6 +83,7 @@ async fn bench(id: u8, left: impl FnOnce(&mut PendingRecords)) -> Bench {
         },
         transaction_limits: genesis.limits(),
         names: std::collections::HashMap::new(),
+        journal: None,
         wiring: Wiring {
             events,
             executed,

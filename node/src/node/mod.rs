@@ -33,6 +33,7 @@ use crate::fetch::{Fetcher, RESPONSE_BYTES, Server};
 use crate::home::{Home, HomeError, OpenHome, Past};
 use crate::inbound;
 use crate::ingress::{self, Arrival, Ingress};
+use crate::journal::{Journal, JournalError};
 use crate::metrics::Metrics;
 use crate::network::{Limits, Network, NetworkConfig, NetworkError, NetworkHandle, Peer, PeerId};
 use crate::pool::{Pool, PoolBudget};
@@ -83,6 +84,9 @@ pub enum NodeError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The journal cannot be written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// The network did not start.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -101,19 +105,24 @@ pub enum NodeError {
 }
 
 /// Runs the node of this home until `stop` is cancelled, and ends it in good
-/// order.
+/// order. What happens to its replica is added to `journal`.
 ///
 /// # Errors
 ///
 /// [`NodeError`] when it cannot start, or must not go on.
-pub async fn run(home: &Path, stop: CancellationToken) -> Result<(), NodeError> {
+pub async fn run(
+    home: &Path,
+    journal: Option<&Path>,
+    stop: CancellationToken,
+) -> Result<(), NodeError> {
     let open = Home::at(home).open()?;
+    let journal = journal.map(Journal::open).transpose()?;
     let ledger = open_ledger(&open).await?;
     // Whatever ends this function, an error too, ends every task.
     let stop = stop.child_token();
     let _guard = stop.clone().drop_guard();
     let api = Api::bind(open.config.api_listen()).await?;
-    let mut running = start(&open, ledger.clone(), stop.clone()).await?;
+    let mut running = start(&open, ledger.clone(), journal, stop.clone()).await?;
     let serve = api.serve(running.services, api_limits(&open), stop);
     running.parts.add_infallible("API", serve);
     tracing::info!(id = %open.config.id(), network = %open.genesis.network_id(), "runs");
@@ -183,6 +192,7 @@ struct Running {
 async fn start(
     open: &OpenHome,
     ledger: Arc<Ledger>,
+    journal: Option<Journal>,
     stop: CancellationToken,
 ) -> Result<Running, NodeError> {
     let network = Network::start(network_config(open)?, stop.clone()).await?;
@@ -203,7 +213,8 @@ async fn start(
     };
     let mut parts = Parts::new(stop.clone());
     let (to_ingress, submit, arrivals) = ingress::queue(common.budget.clone());
-    let outlook = add_replica(&mut parts, &common, open, events, to_ingress.clone()).await?;
+    let inputs = (events, journal);
+    let outlook = add_replica(&mut parts, &common, open, inputs, to_ingress.clone()).await?;
     add_ingress(&mut parts, &common, arrivals);
     let messages = inbound::messages(
         Verifier::new(&consensus_config(open)),
@@ -261,7 +272,7 @@ async fn add_replica(
     parts: &mut Parts,
     common: &Common,
     open: &OpenHome,
-    events: mpsc::Receiver<Event>,
+    (events, journal): (mpsc::Receiver<Event>, Option<Journal>),
     to_ingress: mpsc::Sender<Arrival>,
 ) -> Result<Outlook, NodeError> {
     // The replica asks for nothing beyond its window.
@@ -295,7 +306,7 @@ async fn add_replica(
         fault: common.fault.watch(),
         metrics: common.metrics.clone(),
     };
-    let driver = start_driver(common, open, wiring).await?;
+    let driver = start_driver(common, open, journal, wiring).await?;
     let sync = Sync {
         ledger: common.ledger.clone(),
         network_id: common.genesis.network_id(),
@@ -326,6 +337,7 @@ async fn add_replica(
 async fn start_driver(
     common: &Common,
     open: &OpenHome,
+    journal: Option<Journal>,
     wiring: Wiring,
 ) -> Result<Driver, NodeError> {
     let parameters = common.genesis.parameters();
@@ -342,6 +354,7 @@ async fn start_driver(
         },
         transaction_limits: common.genesis.limits(),
         names: member_names(&common.genesis),
+        journal,
         wiring,
     };
     let driver = driver::start(setup).await?;

@@ -70,7 +70,7 @@ impl Node {
         let open = Home::at(home).open().unwrap();
         let ledger = open_ledger(&open).await.unwrap();
         let stop = CancellationToken::new();
-        let running = start(&open, ledger, stop.clone()).await.unwrap();
+        let running = start(&open, ledger, None, stop.clone()).await.unwrap();
         Self {
             running,
             open,
