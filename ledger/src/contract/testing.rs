@@ -30,6 +30,13 @@ impl World {
         }
     }
 
+    /// Whoever calls from now on.
+    pub(super) fn act_as(&mut self, name: &str, organisation: &str, role: Role) {
+        name.clone_into(&mut self.creator.name);
+        self.creator.organisation = organisation.parse().unwrap();
+        self.creator.role = role;
+    }
+
     /// Calls without applying.
     pub(super) fn call(
         &self,
@@ -45,14 +52,24 @@ impl World {
     }
 
     /// Calls, applies the effects and gives the answer.
+    #[track_caller]
     pub(super) fn submit(&mut self, function: &str, args: &[&str]) -> String {
-        let (rwset, payload) = self.call(function, args).unwrap();
+        self.attempt(function, args).unwrap()
+    }
+
+    /// Calls, and applies the effects unless the contract says no.
+    pub(super) fn attempt(
+        &mut self,
+        function: &str,
+        args: &[&str],
+    ) -> Result<String, ContractError> {
+        let (rwset, payload) = self.call(function, args)?;
         let version = self.next_version();
         for write in rwset.writes {
             let name = self.contract.name();
             self.state.write(name, &write.key, version, write.value);
         }
-        payload
+        Ok(payload)
     }
 
     /// Writes past the contract.

@@ -1,8 +1,8 @@
 //! Who must endorse the transactions of a contract.
 //!
-//! The written form is Fabric's: `AND('org1.peer', OR('org2.peer', 'org3.admin'))`,
-//! `OutOf(2, 'org1.peer', 'org2.peer', 'org3.peer')`. A policy is stored as that
-//! text in its one canonical spelling.
+//! One writes `2 of (org1, org2, org3)`, `org1 and (org2 or org3)`, `majority`,
+//! or as in Fabric `AND('org1.peer', OR('org2.peer', 'org3.admin'))`. A policy is
+//! stored as text in the one canonical spelling, which is Fabric's.
 
 mod meet;
 mod parse;
@@ -110,6 +110,16 @@ impl EndorsementPolicy {
         meet::meets(&self.rule, endorsers)
     }
 
+    /// The policy that `text` is in a network of these organisations, of which
+    /// `any` and `majority` speak.
+    ///
+    /// # Errors
+    ///
+    /// [`ParsePolicyError`], with the spot where it knows one.
+    pub fn parse(text: &str, organisations: &[OrgId]) -> Result<Self, ParsePolicyError> {
+        parse::rule(text, organisations).map(|rule| Self { rule })
+    }
+
     /// Every principal the policy names, each once, in order.
     #[must_use]
     pub fn principals(&self) -> Vec<&Principal> {
@@ -124,7 +134,7 @@ impl FromStr for EndorsementPolicy {
     type Err = ParsePolicyError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        parse::rule(text).map(|rule| Self { rule })
+        Self::parse(text, &[])
     }
 }
 

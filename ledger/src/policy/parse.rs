@@ -1,15 +1,19 @@
-//! The written form of policies.
+//! The written forms of policies: as one says it, and Fabric's.
 //!
 //! ```text
-//! policy    = principal | "AND" list | "OR" list | "OutOf" "(" number "," policy { "," policy } ")"
+//! policy    = both { "or" both }
+//! both      = one { "and" one }
+//! one       = "(" policy ")" | number "of" list | "any" | "majority" | principal
+//!           | "AND" list | "OR" list | "OutOf" "(" number "," policy { "," policy } ")"
 //! list      = "(" policy { "," policy } ")"
-//! principal = "'" organisation "." role "'"
+//! principal = organisation [ "." role ] | "'" organisation "." role "'"
 //! ```
 //!
-//! As in Fabric, the words may be in any case and the quotes may be double.
+//! Words may be in any case, quotes may be double, and a role that is left out
+//! is `peer`. `any` and `majority` are of all organisations, a peer of each.
 
 use super::{Principal, Rule};
-use crate::identity::{ParseOrgIdError, ParseRoleError};
+use crate::identity::{OrgId, ParseOrgIdError, ParseRoleError, Role};
 
 /// Longest text of a policy.
 const MAX_BYTES: usize = 4096;
@@ -43,8 +47,16 @@ pub enum ParsePolicyError {
         /// What stands there, cut after 20 characters.
         found: String,
     },
+    /// `any` or `majority` where it is not known of whom.
+    #[error("{word:?} at byte {at} of the policy: which organisations there are is not known here")]
+    NoOrganisations {
+        /// The word.
+        word: String,
+        /// Where, in bytes from the beginning.
+        at: usize,
+    },
     /// A number of policies that cannot be met, or is met by nobody at all.
-    #[error("OutOf({count}, ..) over {rules} policies: the number must be from 1 to {rules}")]
+    #[error("{count} of {rules} policies: the number must be from 1 to {rules}")]
     BadCount {
         /// The number that stands there.
         count: u32,
@@ -59,13 +71,25 @@ pub enum ParsePolicyError {
     Role(#[from] ParseRoleError),
 }
 
-/// Parses the whole of `text`.
-pub(super) fn rule(text: &str) -> Result<Rule, ParsePolicyError> {
+impl ParsePolicyError {
+    /// Where in the text the mistake is, in bytes, if it is at one spot.
+    #[must_use]
+    pub fn at(&self) -> Option<usize> {
+        match self {
+            Self::Expected { at, .. } | Self::NoOrganisations { at, .. } => Some(*at),
+            _ => None,
+        }
+    }
+}
+
+/// Parses the whole of `text`. `any` and `majority` are of these organisations.
+pub(super) fn rule(text: &str, organisations: &[OrgId]) -> Result<Rule, ParsePolicyError> {
     if text.len() > MAX_BYTES {
         return Err(ParsePolicyError::TooLong { found: text.len() });
     }
     let mut parser = Parser {
         text,
+        organisations,
         at: 0,
         principals: 0,
     };
@@ -79,6 +103,7 @@ pub(super) fn rule(text: &str) -> Result<Rule, ParsePolicyError> {
 
 struct Parser<'a> {
     text: &'a str,
+    organisations: &'a [OrgId],
     at: usize,
     principals: usize,
 }
@@ -118,38 +143,124 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
+    /// The next word, in lower case, without taking it.
+    fn next_word(&mut self) -> String {
+        self.skip_space();
+        let rest = self.rest();
+        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        let length = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+        rest[..length].to_ascii_lowercase()
+    }
+
     fn rule(&mut self, depth: usize) -> Result<Rule, ParsePolicyError> {
         if depth > MAX_DEPTH {
             return Err(ParsePolicyError::TooDeep);
         }
+        self.joined("or", Rule::Or, |parser| {
+            parser.joined("and", Rule::And, |parser| parser.one(depth))
+        })
+    }
+
+    /// One or several of what `part` takes, with `word` between them.
+    fn joined(
+        &mut self,
+        word: &str,
+        rule: fn(Vec<Rule>) -> Rule,
+        part: impl Fn(&mut Self) -> Result<Rule, ParsePolicyError>,
+    ) -> Result<Rule, ParsePolicyError> {
+        let first = part(self)?;
+        let mut parts = vec![first];
+        while self.next_word() == word {
+            self.at += word.len();
+            parts.push(part(self)?);
+        }
+        match <[Rule; 1]>::try_from(parts) {
+            Ok([only]) => Ok(only),
+            Err(several) => Ok(rule(several)),
+        }
+    }
+
+    fn one(&mut self, depth: usize) -> Result<Rule, ParsePolicyError> {
         self.skip_space();
-        if let Some(quote @ ('\'' | '"')) = self.rest().chars().next() {
-            return self.principal(quote);
+        match self.rest().chars().next() {
+            Some(quote @ ('\'' | '"')) => return self.quoted(quote),
+            Some('(') => {
+                self.at += 1;
+                let rule = self.rule(depth + 1)?;
+                self.symbol(')', ")")?;
+                return Ok(rule);
+            }
+            _ => {}
         }
         let start = self.at;
-        let word = self.take_while(|c| c.is_ascii_alphabetic());
-        match word.to_ascii_lowercase().as_str() {
-            "and" => {
-                self.symbol('(', "(")?;
-                self.rules(depth).map(Rule::And)
+        let word = self.next_word();
+        self.at += word.len();
+        let has_list = {
+            self.skip_space();
+            self.rest().starts_with('(')
+        };
+        match word.as_str() {
+            "and" if has_list => self.list(depth).map(Rule::And),
+            "or" if has_list => self.list(depth).map(Rule::Or),
+            "outof" if has_list => self.out_of(depth),
+            "any" | "majority" => self.all_organisations(&word, start),
+            _ if self.next_word() == "of" && word.bytes().all(|byte| byte.is_ascii_digit()) => {
+                self.at += "of".len();
+                let rules = self.list(depth)?;
+                counted(&word, rules)
             }
-            "or" => {
-                self.symbol('(', "(")?;
-                self.rules(depth).map(Rule::Or)
-            }
-            "outof" => self.out_of(depth),
             _ => {
                 self.at = start;
-                Err(self.expected("AND, OR, OutOf or a principal in quotes"))
+                self.bare()
             }
         }
     }
 
-    fn principal(&mut self, quote: char) -> Result<Rule, ParsePolicyError> {
-        self.principals += 1;
+    fn count_principals(&mut self, more: usize) -> Result<(), ParsePolicyError> {
+        self.principals += more;
         if self.principals > MAX_PRINCIPALS {
             return Err(ParsePolicyError::TooManyPrincipals);
         }
+        Ok(())
+    }
+
+    /// A peer of any, or of each of more than half of the organisations.
+    fn all_organisations(&mut self, word: &str, at: usize) -> Result<Rule, ParsePolicyError> {
+        let organisations = self.organisations;
+        if organisations.is_empty() {
+            let word = word.to_owned();
+            return Err(ParsePolicyError::NoOrganisations { word, at });
+        }
+        self.count_principals(organisations.len())?;
+        let peers = organisations.iter().map(|organisation| {
+            Rule::Principal(Principal {
+                organisation: organisation.clone(),
+                role: Role::Peer,
+            })
+        });
+        let peers: Vec<Rule> = peers.collect();
+        if word == "any" {
+            return Ok(Rule::Or(peers));
+        }
+        let majority = u32::try_from(peers.len() / 2 + 1).unwrap_or(u32::MAX);
+        Ok(Rule::OutOf(majority, peers))
+    }
+
+    /// An organisation without quotes, with a role or as its peers.
+    fn bare(&mut self) -> Result<Rule, ParsePolicyError> {
+        let start = self.at;
+        let name = self.take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+        let (organisation, role) = name.split_once('.').unwrap_or((name, "peer"));
+        let (Ok(organisation), Ok(role)) = (organisation.parse(), role.parse()) else {
+            self.at = start;
+            return Err(self.expected("an organisation, N of (..), any, majority or ("));
+        };
+        self.count_principals(1)?;
+        Ok(Rule::Principal(Principal { organisation, role }))
+    }
+
+    fn quoted(&mut self, quote: char) -> Result<Rule, ParsePolicyError> {
+        self.count_principals(1)?;
         self.symbol(quote, "a quote")?;
         let name = self.take_while(|c| c != quote);
         let Some((organisation, role)) = name.rsplit_once('.') else {
@@ -167,20 +278,20 @@ impl<'a> Parser<'a> {
     fn out_of(&mut self, depth: usize) -> Result<Rule, ParsePolicyError> {
         self.symbol('(', "(")?;
         self.skip_space();
-        let start = self.at;
-        let digits = self.take_while(|c| c.is_ascii_digit());
-        let Ok(count) = digits.parse() else {
-            self.at = start;
+        let digits = self.next_word();
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(self.expected("a number"));
-        };
+        }
+        self.at += digits.len();
         self.symbol(',', "a comma")?;
         let rules = self.rules(depth)?;
-        let in_range = usize::try_from(count).is_ok_and(|count| (1..=rules.len()).contains(&count));
-        if !in_range {
-            let rules = rules.len();
-            return Err(ParsePolicyError::BadCount { count, rules });
-        }
-        Ok(Rule::OutOf(count, rules))
+        counted(&digits, rules)
+    }
+
+    /// Policies in parentheses, with commas between them.
+    fn list(&mut self, depth: usize) -> Result<Vec<Rule>, ParsePolicyError> {
+        self.symbol('(', "(")?;
+        self.rules(depth)
     }
 
     /// What follows an opening parenthesis, up to the closing one.
@@ -196,4 +307,16 @@ impl<'a> Parser<'a> {
             rules.push(self.rule(depth + 1)?);
         }
     }
+}
+
+/// So many of these.
+fn counted(digits: &str, rules: Vec<Rule>) -> Result<Rule, ParsePolicyError> {
+    // More digits than that are a number too large in any case.
+    let count = digits.parse().unwrap_or(u32::MAX);
+    let in_range = usize::try_from(count).is_ok_and(|count| (1..=rules.len()).contains(&count));
+    if !in_range {
+        let rules = rules.len();
+        return Err(ParsePolicyError::BadCount { count, rules });
+    }
+    Ok(Rule::OutOf(count, rules))
 }

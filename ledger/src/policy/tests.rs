@@ -214,7 +214,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_breaks_the_parser(text in "[ANDORutf(),'\". 0-9a-cä]{0,40}") {
+    fn no_text_breaks_the_parser(text in "([ANDORutf(),'\". 0-9a-cä]| and | or | of |any){0,40}") {
         let _ = text.parse::<EndorsementPolicy>();
     }
 }
@@ -236,6 +236,41 @@ fn fabrics_spellings_are_read_and_one_is_written() {
 }
 
 #[test]
+fn one_writes_policies_as_one_says_them() {
+    let organisations = ["org1", "org2", "org3", "org4"].map(|name| name.parse().unwrap());
+    let table = [
+        ("org1", "'org1.peer'"),
+        ("org1.admin", "'org1.admin'"),
+        ("(org1)", "'org1.peer'"),
+        (
+            "2 of (org1, org2, org3, org4)",
+            "OutOf(2, 'org1.peer', 'org2.peer', 'org3.peer', 'org4.peer')",
+        ),
+        (
+            "org1 and (org2 or org3)",
+            "AND('org1.peer', OR('org2.peer', 'org3.peer'))",
+        ),
+        (
+            "org1 or org2 and org3 or org4",
+            "OR('org1.peer', AND('org2.peer', 'org3.peer'), 'org4.peer')",
+        ),
+        (
+            "1 of (org1 and org2, Any)",
+            "OutOf(1, AND('org1.peer', 'org2.peer'), OR('org1.peer', 'org2.peer', 'org3.peer', 'org4.peer'))",
+        ),
+        (
+            "MAJORITY",
+            "OutOf(3, 'org1.peer', 'org2.peer', 'org3.peer', 'org4.peer')",
+        ),
+    ];
+    for (text, written) in table {
+        let policy = EndorsementPolicy::parse(text, &organisations).unwrap();
+        assert_eq!(policy.to_string(), written, "{text}");
+        assert_eq!(written.parse(), Ok(policy), "{text}");
+    }
+}
+
+#[test]
 fn a_policy_names_its_principals_once() {
     let policy = policy("AND('org2.peer', OR('org1.admin', 'org2.peer'))");
     let names: Vec<_> = policy
@@ -254,15 +289,15 @@ fn what_is_no_policy_says_why_and_where() {
     let table = [
         (
             "",
-            "expected AND, OR, OutOf or a principal in quotes at byte 0 of the policy, found \"\"",
+            "expected an organisation, N of (..), any, majority or ( at byte 0 of the policy, found \"\"",
         ),
         (
             "XOR('a.peer')",
-            "expected AND, OR, OutOf or a principal in quotes at byte 0",
+            "expected an organisation, N of (..), any, majority or ( at byte 0",
         ),
         (
             "AND()",
-            "expected AND, OR, OutOf or a principal in quotes at byte 4",
+            "expected an organisation, N of (..), any, majority or ( at byte 4",
         ),
         ("AND('a.peer'", "expected a comma or ) at byte 12"),
         ("AND('a.peer',)", "at byte 13"),
@@ -274,11 +309,21 @@ fn what_is_no_policy_says_why_and_where() {
         ("'A.peer'", "\"A\" cannot be an organisation's name"),
         ("OutOf('a.peer')", "expected a number at byte 6"),
         ("OutOf(0, 'a.peer')", "the number must be from 1 to 1"),
-        ("OutOf(2, 'a.peer')", "OutOf(2, ..) over 1 policies"),
+        ("OutOf(2, 'a.peer')", "2 of 1 policies"),
         (
             "OutOf(99999999999, 'a.peer')",
-            "expected a number at byte 6",
+            "the number must be from 1 to 1",
         ),
+        ("2 of (a, b", "expected a comma or ) at byte 10"),
+        (
+            "3 of (a, b)",
+            "3 of 2 policies: the number must be from 1 to 2",
+        ),
+        ("two of (a, b)", "expected the end at byte 4"),
+        ("a and", "at byte 5 of the policy, found \"\""),
+        ("a or or b", "expected the end at byte 8"),
+        ("a.boss", "at byte 0 of the policy, found \"a.boss\""),
+        ("a and majority", "\"majority\" at byte 6 of the policy"),
         (&deep, "nested deeper than 8 levels"),
         (&many, "more than 64 principals"),
         (&long, "a policy of 4097 bytes"),
