@@ -30,6 +30,8 @@ CODES = [
     "CREATOR_NOT_PERMITTED",
     "UNKNOWN_CONTRACT",
     "EXPIRED",
+    "CREATOR_REVOKED",
+    "WRONG_EFFECTS",
 ]
 CONSENSUS = [
     "max_batch_transactions",

@@ -19,9 +19,6 @@ const MAX_ADDRESSES: usize = 16;
 /// The longest address text.
 const MAX_ADDRESS_BYTES: usize = 256;
 
-/// The longest name.
-const MAX_NAME_BYTES: usize = 64;
-
 /// A replica, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicaEntry {
@@ -110,12 +107,7 @@ pub(crate) fn check(document: &Document) -> Result<Everyone, GenesisError> {
 /// Checks a name: one that can be the name of a file, and never be taken for
 /// the number of a node.
 pub(crate) fn check_name(path: &str, name: &str) -> Result<(), GenesisError> {
-    let sound = (1..=MAX_NAME_BYTES).contains(&name.len())
-        && name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name
-            .chars()
-            .all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'));
-    if sound {
+    if ledger::names::is_member_name(name) {
         return Ok(());
     }
     Err(at(path, Problem::BadName { found: cut(name) }))

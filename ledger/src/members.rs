@@ -3,21 +3,64 @@
 //! Both are always read from the state as it is at the place of the order in
 //! question, so that whatever changes them holds from the next transaction on.
 
-use crypto::codec::Decode;
+use crypto::codec::{Decode, Encode};
 use crypto::{PublicKey, decode};
 
 use crate::identity::Identity;
+use crate::names::is_contract_name;
 use crate::policy::ContractDefinition;
 use crate::state::{CONTRACTS, MEMBERS, StateView};
 use crate::store::StoreError;
+
+/// Somebody whom a key was given to.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Member {
+    /// Who it is.
+    pub identity: Identity,
+    /// Whether the key has been taken away again: what it signs does not count.
+    pub revoked: bool,
+}
 
 /// The member with this key.
 ///
 /// # Errors
 ///
 /// When the state cannot be read.
-pub fn member(view: &dyn StateView, key: &PublicKey) -> Result<Option<Identity>, StoreError> {
+pub fn member(view: &dyn StateView, key: &PublicKey) -> Result<Option<Member>, StoreError> {
     row(view, MEMBERS, &key.to_string())
+}
+
+/// Everybody who has or had a key, by key.
+///
+/// # Errors
+///
+/// When the state cannot be read.
+pub fn members(view: &dyn StateView) -> Result<Vec<Member>, StoreError> {
+    let mut members = Vec::new();
+    for found in view.range(MEMBERS, "", "") {
+        let (key, found) = found?;
+        // Other rows of the namespace have a slash in their keys.
+        if !key.contains('/') {
+            members.push(parsed(MEMBERS, &key, &found.value)?);
+        }
+    }
+    Ok(members)
+}
+
+/// All contracts, by name.
+///
+/// # Errors
+///
+/// When the state cannot be read.
+pub fn contracts(view: &dyn StateView) -> Result<Vec<ContractDefinition>, StoreError> {
+    let mut contracts = Vec::new();
+    for found in view.range(CONTRACTS, "", "") {
+        let (key, found) = found?;
+        if is_contract_name(&key) {
+            contracts.push(parsed(CONTRACTS, &key, &found.value)?);
+        }
+    }
+    Ok(contracts)
 }
 
 /// The contract with this name.
@@ -40,12 +83,17 @@ fn row<T: Decode<()>>(
     let Some(found) = view.get(namespace, key)? else {
         return Ok(None);
     };
-    match decode(&found.value, found.value.len()) {
-        Ok(value) => Ok(Some(value)),
-        Err(error) => Err(StoreError::BadRow {
-            namespace,
-            key: key.to_owned(),
-            what: error.to_string(),
-        }),
-    }
+    parsed(namespace, key, &found.value).map(Some)
+}
+
+fn parsed<T: Decode<()>>(
+    namespace: &'static str,
+    key: &str,
+    bytes: &[u8],
+) -> Result<T, StoreError> {
+    decode(bytes, bytes.len()).map_err(|error| StoreError::BadRow {
+        namespace,
+        key: key.to_owned(),
+        what: error.to_string(),
+    })
 }

@@ -36,6 +36,12 @@ pub fn is_organisation_name(name: &str) -> bool {
     })
 }
 
+/// Whether `name` can be a member's: as an organisation's, and a letter first.
+#[must_use]
+pub fn is_member_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase()) && is_organisation_name(name)
+}
+
 /// Whether `name` can be a contract's: letters, digits, `-` and `_`, and not an
 /// underscore first, which marks the namespaces of the system.
 #[must_use]

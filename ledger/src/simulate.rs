@@ -7,10 +7,10 @@
 
 use crypto::{NetworkId, SigningKey, encode};
 
-use crate::contract::{Context, ContractError, Contracts, call};
+use crate::contract::{self, Context, ContractError, Contracts, call};
 use crate::endorsement::{EndorsedAction, ProposalResponse, Response};
 use crate::identity::Identity;
-use crate::members::{contract, member};
+use crate::members::{self, Member, member};
 use crate::names::MAX_ENDORSEMENTS;
 use crate::proposal::{Proposal, SignedProposal, TransactionId};
 use crate::rwset::ReadWriteSet;
@@ -42,6 +42,12 @@ pub enum EndorseError {
     /// Its creator is not a member.
     #[error("the creator of the proposal is not a member of this network")]
     UnknownCreator,
+    /// Its creator's key has been revoked.
+    #[error("the key that {name} of {organisation} signs with has been revoked", name = creator.name, organisation = creator.organisation)]
+    CreatorRevoked {
+        /// Whose key it was.
+        creator: Identity,
+    },
     /// Its creator is of a role that does not propose.
     #[error("{name} of {organisation} is a {role}, and only clients and admins propose", name = creator.name, organisation = creator.organisation, role = creator.role)]
     CreatorNotPermitted {
@@ -91,6 +97,7 @@ impl EndorseError {
         match self {
             Self::Refused(refusal) => refusal.code(),
             Self::UnknownCreator => "UNKNOWN_CREATOR",
+            Self::CreatorRevoked { .. } => "CREATOR_REVOKED",
             Self::CreatorNotPermitted { .. } => "CREATOR_NOT_PERMITTED",
             Self::Expired { .. } => "EXPIRED",
             Self::AlreadyCommitted { .. } => "ALREADY_COMMITTED",
@@ -158,10 +165,11 @@ impl Simulation<'_> {
     ) -> Result<(ReadWriteSet, Response), EndorseError> {
         let name = &proposal.contract;
         let creator = self.permitted_creator(proposal)?;
-        if contract(self.view, name)?.is_none() {
+        let system = contract::system(name);
+        if system.is_none() && members::contract(self.view, name)?.is_none() {
             return Err(EndorseError::UnknownContract { name: name.clone() });
         }
-        let Some(contract) = self.contracts.get(name) else {
+        let Some(contract) = system.or_else(|| self.contracts.get(name)) else {
             return Err(EndorseError::NotInstalled { name: name.clone() });
         };
         let mut context = Context::new(self.view, name, &creator, id);
@@ -180,7 +188,11 @@ impl Simulation<'_> {
             });
         }
         let creator = member(self.view, &proposal.creator)?;
-        let creator = creator.ok_or(EndorseError::UnknownCreator)?;
+        let Member { identity, revoked } = creator.ok_or(EndorseError::UnknownCreator)?;
+        let creator = identity;
+        if revoked {
+            return Err(EndorseError::CreatorRevoked { creator });
+        }
         if !creator.role.may_propose() {
             return Err(EndorseError::CreatorNotPermitted { creator });
         }

@@ -146,7 +146,7 @@ fn a_proposal_that_is_altered_foreign_or_misshapen_is_refused() {
     nameless.function = String::new();
     assert_eq!(it.refused(nameless, key), "BAD_NAME");
     let mut of_the_system = good.proposal;
-    of_the_system.contract = "_members".to_owned();
+    of_the_system.contract = "_other".to_owned();
     assert_eq!(it.refused(of_the_system, key), "BAD_NAME");
 }
 

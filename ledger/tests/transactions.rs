@@ -366,7 +366,7 @@ fn names_arguments_and_events_are_bounded() {
         payload,
     };
     assert_eq!(call(&|_, _| {}), None);
-    for bad in ["", "_members", "a/b", &"c".repeat(65)] {
+    for bad in ["", "_other", "a/b", &"c".repeat(65)] {
         let code = call(&|proposal, _| proposal.contract = bad.to_owned());
         assert_eq!(code, Some("BAD_NAME"), "{bad}");
     }

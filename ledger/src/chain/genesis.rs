@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use crypto::{Digest, NetworkId, encode, merkle};
 
 use crate::block::{Attesters, Block, BlockHeader, transactions_root};
+use crate::contract::{ORGANISATIONS, admins_key, name_key};
 use crate::digest::{StateAccumulator, StateRow};
-use crate::identity::Identity;
+use crate::identity::{Identity, OrgId, Role};
+use crate::members::Member;
 use crate::policy::ContractDefinition;
 use crate::rwset::Version;
 use crate::state::{CONTRACTS, MEMBERS};
@@ -25,6 +27,34 @@ pub struct GenesisState {
     accumulator: StateAccumulator,
 }
 
+/// A row of the state, by namespace and key.
+type Row = ((&'static str, String), Vec<u8>);
+
+/// The rows that say who the first members are, as the contract of the system keeps them.
+fn member_rows(members: &[Identity]) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut admins: BTreeMap<&OrgId, u32> = BTreeMap::new();
+    for identity in members {
+        let member = Member {
+            identity: identity.clone(),
+            revoked: false,
+        };
+        rows.push(((MEMBERS, identity.key.to_string()), encode(&member)));
+        rows.push(((MEMBERS, name_key(&identity.name)), encode(&identity.key)));
+        let admins = admins.entry(&identity.organisation).or_default();
+        *admins += u32::from(identity.role == Role::Admin);
+    }
+    let organisations: Vec<OrgId> = admins.keys().copied().cloned().collect();
+    for (organisation, count) in admins {
+        rows.push(((MEMBERS, admins_key(organisation)), encode(&count)));
+    }
+    rows.push((
+        (CONTRACTS, ORGANISATIONS.to_owned()),
+        encode(&organisations),
+    ));
+    rows
+}
+
 impl GenesisState {
     /// Block 0 of a network with these first members and contracts.
     ///
@@ -40,14 +70,11 @@ impl GenesisState {
         members: &[Identity],
         contracts: &[ContractDefinition],
     ) -> Self {
-        let members = members
-            .iter()
-            .map(|member| ((MEMBERS, member.key.to_string()), encode(member)));
         let contracts = contracts
             .iter()
             .map(|contract| ((CONTRACTS, contract.name.clone()), encode(contract)));
         let mut rows = BTreeMap::new();
-        for (place, value) in members.chain(contracts) {
+        for (place, value) in member_rows(members).into_iter().chain(contracts) {
             let replaced = rows.insert(place.clone(), value);
             assert!(replaced.is_none(), "genesis names {place:?} twice");
         }

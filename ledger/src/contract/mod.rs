@@ -5,15 +5,22 @@
 //! randomness and no way out, and answers in JSON whose bytes depend on the
 //! values alone.
 
+mod args;
 mod asset;
 mod context;
 mod kv;
+mod smallbank;
+mod system;
+mod token;
 
 use std::collections::BTreeMap;
 
 pub use asset::AssetContract;
 pub use context::Context;
 pub use kv::KvContract;
+pub use smallbank::SmallbankContract;
+pub(crate) use system::{ORGANISATIONS, admins_key, name_key, system};
+pub use token::TokenContract;
 
 use crate::store::StoreError;
 
@@ -108,6 +115,8 @@ impl Contracts {
         let mut contracts = Self::default();
         contracts.add(Box::new(AssetContract));
         contracts.add(Box::new(KvContract));
+        contracts.add(Box::new(SmallbankContract));
+        contracts.add(Box::new(TokenContract));
         contracts
     }
 

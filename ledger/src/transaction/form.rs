@@ -7,7 +7,7 @@ use super::{Refusal, Transaction};
 use crate::endorsement::{Endorsement, Response};
 use crate::names::{
     MAX_ARGS, MAX_ENDORSEMENTS, MAX_EVENTS, MAX_KEY_BYTES, MAX_KEYS, MAX_RANGES, MAX_VALUE_BYTES,
-    is_call_name, is_contract_name,
+    is_call_name, is_namespace,
 };
 use crate::proposal::Proposal;
 use crate::rwset::{RangeRead, ReadWriteSet};
@@ -20,7 +20,7 @@ pub(crate) fn proposal(proposal: &Proposal, network: &NetworkId) -> Result<(), R
             found: proposal.network,
         });
     }
-    name("a contract", &proposal.contract, is_contract_name)?;
+    name("a contract", &proposal.contract, is_namespace)?;
     name("a function", &proposal.function, is_call_name)?;
     at_most("arguments", proposal.args.len(), MAX_ARGS)?;
     for arg in &proposal.args {

@@ -31,11 +31,15 @@ pub enum ValidationCode {
     UnknownContract = 7,
     /// It was ordered after the last block in which it could take effect.
     Expired = 8,
+    /// Its creator's key has been revoked.
+    CreatorRevoked = 9,
+    /// It calls the system, which does something else when it is called so.
+    WrongEffects = 10,
 }
 
 impl ValidationCode {
     /// Every code; its position is its number.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Valid,
         Self::MvccReadConflict,
         Self::PhantomReadConflict,
@@ -45,6 +49,8 @@ impl ValidationCode {
         Self::CreatorNotPermitted,
         Self::UnknownContract,
         Self::Expired,
+        Self::CreatorRevoked,
+        Self::WrongEffects,
     ];
 
     /// The code as one word.
@@ -60,6 +66,8 @@ impl ValidationCode {
             Self::CreatorNotPermitted => "CREATOR_NOT_PERMITTED",
             Self::UnknownContract => "UNKNOWN_CONTRACT",
             Self::Expired => "EXPIRED",
+            Self::CreatorRevoked => "CREATOR_REVOKED",
+            Self::WrongEffects => "WRONG_EFFECTS",
         }
     }
 }
@@ -105,6 +113,6 @@ mod tests {
             assert_eq!(serde_json::to_string(&code).unwrap(), json);
             assert_eq!(serde_json::from_str::<ValidationCode>(&json).unwrap(), code);
         }
-        assert!(decode::<ValidationCode>(&[9], 1).is_err());
+        assert!(decode::<ValidationCode>(&[11], 1).is_err());
     }
 }

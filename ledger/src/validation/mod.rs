@@ -18,7 +18,9 @@ mod tests;
 
 pub use code::ValidationCode;
 
-use crate::members::{contract, member};
+use crate::contract::{self, Context, Contract, ContractError};
+use crate::identity::Identity;
+use crate::members::{self, member};
 use crate::state::StateView;
 use crate::store::StoreError;
 use crate::transaction::CheckedTransaction;
@@ -28,11 +30,14 @@ use crate::transaction::CheckedTransaction;
 ///
 /// 1. its id does not stand in the chain yet,
 /// 2. it has not expired,
-/// 3. its creator is a member, of a role that may propose,
+/// 3. its creator is a member, not revoked, of a role that may propose,
 /// 4. its contract exists,
 /// 5. its endorsers meet the contract's policy,
 /// 6. every key it has read has the version it had,
 /// 7. every range it has read holds the same keys and versions.
+///
+/// A call of the system needs no endorsers to be believed: instead of 4 and 5,
+/// and after 6 and 7, it is executed here, and must do what the transaction says.
 ///
 /// # Errors
 ///
@@ -53,14 +58,20 @@ pub fn validate(
     let Some(creator) = member(view, &proposal.creator)? else {
         return Ok(ValidationCode::UnknownCreator);
     };
-    if !creator.role.may_propose() {
+    if creator.revoked {
+        return Ok(ValidationCode::CreatorRevoked);
+    }
+    if !creator.identity.role.may_propose() {
         return Ok(ValidationCode::CreatorNotPermitted);
     }
-    let Some(definition) = contract(view, &proposal.contract)? else {
-        return Ok(ValidationCode::UnknownContract);
-    };
-    if !policy::is_met(view, &definition.policy, &body.endorsements)? {
-        return Ok(ValidationCode::EndorsementPolicyFailure);
+    let system = contract::system(&proposal.contract);
+    if system.is_none() {
+        let Some(definition) = members::contract(view, &proposal.contract)? else {
+            return Ok(ValidationCode::UnknownContract);
+        };
+        if !policy::is_met(view, &definition.policy, &body.endorsements)? {
+            return Ok(ValidationCode::EndorsementPolicyFailure);
+        }
     }
     if !mvcc::reads_hold(view, &proposal.contract, &body.rwset.reads)? {
         return Ok(ValidationCode::MvccReadConflict);
@@ -68,5 +79,32 @@ pub fn validate(
     if !mvcc::ranges_hold(view, &proposal.contract, &body.rwset.ranges)? {
         return Ok(ValidationCode::PhantomReadConflict);
     }
+    if let Some(system) = system
+        && !executes_to(view, system, &creator.identity, transaction)?
+    {
+        return Ok(ValidationCode::WrongEffects);
+    }
     Ok(ValidationCode::Valid)
+}
+
+/// Whether the call, executed here, has the effects and the answer that the
+/// transaction says.
+fn executes_to(
+    view: &dyn StateView,
+    system: &dyn Contract,
+    creator: &Identity,
+    transaction: &CheckedTransaction,
+) -> Result<bool, StoreError> {
+    let body = transaction.transaction();
+    let proposal = &body.proposal;
+    let mut context = Context::new(view, &proposal.contract, creator, transaction.id());
+    match contract::call(system, &mut context, &proposal.function, &proposal.args) {
+        Ok(payload) => {
+            let (rwset, events) = context.finish();
+            let response = &body.response;
+            Ok(rwset == body.rwset && payload == response.payload && events == response.events)
+        }
+        Err(ContractError::State(error)) => Err(error),
+        Err(_) => Ok(false),
+    }
 }

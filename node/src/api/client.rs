@@ -6,15 +6,18 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use ledger::{ProposalResponse, Receipt, SignedProposal, StoredBlock, Transaction, TransactionId};
+use ledger::{
+    AttestedHeader, ProposalResponse, Receipt, SignedProposal, StoredBlock, Transaction,
+    TransactionId,
+};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::types::{
-    BlockAnswer, BlockEvent, CutBody, ErrorAnswer, ErrorBody, EvaluateAnswer, EvidenceAnswer,
-    EvidenceListAnswer, FaultBody, HistoryAnswer, ReadyAnswer, StateAnswer, StatusAnswer,
-    SubmitAnswer, TransactionAnswer, VersionAnswer, ViewAnswer,
+    BlockAnswer, BlockEvent, ContractsAnswer, CutBody, ErrorAnswer, ErrorBody, EvaluateAnswer,
+    EvidenceAnswer, EvidenceListAnswer, FaultBody, HistoryAnswer, MembersAnswer, ReadyAnswer,
+    StateAnswer, StatusAnswer, SubmitAnswer, TransactionAnswer, VersionAnswer, ViewAnswer,
 };
 
 const OCTETS: &str = "application/octet-stream";
@@ -295,6 +298,17 @@ impl ApiClient {
         self.get_json(&path, Duration::ZERO).await
     }
 
+    /// Headers from a number on, with their certificates; believed only once
+    /// followed.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub async fn headers(&self, from: u64, limit: u64) -> Result<Vec<AttestedHeader>, ClientError> {
+        let path = format!("/v1/headers?from={from}&limit={limit}");
+        self.get_json(&path, Duration::ZERO).await
+    }
+
     /// The value of a key.
     ///
     /// # Errors
@@ -303,6 +317,24 @@ impl ApiClient {
     pub async fn state(&self, contract: &str, key: &str) -> Result<StateAnswer, ClientError> {
         let path = format!("/v1/state/{}/{}", escape(contract), escape(key));
         self.get_json(&path, Duration::ZERO).await
+    }
+
+    /// Everybody who has or had a key.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub async fn members(&self) -> Result<MembersAnswer, ClientError> {
+        self.get_json("/v1/members", Duration::ZERO).await
+    }
+
+    /// The contracts and their policies.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub async fn contracts(&self) -> Result<ContractsAnswer, ClientError> {
+        self.get_json("/v1/contracts", Duration::ZERO).await
     }
 
     /// What was written to a key: everything, unless that is very much; then

@@ -135,9 +135,9 @@ impl From<EndorseError> for Failure {
         let status = match error {
             EndorseError::Refused(refusal) => return refusal.into(),
             EndorseError::Store(error) => return LedgerError::Store(error).into(),
-            EndorseError::UnknownCreator | EndorseError::CreatorNotPermitted { .. } => {
-                StatusCode::FORBIDDEN
-            }
+            EndorseError::UnknownCreator
+            | EndorseError::CreatorRevoked { .. }
+            | EndorseError::CreatorNotPermitted { .. } => StatusCode::FORBIDDEN,
             EndorseError::AlreadyCommitted { .. } => StatusCode::CONFLICT,
             EndorseError::UnknownContract { .. } => StatusCode::NOT_FOUND,
             EndorseError::NotInstalled { .. } => StatusCode::NOT_IMPLEMENTED,
@@ -146,7 +146,7 @@ impl From<EndorseError> for Failure {
             }
         };
         let hint = match status {
-            StatusCode::FORBIDDEN => "use a key of a client or an admin that genesis names",
+            StatusCode::FORBIDDEN => "use a key of a client or an admin that `/v1/members` lists",
             StatusCode::CONFLICT => "nothing is to be done: ask for its receipt",
             StatusCode::NOT_FOUND => "the contracts there are stand in /v1/network",
             StatusCode::NOT_IMPLEMENTED => "ask another node",

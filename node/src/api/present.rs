@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crypto::PublicKey;
 use ledger::{
-    Block, BlockCertificate, Ledger, LedgerError, Snapshot, StoredBlock, Transaction,
+    Block, BlockCertificate, Identity, Ledger, LedgerError, Snapshot, StoredBlock, Transaction,
     TransactionId, ValidationCode,
 };
 
@@ -38,7 +38,12 @@ impl<'a> Names<'a> {
             return Ok(name.clone());
         }
         let name = match ledger::members::member(&self.snapshot, key)? {
-            Some(member) => format!("{}@{}", member.name, member.organisation),
+            Some(member) => {
+                let Identity {
+                    name, organisation, ..
+                } = member.identity;
+                format!("{name}@{organisation}")
+            }
             None => key.to_string(),
         };
         self.known.insert(*key, name.clone());

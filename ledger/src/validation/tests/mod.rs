@@ -2,6 +2,7 @@
 //! transactions are compared with a reference in `model`.
 
 mod model;
+mod system;
 
 use std::sync::Arc;
 
@@ -27,11 +28,13 @@ fn key(seed: u8) -> SigningKey {
     SigningKey::from_seed(&[seed; 32])
 }
 
-/// Members: 1 a client and 2 an admin of org1, 3 and 4 peers of org1 and org2.
+/// Members: 1 a client and 2 an admin of org1, 3 and 4 peers of org1 and org2, 5
+/// an admin of org2.
 const CLIENT: u8 = 1;
 const ADMIN: u8 = 2;
 const PEER1: u8 = 3;
 const PEER2: u8 = 4;
+const ADMIN2: u8 = 5;
 const STRANGER: u8 = 9;
 
 /// A chain in memory, executed as on disk.
@@ -55,6 +58,7 @@ impl Chain {
             member(ADMIN, "org1", Role::Admin),
             member(PEER1, "org1", Role::Peer),
             member(PEER2, "org2", Role::Peer),
+            member(ADMIN2, "org2", Role::Admin),
         ];
         let contract = |name: &str, policy: &str| ContractDefinition {
             name: name.to_owned(),

@@ -5,7 +5,7 @@ use axum::extract;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use crypto::Digest;
-use ledger::{Ledger, LedgerError, StoredBlock};
+use ledger::{AttestedHeader, Ledger, LedgerError, StoredBlock};
 use serde::Deserialize;
 
 use super::extract::{Asked, Named};
@@ -108,6 +108,32 @@ pub(super) async fn list(
         Ok(newest)
     });
     Ok(Json(blocks.await?))
+}
+
+/// Headers with their certificates, from a number on.
+#[utoipa::path(get, path = "/v1/headers",
+    params(("from" = Option<u64>, Query, description = "the first header; without it the newest are meant"),
+        ("limit" = Option<u64>, Query, description = "how many, at most 100")),
+    responses((status = 200, body = Vec<Object>, description = "as in receipts: `header`, `certificate`")))]
+pub(super) async fn headers(
+    extract::State(state): extract::State<State>,
+    Asked(part): Asked<Part>,
+) -> Result<Json<Vec<AttestedHeader>>, Failure> {
+    let limit = part.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
+    let headers = state.read(move |ledger| {
+        let tip = ledger.tip().number;
+        let from = part.from.unwrap_or((tip + 1).saturating_sub(limit));
+        let mut headers = Vec::new();
+        for number in (from..=tip).take(usize::try_from(limit).unwrap_or(usize::MAX)) {
+            let stored = ledger.stored_block(number)?;
+            headers.extend(stored.map(|stored| AttestedHeader {
+                header: stored.block.header,
+                certificate: stored.certificate,
+            }));
+        }
+        Ok(headers)
+    });
+    Ok(Json(headers.await?))
 }
 
 /// One block.

@@ -6,6 +6,7 @@ mod events;
 mod evidence;
 mod extract;
 mod health;
+mod members;
 mod state;
 mod status;
 mod submit;
@@ -75,6 +76,9 @@ fn api() -> OpenApiRouter<State> {
         .routes(routes!(transactions::receipt))
         .routes(routes!(blocks::list))
         .routes(routes!(blocks::block))
+        .routes(routes!(blocks::headers))
+        .routes(routes!(members::members))
+        .routes(routes!(members::contracts))
         .routes(routes!(state::state))
         .routes(routes!(state::history))
         .routes(routes!(events::events))
@@ -225,11 +229,14 @@ mod tests {
             "/readyz",
             "/v1/blocks",
             "/v1/blocks/{block}",
+            "/v1/contracts",
             "/v1/evaluate",
             "/v1/events",
             "/v1/evidence",
             "/v1/evidence/{id}",
+            "/v1/headers",
             "/v1/history/{contract}/{key}",
+            "/v1/members",
             "/v1/network",
             "/v1/openapi.json",
             "/v1/proposals",

@@ -1,7 +1,10 @@
 //! What the API says and hears, shared by server and client. Bytes are
 //! lower-case hexadecimal.
 
+mod members;
+
 use ledger::ValidationCode;
+pub use members::{ContractAnswer, ContractsAnswer, MemberAnswer, MembersAnswer};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

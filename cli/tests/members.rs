@@ -1,0 +1,112 @@
+//! Members and policies change while the network runs, by what admins sign.
+
+mod common;
+
+use common::Network;
+use serde_json::Value;
+
+fn put(network: &Network, key: &str, name: &str, exit: i32) -> Value {
+    network.ends(&["tx", "submit", "kv", "put", key, "1", "--as", name], exit)
+}
+
+/// The verdict on a transaction, as each of the nodes tells it.
+fn codes(network: &Network, id: &str) -> Vec<String> {
+    let nodes = ["node0", "node1", "node2", "node3"];
+    let code = |node| {
+        let waited = format!("tx={id}");
+        network.ok(&["wait", "--for", &waited, "--timeout", "120", "--node", node]);
+        let shown = network.ok(&["tx", "get", id, "--node", node]);
+        shown["code"].as_str().unwrap().to_owned()
+    };
+    nodes.map(code).to_vec()
+}
+
+#[test]
+fn an_admin_enrolls_revokes_and_rotates_the_members_of_its_organisation() {
+    let network = Network::up();
+    put(&network, "a", "carol", 2);
+    let admin = ["--as", "org1-admin"];
+    let enroll =
+        |name: &str, exit| network.ends(&[&["member", "enroll", name][..], &admin].concat(), exit);
+    let enrolled = enroll("carol", 0);
+    assert_eq!(enrolled["code"], "VALID");
+    assert_eq!(put(&network, "a", "carol", 0)["code"], "VALID");
+    let refused = enroll("carol", 7);
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.contains("the name carol is taken"), "{refused}");
+    put(&network, "b", "carol", 0);
+    let refused = network.ends(&["member", "revoke", "carol", "--as", "bob"], 7);
+    assert_eq!(refused["error"]["code"], "CONTRACT_ERROR");
+
+    // Endorsed before, handed in after the revocation: ordered, and of no effect.
+    let (proposal, transaction) = (network.file("proposal"), network.file("transaction"));
+    let (proposal, transaction) = (proposal.to_str().unwrap(), transaction.to_str().unwrap());
+    let call = [
+        "tx", "propose", "kv", "put", "c", "1", "--as", "carol", "--out", proposal,
+    ];
+    network.ok(&call);
+    let endorse = [
+        "tx",
+        "endorse",
+        proposal,
+        "--as",
+        "carol",
+        "--out",
+        transaction,
+    ];
+    network.ok(&endorse);
+    network.ok(&[&["member", "revoke", "carol"][..], &admin].concat());
+    let sent = network.ends(&["tx", "send", transaction], 3);
+    assert_eq!(sent["code"], "CREATOR_REVOKED");
+    let id = sent["transaction_id"].as_str().unwrap();
+    assert_eq!(codes(&network, id), ["CREATOR_REVOKED"; 4]);
+    let receipt = network.file("receipt");
+    let receipt = receipt.to_str().unwrap();
+    network.ok(&["tx", "receipt", id, "--out", receipt]);
+    let verified = network.ok(&["verify", "receipt", receipt]);
+    assert_eq!(verified["code"], "CREATOR_REVOKED");
+    let refused = put(&network, "d", "carol", 7);
+    assert_eq!(refused["error"]["code"], "CREATOR_REVOKED");
+
+    network.ok(&[&["member", "rotate", "carol"][..], &admin].concat());
+    assert_eq!(put(&network, "d", "carol", 0)["code"], "VALID");
+    let listed = network.ok(&["member", "list"]);
+    let carol = listed["members"].as_array().unwrap().iter();
+    let carol: Vec<_> = carol.filter(|of| of["name"] == "carol").collect();
+    let revoked: Vec<_> = carol.iter().map(|of| &of["revoked"]).collect();
+    assert_eq!(revoked, [&Value::from(true), &Value::from(false)]);
+
+    // Whoever executes the chain again comes to the same members.
+    network.await_one_state();
+    let verified = network.ok(&["verify", "chain", "--node", "node3"]);
+    assert_eq!(verified["ok"], true);
+}
+
+#[test]
+fn organisations_agree_on_a_policy_and_it_holds_from_then_on() {
+    let network = Network::up();
+    let wrong = network.ends(&["contract", "policy", "kv", "2 of (org1, orgx"], 2);
+    let cause = wrong["error"]["cause"].as_str().unwrap();
+    assert!(cause.ends_with('^'), "{cause}");
+    let all = "4 of (org1, org2, org3, org4)";
+    let vote = |organisation: &str| {
+        let admin = format!("{organisation}-admin");
+        let voted = network.ok(&["contract", "policy", "kv", all, "--as", &admin]);
+        let response: Value = serde_json::from_str(voted["response"].as_str().unwrap()).unwrap();
+        response["adopted"].as_bool().unwrap()
+    };
+    assert!(!vote("org1"));
+    assert!(!vote("org2"));
+    put(&network, "a", "alice", 0);
+    assert!(vote("org3"), "three of four are more than half");
+    let shown = network.ok(&["contract", "policy", "kv"]);
+    let policy = "OutOf(4, 'org1.peer', 'org2.peer', 'org3.peer', 'org4.peer')";
+    assert_eq!(shown["policy"], policy);
+
+    // The client learns of it by itself, and one endorser less is too few.
+    let done = put(&network, "b", "alice", 0);
+    let shown = network.ok(&["tx", "get", done["transaction_id"].as_str().unwrap()]);
+    assert_eq!(shown["endorsers"].as_array().unwrap().len(), 4);
+    network.ok(&["testnet", "kill", "3"]);
+    put(&network, "c", "alice", 6);
+}
