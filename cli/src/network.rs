@@ -6,8 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crypto::SigningKey;
 use genesis::Genesis;
+use ledger::{ContractDefinition, EndorsementPolicy};
+use node::api::types::ContractAnswer;
 use node::api::{ApiClient, ClientError};
 use testnet::{NetworkFolder, NodeEntry, Testnet};
+use tokio::sync::OnceCell;
 
 use crate::args::Global;
 use crate::exit::{Exit, Failure, Outcome};
@@ -36,6 +39,8 @@ pub(crate) struct Network {
     pub(crate) nodes: Vec<Node>,
     /// Whether the user insists on the first one.
     chosen: bool,
+    /// The contracts as a node says they are, once somebody has asked.
+    contracts: Arc<OnceCell<Vec<ContractDefinition>>>,
 }
 
 impl Network {
@@ -57,11 +62,26 @@ impl Network {
             folder,
             nodes,
             chosen: global.node.is_some(),
+            contracts: Arc::default(),
         })
     }
 
     pub(crate) fn genesis(&self) -> &Genesis {
         self.folder.genesis()
+    }
+
+    /// Who must endorse the transactions of this contract, as far as a node says
+    /// so: should it lie, the transaction is invalid or has endorsements to spare.
+    pub(crate) async fn policy(&self, contract: &str) -> Option<EndorsementPolicy> {
+        let contracts = self.contracts.get_or_init(async || {
+            match self.ask(async |node| node.contracts().await).await {
+                Ok(answer) => answer.contracts.into_iter().filter_map(defined).collect(),
+                Err(_) => self.genesis().contracts().to_vec(),
+            }
+        });
+        let contracts = contracts.await;
+        let named = contracts.iter().find(|known| known.name == contract);
+        named.map(|known| known.policy.clone())
     }
 
     /// All nodes, beginning with this one, those last that did not answer lately.
@@ -122,6 +142,14 @@ impl Network {
                 .hint("`logothete testnet up --detach` starts them"),
         })
     }
+}
+
+fn defined(answer: ContractAnswer) -> Option<ContractDefinition> {
+    let policy = answer.policy.parse().ok()?;
+    Some(ContractDefinition {
+        name: answer.name,
+        policy,
+    })
 }
 
 /// The network as a set of processes.

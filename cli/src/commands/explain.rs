@@ -49,7 +49,17 @@ const MEANINGS: &[(&str, &str, &str)] = &[
     (
         "UNKNOWN_CONTRACT",
         "The network has no contract of this name.",
-        "`logothete genesis inspect` lists the contracts.",
+        "`logothete contract list` shows those there are.",
+    ),
+    (
+        "CREATOR_REVOKED",
+        "The key that signed it has been revoked.",
+        "An admin of the organisation gives the member another key: `logothete member rotate`.",
+    ),
+    (
+        "WRONG_EFFECTS",
+        "It calls the system, and when it is executed in its place it does something else.",
+        "Whoever endorsed it was at fault, or lies: propose again, with another node first.",
     ),
     (
         "EXPIRED",
@@ -143,6 +153,11 @@ const MEANINGS: &[(&str, &str, &str)] = &[
         "BUSY",
         "The node executes as many calls as it may.",
         "Try again shortly.",
+    ),
+    (
+        "NO_QUORUM",
+        "Not enough nodes gave the same answer at the same height.",
+        "Ask again when all nodes are up; `--consistency local` asks one of them alone.",
     ),
     (
         "NOT_READY",

@@ -8,6 +8,8 @@ pub(crate) mod explain;
 pub(crate) mod genesis;
 pub(crate) mod import;
 pub(crate) mod keygen;
+pub(crate) mod light;
+pub(crate) mod members;
 pub(crate) mod node;
 pub(crate) mod partition;
 pub(crate) mod replay;
@@ -35,7 +37,11 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Genesis(command) => genesis::run(&global, command),
         Command::Node(command) => node::run(command).await,
         Command::Tx(command) => transactions(&global, command).await,
-        Command::Query { call, identity } => submit::query(&global, &call, &identity).await,
+        Command::Query {
+            call,
+            identity,
+            consistency,
+        } => submit::query(&global, &call, &identity, consistency).await,
         Command::Block(BlockCommand::List { from, limit }) => {
             block::list(&global, from, limit).await
         }
@@ -48,6 +54,8 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         }
         Command::WhyViewChange { view, out } => why::why(&global, view, out.as_deref()).await,
         Command::Replay { file } => replay::replay(&global, &file),
+        Command::Member(command) => members::members(&global, command).await,
+        Command::Contract(command) => members::contracts(&global, command).await,
         Command::Evidence(command) => evidence::run(&global, command).await,
         Command::Verify(VerifyCommand::Evidence { file, genesis }) => {
             evidence::verify(&global, &file, genesis.as_deref())
@@ -57,6 +65,9 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         }
         Command::Verify(VerifyCommand::Chain { data, genesis }) => {
             verify::chain(&global, data.as_deref(), genesis.as_deref()).await
+        }
+        Command::Light { receipts, genesis } => {
+            light::light(&global, genesis.as_deref(), &receipts).await
         }
         Command::Wait { condition, timeout } => wait::wait(&global, condition, timeout).await,
         Command::Watch { from } => watch::watch(&global, from).await,
@@ -75,7 +86,8 @@ async fn transactions(global: &crate::args::Global, command: TxCommand) -> Outco
             call,
             identity,
             timeout,
-        } => submit::submit(global, &call, &identity, timeout).await,
+            retry_conflicts,
+        } => submit::submit(global, &call, &identity, timeout, retry_conflicts).await,
         TxCommand::Import {
             file,
             identity,

@@ -71,7 +71,7 @@ pub(crate) async fn endorse(
 pub(crate) async fn send(global: &Global, file: &Path, timeout: Duration) -> Outcome {
     let network = Network::open(global)?;
     let transaction: Transaction = read(file, TRANSACTION)?;
-    send_transaction(global, &network, &transaction, timeout, None).await
+    send_transaction(global, &network, &transaction, timeout).await
 }
 
 pub(crate) fn write_transaction(out: &Path, transaction: &Transaction) -> Outcome {

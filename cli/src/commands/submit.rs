@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use ledger::{Transaction, ValidationCode};
-use node::api::types::{EventAnswer, Place};
+use node::api::types::{EvaluateAnswer, EventAnswer, Place};
 use serde::Serialize;
 
 use crate::args::{Call, Global, Identity};
@@ -55,17 +55,33 @@ pub(crate) async fn submit(
     call: &Call,
     identity: &Identity,
     timeout: Duration,
+    retries: u32,
 ) -> Outcome {
     let network = Network::open(global)?;
     let key = network.key(&identity.name)?;
-    let signed = flow::propose(&network, call, flow::fresh_nonce()?, &key);
-    match flow::endorse(&network, &signed, &key, 0).await? {
-        Endorsed::Transaction(transaction) => {
-            let path = global.network.join("pending.json");
-            send(global, &network, &transaction, timeout, Some(&path)).await
+    let path = global.network.join("pending.json");
+    let mut left = retries;
+    loop {
+        let signed = flow::propose(&network, call, flow::fresh_nonce()?, &key);
+        let transaction = match flow::endorse(&network, &signed, &key, 0).await? {
+            Endorsed::Transaction(transaction) => transaction,
+            Endorsed::Committed(place) => return Err(committed_before(place)),
+        };
+        let submitted = hand_in(&network, &transaction, timeout, Some(&path)).await?;
+        // The verdict is final: a new proposal cannot make the call happen twice.
+        if left > 0 && is_conflict(submitted.code) {
+            left -= 1;
+            continue;
         }
-        Endorsed::Committed(place) => Err(committed_before(place)),
+        return tell(global, &submitted);
     }
+}
+
+fn is_conflict(code: ValidationCode) -> bool {
+    matches!(
+        code,
+        ValidationCode::MvccReadConflict | ValidationCode::PhantomReadConflict
+    )
 }
 
 /// With a fresh nonce nothing can have been committed before.
@@ -76,26 +92,36 @@ fn committed_before(place: Option<Place>) -> Failure {
     ))
 }
 
-/// Hands in a transaction and prints what became of it; what became of it decides
-/// the exit code. Should that remain unknown, the transaction is kept in a file.
+/// Hands in a transaction and prints what became of it, which decides the exit code.
 pub(crate) async fn send(
     global: &Global,
     network: &Network,
     transaction: &Transaction,
     timeout: Duration,
-    keep_in: Option<&std::path::Path>,
 ) -> Outcome {
-    let receipted = match flow::order(network, transaction, timeout).await {
-        Ok(receipted) => receipted,
-        Err(failure) => return Err(keep(failure, transaction, keep_in)),
-    };
-    let submitted = Submitted::new(transaction, &receipted);
+    tell(global, &hand_in(network, transaction, timeout, None).await?)
+}
+
+/// What becomes of a transaction. Should that remain unknown, it is kept in a file.
+async fn hand_in(
+    network: &Network,
+    transaction: &Transaction,
+    timeout: Duration,
+    keep_in: Option<&std::path::Path>,
+) -> Outcome<Submitted> {
+    match flow::order(network, transaction, timeout).await {
+        Ok(receipted) => Ok(Submitted::new(transaction, &receipted)),
+        Err(failure) => Err(keep(failure, transaction, keep_in)),
+    }
+}
+
+fn tell(global: &Global, submitted: &Submitted) -> Outcome {
     if submitted.code != ValidationCode::Valid {
         let message = format!(
             "transaction {} is in block {} and did not take effect",
             submitted.transaction_id, submitted.block
         );
-        global.output.print(&submitted, |it| {
+        global.output.print(submitted, |it| {
             format!(
                 "{} {} in block {}",
                 short(&it.transaction_id),
@@ -105,7 +131,7 @@ pub(crate) async fn send(
         });
         return Err(Failure::invalid(submitted.code, message).shown());
     }
-    global.output.print(&submitted, |it| {
+    global.output.print(submitted, |it| {
         let mut text = format!(
             "{} {} in block {} ({} ms, receipt verified)",
             short(&it.transaction_id),
@@ -135,13 +161,47 @@ fn keep(failure: Failure, transaction: &Transaction, file: Option<&std::path::Pa
     }
 }
 
-pub(crate) async fn query(global: &Global, call: &Call, identity: &Identity) -> Outcome {
+/// How many nodes have to give an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Consistency {
+    /// One, which may be behind, or lie
+    Local,
+    /// A quorum, the same answer at the same height
+    Quorum,
+}
+
+/// An answer that was not ordered.
+#[derive(Debug, Serialize)]
+struct Queried {
+    #[serde(flatten)]
+    answer: EvaluateAnswer,
+    /// Who gave it, where a quorum did.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    answered_by: Vec<String>,
+}
+
+pub(crate) async fn query(
+    global: &Global,
+    call: &Call,
+    identity: &Identity,
+    consistency: Consistency,
+) -> Outcome {
     let network = Network::open(global)?;
     let key = network.key(&identity.name)?;
     let signed = flow::propose(&network, call, flow::fresh_nonce()?, &key);
-    let answer = network.ask(async |node| node.evaluate(&signed).await);
+    let (answer, answered_by) = match consistency {
+        Consistency::Local => {
+            let answer = network.ask(async |node| node.evaluate(&signed).await);
+            (answer.await?, Vec::new())
+        }
+        Consistency::Quorum => flow::evaluate(&network, &signed).await?,
+    };
+    let queried = Queried {
+        answer,
+        answered_by,
+    };
     global
         .output
-        .print(&answer.await?, |it| it.response.clone());
+        .print(&queried, |it| it.answer.response.clone());
     Ok(())
 }

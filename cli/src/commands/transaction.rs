@@ -89,7 +89,7 @@ pub(crate) async fn explain(global: &Global, id: &str) -> Outcome {
     let found = find(&network, &parse(id)?).await?;
     let evidence = match found.code.as_str() {
         "MVCC_READ_CONFLICT" => conflicts(&network, &found).await?,
-        "ENDORSEMENT_POLICY_FAILURE" => policy(&network, &found),
+        "ENDORSEMENT_POLICY_FAILURE" => policy(&network, &found).await,
         _ => Vec::new(),
     };
     let (why, remedy) = meaning(&found.code).unwrap_or(("", ""));
@@ -150,10 +150,9 @@ fn overtaken<'a>(
     (read.version != seen).then_some(last)
 }
 
-fn policy(network: &Network, found: &TransactionAnswer) -> Vec<String> {
-    let contracts = network.genesis().contracts().iter();
-    let mut named = contracts.filter(|it| it.name == found.contract);
-    let policy = named.next().map(|it| it.policy.to_string());
+async fn policy(network: &Network, found: &TransactionAnswer) -> Vec<String> {
+    let policy = network.policy(&found.contract).await;
+    let policy = policy.map(|policy| policy.to_string());
     vec![
         format!("the policy asks for {}", policy.unwrap_or_default()),
         format!("endorsed by {}", found.endorsers.join(", ")),

@@ -82,7 +82,8 @@ async fn gather(
     signed: &SignedProposal,
     first: usize,
 ) -> Result<Vec<ProposalResponse>, ClientError> {
-    let policy = policy(network, &signed.proposal.contract);
+    let policy = network.policy(&signed.proposal.contract).await;
+    let policy = policy.as_ref();
     let mut untried: Vec<&Node> = network.in_turn(first);
     let mut responses: Vec<ProposalResponse> = Vec::new();
     let mut failure = None;
@@ -143,15 +144,9 @@ fn meets(
     satisfied(policy, &endorsers(network, responses))
 }
 
-/// Of a contract that genesis does not know, one answer tells enough.
+/// Of a contract that there is not, and of the system, one answer tells enough.
 fn satisfied(policy: Option<&EndorsementPolicy>, members: &[Identity]) -> bool {
     policy.map_or(!members.is_empty(), |policy| policy.satisfied_by(members))
-}
-
-fn policy<'a>(network: &'a Network, contract: &str) -> Option<&'a EndorsementPolicy> {
-    let contracts = network.genesis().contracts().iter();
-    let mut named = contracts.filter(|definition| definition.name == contract);
-    named.next().map(|definition| &definition.policy)
 }
 
 fn endorsers(network: &Network, responses: &[ProposalResponse]) -> Vec<Identity> {

@@ -3,6 +3,7 @@
 
 mod endorse;
 mod order;
+mod quorum;
 
 use crypto::{KeyError, SigningKey};
 use ledger::{NO_EXPIRY, Proposal, SignedProposal};
@@ -13,6 +14,7 @@ use crate::network::Network;
 
 pub(crate) use endorse::{Endorsed, endorse};
 pub(crate) use order::{Receipted, order, verify};
+pub(crate) use quorum::evaluate;
 
 /// A proposal with this nonce, signed. It does not expire: what became of it can
 /// be asked for, or it can be handed in again, at any time.

@@ -1,5 +1,7 @@
 //! What can be typed.
 
+mod members;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use clap_complete::Shell;
 use consensus::byzantine::Modes;
 
 use crate::output::Format;
+pub(crate) use members::{ContractCommand, MemberCommand, NewKey, Signed};
 
 /// A permissioned ledger whose replicas may lie: PBFT, endorsed transactions,
 /// blocks that prove themselves.
@@ -84,6 +87,9 @@ pub(crate) enum Command {
         call: Call,
         #[command(flatten)]
         identity: Identity,
+        /// Whose answer it is to be
+        #[arg(long, default_value = "local")]
+        consistency: crate::commands::submit::Consistency,
     },
     /// Look at blocks
     #[command(subcommand)]
@@ -91,6 +97,12 @@ pub(crate) enum Command {
     /// Look at what contracts hold
     #[command(subcommand)]
     State(StateCommand),
+    /// Who belongs to the network
+    #[command(subcommand)]
+    Member(MemberCommand),
+    /// Contracts, and who must endorse them
+    #[command(subcommand)]
+    Contract(ContractCommand),
     /// Proof against replicas that contradict themselves
     #[command(subcommand)]
     Evidence(EvidenceCommand),
@@ -110,6 +122,15 @@ pub(crate) enum Command {
     /// Verify against the genesis document alone
     #[command(subcommand)]
     Verify(VerifyCommand),
+    /// Follow the chain by headers and certificates alone, believing no node
+    Light {
+        /// Receipts to check as well, as `tx receipt --out` wrote them
+        #[arg(long = "receipt", value_name = "FILE")]
+        receipts: Vec<PathBuf>,
+        /// The genesis document; the network's own when left out
+        #[arg(long, value_name = "FILE")]
+        genesis: Option<PathBuf>,
+    },
     /// Wait until something is so
     Wait {
         /// quorum, height=N, view>V or tx=ID
@@ -279,6 +300,9 @@ pub(crate) enum TxCommand {
         /// Seconds to wait for the receipt at most
         #[arg(long, default_value = "60", value_parser = seconds)]
         timeout: Duration,
+        /// How often to propose anew when others wrote in between what was read
+        #[arg(long, default_value_t = 0, value_name = "N")]
+        retry_conflicts: u32,
     },
     /// Submit a file of calls, each exactly once however often it is imported
     Import {
