@@ -47,6 +47,8 @@ pub(crate) enum Trouble {
     Crashes,
     /// Links are cut
     Partitions,
+    /// Replicas stand still for a while
+    Pauses,
     /// Disks are lost
     Disks,
     /// Replicas lie
@@ -73,6 +75,9 @@ fn config(args: &SimulateArgs, seed: u64) -> SimulationConfig {
     }
     if !asked(Trouble::Partitions) {
         faults.partitions = 0;
+    }
+    if !asked(Trouble::Pauses) {
+        faults.pauses = 0;
     }
     if !asked(Trouble::Disks) {
         faults.disk_losses = 0;
@@ -105,6 +110,7 @@ pub(crate) fn simulate(global: &Global, args: &SimulateArgs) -> Outcome {
         "messages_lost": summary.messages_lost,
         "messages_duplicated": summary.messages_duplicated,
         "partitions": summary.partitions,
+        "pauses": summary.pauses,
         "disks_lost": summary.disks_lost,
         "requests": summary.requests,
         "trace_hash": format!("{:016x}", summary.trace_hash),
@@ -113,7 +119,7 @@ pub(crate) fn simulate(global: &Global, args: &SimulateArgs) -> Outcome {
         format!(
             "{count} seeds with {} replicas, {} failed\n\
              {} steps in {} virtual seconds: {} messages, {} lost, {} twice; \
-             {} crashes, {} partitions, {} disks lost; {} lies, {} of them proved; \
+             {} crashes, {} partitions, {} pauses, {} disks lost; {} lies, {} of them proved; \
              {} views; {} requests, each executed once",
             args.replicas,
             failed.len(),
@@ -124,6 +130,7 @@ pub(crate) fn simulate(global: &Global, args: &SimulateArgs) -> Outcome {
             summary.messages_duplicated,
             summary.crashes,
             summary.partitions,
+            summary.pauses,
             summary.disks_lost,
             summary.byzantine_actions,
             summary.contradictions,

@@ -34,6 +34,17 @@ pub(crate) enum Event {
     Inspection,
 }
 
+impl Event {
+    /// Whose process it happens to, if it does to a process.
+    pub(crate) fn process(&self) -> Option<ReplicaId> {
+        match self {
+            Self::Arrival { to, .. } | Self::Submission { to, .. } => Some(*to),
+            Self::Wake { node, .. } => Some(*node),
+            _ => None,
+        }
+    }
+}
+
 /// Events in the order of time; equally early ones in the order they were made.
 #[derive(Default)]
 pub(crate) struct Agenda {

@@ -73,6 +73,9 @@ pub struct Faults {
     pub network_restarts: u32,
     /// How many times some replicas are cut off from others, one way or both.
     pub partitions: u32,
+    /// How many times some replica is paused, as by SIGSTOP, and goes on: what
+    /// reached it and what it waited for meanwhile come all at once.
+    pub pauses: u32,
     /// Who is faulty in which ways, from the beginning to the end. They count
     /// towards `f`, beyond which nothing is promised.
     pub byzantine: BTreeMap<ReplicaId, Modes>,
@@ -91,7 +94,7 @@ impl SimulationConfig {
         let checkpoint_interval = [1, 1, 1, 2, 4][dice.below(5)];
         let log_window = checkpoint_interval * 2 * dice.between(1..=8);
         let request_timeout = Duration::from_millis(dice.between(100..=800));
-        Self {
+        let mut config = Self {
             replicas,
             seed,
             requests: u32::try_from(dice.between(30..=60)).unwrap_or(30),
@@ -106,8 +109,15 @@ impl SimulationConfig {
             request_timeout_cap: request_timeout * [1, 4, 16][dice.below(3)],
             #[cfg(feature = "planted-bugs")]
             planted: None,
-        }
+        };
+        // Last, so that nothing shifts of what was drawn before there were any.
+        config.faults.pauses = up_to(&mut dice, 4);
+        config
     }
+}
+
+fn up_to(dice: &mut Dice, most: u64) -> u32 {
+    u32::try_from(dice.between(0..=most)).unwrap_or(0)
 }
 
 impl Faults {
@@ -124,13 +134,13 @@ impl Faults {
             crashes: 0,
             network_restarts: 0,
             partitions: 0,
+            pauses: 0,
             byzantine: BTreeMap::new(),
             disk_losses: 0,
         }
     }
 
     fn drawn(replicas: u32, dice: &mut Dice) -> Self {
-        let up_to = |dice: &mut Dice, most: u64| u32::try_from(dice.between(0..=most)).unwrap_or(0);
         Self {
             heal_after: Duration::from_millis(dice.between(1_000..=3_000)),
             loss: dice.share(0.3),
@@ -141,6 +151,7 @@ impl Faults {
             crashes: up_to(dice, 2 + u64::from(replicas)),
             network_restarts: up_to(dice, 1),
             partitions: up_to(dice, 4),
+            pauses: 0,
             disk_losses: up_to(dice, u64::from((replicas.max(1) - 1) / 3)),
             byzantine: byzantine(replicas, dice),
         }

@@ -9,9 +9,23 @@ use rand_chacha::ChaCha8Rng;
 /// The only source of chance in a simulation.
 pub(crate) struct Dice(ChaCha8Rng);
 
+/// What has chance of its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Apart {
+    /// Who is paused when.
+    Pauses = 1,
+}
+
 impl Dice {
     pub(crate) fn new(seed: u64) -> Self {
         Self(ChaCha8Rng::seed_from_u64(seed))
+    }
+
+    /// Chance of its own: what is drawn from it shifts nothing else.
+    pub(crate) fn apart(seed: u64, what: Apart) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(what as u64);
+        Self(rng)
     }
 
     /// True with this probability.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::config::SimulationConfig;
-use super::dice::Dice;
+use super::dice::{Apart, Dice};
 use super::network::Link;
 use crate::{ReplicaId, ReplicaSet};
 
@@ -13,6 +13,8 @@ use crate::{ReplicaId, ReplicaSet};
 pub(crate) enum Fault {
     Crash(Crash),
     Restart(ReplicaId),
+    Pause(ReplicaId),
+    Resume(ReplicaId),
     Cut { number: u32, links: BTreeSet<Link> },
     Mend(u32),
     Heal,
@@ -98,7 +100,23 @@ pub(crate) fn schedule(
         planned.push((from, Fault::Cut { number, links }));
         planned.push((mend, Fault::Mend(number)));
     }
+    planned.extend(pauses(config, &all));
     planned.push((faults.heal_after, Fault::Heal));
+    planned
+}
+
+/// Who is paused when, and when they go on.
+fn pauses(config: &SimulationConfig, all: &[ReplicaId]) -> Vec<(Duration, Fault)> {
+    let mut dice = Dice::apart(config.seed, Apart::Pauses);
+    let heal_after = config.faults.heal_after;
+    let mut planned = Vec::new();
+    for _ in 0..config.faults.pauses {
+        let node = all[dice.below(all.len())];
+        let from = dice.time(&(Duration::ZERO..=heal_after));
+        let time = dice.time(&(Duration::ZERO..=heal_after / 2));
+        planned.push((from, Fault::Pause(node)));
+        planned.push((from.saturating_add(time), Fault::Resume(node)));
+    }
     planned
 }
 

@@ -36,6 +36,8 @@ pub struct Summary {
     pub disks_lost: u64,
     /// Times that links were cut.
     pub partitions: u64,
+    /// Times that a replica was paused.
+    pub pauses: u64,
     /// The highest view that a replica entered; of several, together.
     pub view_changes: u64,
     /// Messages of faulty replicas that were not what a correct one says.
@@ -75,6 +77,7 @@ impl AddAssign for Summary {
         self.writes_lost += other.writes_lost;
         self.disks_lost += other.disks_lost;
         self.partitions += other.partitions;
+        self.pauses += other.pauses;
         self.view_changes += other.view_changes;
         self.byzantine_actions += other.byzantine_actions;
         self.contradictions += other.contradictions;

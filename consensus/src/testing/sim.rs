@@ -150,6 +150,14 @@ impl Simulation {
 
     /// Whether this was the last event.
     fn play(&mut self, event: Event) -> Result<bool, Violation> {
+        let addressed = event.process();
+        let reaches = match addressed {
+            Some(id) => node(&mut self.nodes, id).pile_up(event),
+            None => Some(event),
+        };
+        let Some(event) = reaches else {
+            return Ok(false);
+        };
         let world = &mut self.world;
         match event {
             Event::Arrival { from, to, packet } => {
@@ -176,6 +184,8 @@ impl Simulation {
         match fault {
             Fault::Crash(crash) => node(&mut self.nodes, crash.node).doom(crash, world)?,
             Fault::Restart(id) => self.restart(id)?,
+            Fault::Pause(id) => node(&mut self.nodes, id).pause(world),
+            Fault::Resume(id) => node(&mut self.nodes, id).resume(world),
             Fault::Cut { number, links } => {
                 let count = links.len();
                 world.note(None, Happening::Cut { links: count });
@@ -193,6 +203,7 @@ impl Simulation {
                 world.after(Duration::ZERO, Event::Inspection);
                 for id in world.replicas.ids() {
                     node(&mut self.nodes, id).reprieve();
+                    node(&mut self.nodes, id).resume(&mut self.world);
                     self.restart(id)?;
                 }
             }

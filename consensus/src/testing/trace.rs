@@ -74,6 +74,10 @@ pub(crate) enum Happening {
     },
     Mended,
     Healed,
+    Pauses,
+    GoesOn {
+        events: usize,
+    },
 }
 
 /// A message or record in a few words.
@@ -319,6 +323,8 @@ impl fmt::Display for Happening {
                 )
             }
             Self::LosesDisk => f.write_str("loses its disk"),
+            Self::Pauses => f.write_str("is paused"),
+            Self::GoesOn { events } => write!(f, "goes on: {events} events have piled up"),
             Self::Sends { to: Some(to), what } => write!(f, "-> {to}  {what}"),
             Self::Sends { to: None, what } => write!(f, "-> all  {what}"),
             Self::Receives { from, what } => write!(f, "<- {from}  {what}"),

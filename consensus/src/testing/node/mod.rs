@@ -2,11 +2,13 @@
 //!
 //! Here: its life (start, crash, lost disk) and what reaches it. [`effects`]
 //! carries out what the replica asks, [`pool`] holds requests, [`patience`]
-//! watches how long they wait, [`committer`] executes and catches up.
+//! watches how long they wait, [`committer`] executes and catches up, [`pause`]
+//! stops it for a while.
 
 mod committer;
 mod effects;
 mod patience;
+mod pause;
 mod pool;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -78,6 +80,8 @@ pub(crate) struct Node {
     live: Option<Process>,
     /// A crash that waits for its point.
     doom: Option<Crash>,
+    /// While it is paused, what is to reach it when it goes on.
+    piled_up: Option<Vec<Event>>,
     /// How far its clock is ahead.
     clock_ahead_ms: u64,
     /// It has lost its disk, and nothing on the new one says so yet.
@@ -110,6 +114,7 @@ impl Node {
             incarnation: 0,
             live: None,
             doom: None,
+            piled_up: None,
             clock_ahead_ms,
             amnesiac: false,
             byzantine: None,
@@ -222,6 +227,7 @@ impl Node {
     }
 
     fn crash(&mut self, crash: Crash, world: &mut World) -> Result<(), Violation> {
+        self.piled_up = None;
         if self.live.take().is_some() {
             let unsynced = self.disk.unsynced();
             let kept = world.dice.below(unsynced + 1);
