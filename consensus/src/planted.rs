@@ -44,6 +44,8 @@ pub enum PlantedBug {
     ExecuteAgainAfterCatchUp,
     /// Fetched blocks are taken whether or not a quorum attests them.
     BelieveBlocks,
+    /// A batch may be of any time.
+    BelieveTimes,
     /// Nothing lies above the high watermark.
     NoHighWatermark,
     /// After catching up, what is under way is forgotten.

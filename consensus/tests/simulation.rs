@@ -43,6 +43,7 @@ fn troubled(summary: &Summary) {
     assert!(summary.writes_lost > 0, "crashes take what was not synced");
     assert!(summary.duplicates > 0 && summary.catch_ups > 0);
     assert!(summary.view_changes > 0);
+    assert!(summary.batches_refused > 0, "clocks differ");
 }
 
 #[test]
@@ -57,10 +58,14 @@ fn seven_replicas_keep_every_promise() {
     troubled(&summary);
 }
 
-/// What a seed decided before there were pauses.
+/// What a seed decided before there were pauses, and clocks mattered.
 fn drawn_of_old(replicas: u32, seed: u64) -> SimulationConfig {
     let mut config = SimulationConfig::drawn(replicas, seed);
     config.faults.pauses = 0;
+    config.faults.clock_skew = Duration::from_millis(25);
+    config.faults.wrong_clocks.clear();
+    config.faults.timer_drift = 0;
+    config.max_timestamp_ahead = Duration::MAX;
     config
 }
 

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::str::FromStr;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use consensus::testing::{Failure as Broken, Simulation, SimulationConfig, Summary};
@@ -49,6 +50,8 @@ pub(crate) enum Trouble {
     Partitions,
     /// Replicas stand still for a while
     Pauses,
+    /// Clocks and timers are wrong
+    Clocks,
     /// Disks are lost
     Disks,
     /// Replicas lie
@@ -78,6 +81,11 @@ fn config(args: &SimulateArgs, seed: u64) -> SimulationConfig {
     }
     if !asked(Trouble::Pauses) {
         faults.pauses = 0;
+    }
+    if !asked(Trouble::Clocks) {
+        faults.clock_skew = Duration::ZERO;
+        faults.wrong_clocks.clear();
+        faults.timer_drift = 0;
     }
     if !asked(Trouble::Disks) {
         faults.disk_losses = 0;
@@ -111,6 +119,7 @@ pub(crate) fn simulate(global: &Global, args: &SimulateArgs) -> Outcome {
         "messages_duplicated": summary.messages_duplicated,
         "partitions": summary.partitions,
         "pauses": summary.pauses,
+        "batches_refused": summary.batches_refused,
         "disks_lost": summary.disks_lost,
         "requests": summary.requests,
         "trace_hash": format!("{:016x}", summary.trace_hash),
@@ -120,7 +129,7 @@ pub(crate) fn simulate(global: &Global, args: &SimulateArgs) -> Outcome {
             "{count} seeds with {} replicas, {} failed\n\
              {} steps in {} virtual seconds: {} messages, {} lost, {} twice; \
              {} crashes, {} partitions, {} pauses, {} disks lost; {} lies, {} of them proved; \
-             {} views; {} requests, each executed once",
+             {} batches of a wrong time refused; {} views; {} requests, each executed once",
             args.replicas,
             failed.len(),
             summary.steps,
@@ -134,6 +143,7 @@ pub(crate) fn simulate(global: &Global, args: &SimulateArgs) -> Outcome {
             summary.disks_lost,
             summary.byzantine_actions,
             summary.contradictions,
+            summary.batches_refused,
             summary.view_changes,
             summary.requests,
         )

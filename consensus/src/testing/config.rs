@@ -1,6 +1,6 @@
 //! What a simulation is told; everything else its seed decides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -37,6 +37,8 @@ pub struct SimulationConfig {
     pub request_timeout: Duration,
     /// As in [`Config`](crate::Config).
     pub request_timeout_cap: Duration,
+    /// How far ahead of its own clock a backup lets a batch be.
+    pub max_timestamp_ahead: Duration,
     /// A bug in every replica, to see that it is found.
     #[cfg(feature = "planted-bugs")]
     pub planted: Option<PlantedBug>,
@@ -79,8 +81,18 @@ pub struct Faults {
     /// Who is faulty in which ways, from the beginning to the end. They count
     /// towards `f`, beyond which nothing is promised.
     pub byzantine: BTreeMap<ReplicaId, Modes>,
-    /// How many other replicas lose their disk in a crash: at most what the
-    /// Byzantine ones leave of `f`.
+    /// By how much clocks differ from the true time at most, ahead or behind. Up
+    /// to half of [`max_timestamp_ahead`](SimulationConfig::max_timestamp_ahead)
+    /// nobody refuses the batches of another for their time.
+    pub clock_skew: Duration,
+    /// Whose clocks are further off than agreed, by so many milliseconds. They
+    /// say nothing but what is so to their knowledge, and are held to all that a
+    /// correct replica is; but they count towards `f`.
+    pub wrong_clocks: BTreeMap<ReplicaId, i64>,
+    /// By how many thousandths timers run too fast or too slowly at most.
+    pub timer_drift: u32,
+    /// How many other replicas lose their disk in a crash: at most what those
+    /// that are faulty leave of `f`.
     pub disk_losses: u32,
 }
 
@@ -109,10 +121,28 @@ impl SimulationConfig {
             request_timeout_cap: request_timeout * [1, 4, 16][dice.below(3)],
             #[cfg(feature = "planted-bugs")]
             planted: None,
+            max_timestamp_ahead: Duration::MAX,
         };
         // Last, so that nothing shifts of what was drawn before there were any.
         config.faults.pauses = up_to(&mut dice, 4);
+        config.draw_clocks(&mut dice);
         config
+    }
+
+    fn draw_clocks(&mut self, dice: &mut Dice) {
+        let ahead = dice.between(100..=1_000);
+        self.max_timestamp_ahead = Duration::from_millis(ahead);
+        let faults = &mut self.faults;
+        faults.clock_skew = Duration::from_millis(dice.between(0..=ahead / 2));
+        faults.timer_drift = [0, 0, 20, 100][dice.below(4)];
+        let wrong = dice.chance(0.4);
+        for id in faults.still_correct(self.replicas, dice) {
+            let by = i64::try_from(dice.between(ahead / 2..=ahead * 4)).unwrap_or(0);
+            let by = if dice.chance(0.5) { by } else { -by };
+            if wrong {
+                faults.wrong_clocks.insert(id, by);
+            }
+        }
     }
 }
 
@@ -121,6 +151,23 @@ fn up_to(dice: &mut Dice, most: u64) -> u32 {
 }
 
 impl Faults {
+    /// Who counts towards `f` from the beginning to the end.
+    pub(crate) fn faulty(&self) -> BTreeSet<ReplicaId> {
+        let byzantine = self.byzantine.keys();
+        byzantine.chain(self.wrong_clocks.keys()).copied().collect()
+    }
+
+    /// Some of the others, no more than are left of `f`.
+    fn still_correct(&self, replicas: u32, dice: &mut Dice) -> Vec<ReplicaId> {
+        let faulty = self.faulty();
+        let mut correct: Vec<_> = (0..replicas).map(ReplicaId).collect();
+        correct.retain(|id| !faulty.contains(id));
+        dice.shuffle(&mut correct);
+        let left = most_faulty(replicas).saturating_sub(faulty.len());
+        correct.truncate(dice.below(left + 1));
+        correct
+    }
+
     /// Nothing goes wrong; packets still overtake each other.
     #[must_use]
     pub fn none() -> Self {
@@ -136,6 +183,9 @@ impl Faults {
             partitions: 0,
             pauses: 0,
             byzantine: BTreeMap::new(),
+            clock_skew: Duration::from_millis(25),
+            wrong_clocks: BTreeMap::new(),
+            timer_drift: 0,
             disk_losses: 0,
         }
     }
@@ -151,11 +201,16 @@ impl Faults {
             crashes: up_to(dice, 2 + u64::from(replicas)),
             network_restarts: up_to(dice, 1),
             partitions: up_to(dice, 4),
-            pauses: 0,
             disk_losses: up_to(dice, u64::from((replicas.max(1) - 1) / 3)),
             byzantine: byzantine(replicas, dice),
+            ..Self::none()
         }
     }
+}
+
+/// `f`.
+fn most_faulty(replicas: u32) -> usize {
+    (replicas.max(1) as usize - 1) / 3
 }
 
 /// Up to `f` of the replicas, each with a fault or two, or with all of them by turns.

@@ -14,6 +14,8 @@ pub(crate) struct Dice(ChaCha8Rng);
 pub(crate) enum Apart {
     /// Who is paused when.
     Pauses = 1,
+    /// How fast whose timers run.
+    Timers = 2,
 }
 
 impl Dice {

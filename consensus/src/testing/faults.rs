@@ -122,13 +122,10 @@ fn pauses(config: &SimulationConfig, all: &[ReplicaId]) -> Vec<(Duration, Fault)
 
 /// Who loses the disk: never more than `f`, whatever is asked for.
 fn disks_lost(config: &SimulationConfig, replicas: &ReplicaSet, dice: &mut Dice) -> Vec<ReplicaId> {
-    let byzantine = &config.faults.byzantine;
-    let mut nodes: Vec<ReplicaId> = replicas
-        .ids()
-        .filter(|id| !byzantine.contains_key(id))
-        .collect();
+    let faulty = config.faults.faulty();
+    let mut nodes: Vec<ReplicaId> = replicas.ids().filter(|id| !faulty.contains(id)).collect();
     dice.shuffle(&mut nodes);
-    let left = replicas.f().saturating_sub(byzantine.len());
+    let left = replicas.f().saturating_sub(faulty.len());
     let most = usize::try_from(config.faults.disk_losses).map_or(left, |of| of.min(left));
     nodes.truncate(most);
     nodes

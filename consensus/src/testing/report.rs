@@ -28,6 +28,8 @@ pub struct Summary {
     pub messages_refused: u64,
     /// Messages that a replica refused, most of them for being early.
     pub rejections: u64,
+    /// Batches refused for a time too far ahead.
+    pub batches_refused: u64,
     /// Crashes, each with a restart.
     pub crashes: u64,
     /// Writes lost in crashes because they were not synced yet.
@@ -73,6 +75,7 @@ impl AddAssign for Summary {
         self.messages_corrupted += other.messages_corrupted;
         self.messages_refused += other.messages_refused;
         self.rejections += other.rejections;
+        self.batches_refused += other.batches_refused;
         self.crashes += other.crashes;
         self.writes_lost += other.writes_lost;
         self.disks_lost += other.disks_lost;

@@ -10,13 +10,13 @@ use crypto::{Domain, SigningKey};
 use super::agenda::{Agenda, Event};
 use super::client::Clients;
 use super::config::SimulationConfig;
-use super::dice::Dice;
+use super::dice::{Apart, Dice};
 use super::disk::Contents;
 use super::door::Door;
 use super::faults::{self, Fault};
 use super::invariants::{Invariants, Observation};
 use super::network::Network;
-use super::node::Node;
+use super::node::{Clock, Node};
 use super::report::{Failure, Summary, Violation};
 use super::trace::{Happening, Trace};
 use super::world::World;
@@ -76,6 +76,7 @@ impl Simulation {
         let replicas = ReplicaSet::new(keys.iter().map(SigningKey::public).collect())
             .expect("there is a replica, and not too many");
         let mut dice = Dice::new(config.seed);
+        let mut timers = Dice::apart(config.seed, Apart::Timers);
         let protocol = |id| Config {
             id,
             replicas: replicas.clone(),
@@ -92,13 +93,16 @@ impl Simulation {
             .ids()
             .zip(keys)
             .map(|(id, key)| {
-                let node = Node::new(protocol(id), key, dice.between(0..=50));
+                let clock = Clock::drawn(config, id, &mut dice, &mut timers);
+                let node = Node::new(protocol(id), key, clock);
                 node.with_faults(config.faults.byzantine.get(&id), config.seed)
             })
             .collect();
         let clients = Clients::new(config.requests);
         let requests: BTreeSet<_> = clients.digests().collect();
         let any = protocol(ReplicaId(0));
+        let clocks = config.faults.clock_skew;
+        let timely_within = config.max_timestamp_ahead.saturating_add(clocks);
         let byzantine: BTreeSet<_> = config.faults.byzantine.keys().copied().collect();
         let world = World {
             links: config.links,
@@ -107,7 +111,7 @@ impl Simulation {
             network: Network::new(&config.faults),
             door: Door::new(Verifier::new(&any)),
             trace: Trace::new(replicas.n()),
-            invariants: Invariants::new(&any, &byzantine, requests),
+            invariants: Invariants::new(&any, &byzantine, requests, timely_within),
             byzantine,
             summary: Summary::default(),
             replicas,

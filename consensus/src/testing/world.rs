@@ -69,7 +69,7 @@ impl World {
         Some(peers[self.dice.below(peers.len())])
     }
 
-    /// The clock of the nodes, in milliseconds since the Unix epoch.
+    /// The true time, in milliseconds since the Unix epoch.
     pub(crate) fn clock_ms(&self) -> u64 {
         const BEGIN: Duration = Duration::from_hours(500_000);
         let now = BEGIN.saturating_add(self.agenda.now());

@@ -17,7 +17,7 @@ impl Invariant for Agreement {
 
     fn observe(&mut self, seen: &Observation<'_>) -> Result<(), String> {
         let (node, sequence, outcome) = match seen {
-            Observation::Stores { node, block } => (*node, block.sequence, block.outcome),
+            Observation::Stores { node, block, .. } => (*node, block.sequence, block.outcome),
             Observation::Certifies { node, certificate } => {
                 let attested = &certificate.checkpoint;
                 (*node, attested.sequence, attested.digest)

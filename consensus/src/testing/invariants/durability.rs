@@ -52,7 +52,7 @@ impl Invariant for Durability {
                 let shown = self.show(receipt);
                 return shown.map_err(|what| format!("{what} ({node})"));
             }
-            Observation::Stores { node, block } => {
+            Observation::Stores { node, block, .. } => {
                 let sequence = block.sequence;
                 if let Some(shown) = self.outcomes.get(&sequence)
                     && *shown != block.outcome

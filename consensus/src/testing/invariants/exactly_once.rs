@@ -30,7 +30,7 @@ impl Invariant for ExactlyOnce {
             Observation::LosesDisk { node } => {
                 self.applied.remove(node);
             }
-            Observation::Stores { node, block } => {
+            Observation::Stores { node, block, .. } => {
                 let before = self.applied.entry(*node).or_default();
                 let sequence = block.sequence;
                 for request in &block.applied {

@@ -14,6 +14,7 @@ mod no_framing;
 mod persist_before_send;
 mod quorum_backed;
 mod silence_after_amnesia;
+mod timely;
 mod total_order;
 
 use std::collections::BTreeSet;
@@ -59,7 +60,12 @@ pub(crate) enum Observation<'a> {
         durable: &'a Contents,
     },
     /// A block is made durable.
-    Stores { node: ReplicaId, block: &'a Block },
+    Stores {
+        node: ReplicaId,
+        block: &'a Block,
+        /// The true time.
+        now_ms: u64,
+    },
     /// A certificate is kept.
     Certifies {
         node: ReplicaId,
@@ -122,11 +128,12 @@ pub(crate) struct Invariants(Vec<Box<dyn Invariant>>);
 
 impl Invariants {
     /// The properties of a network with these parameters, faulty replicas and
-    /// clients' requests.
+    /// clients' requests, and clocks that let a batch be so far ahead of the true time.
     pub(crate) fn new(
         config: &Config,
         byzantine: &BTreeSet<ReplicaId>,
         requests: BTreeSet<RequestDigest>,
+        timely_within: Duration,
     ) -> Self {
         Self(vec![
             Box::new(persist_before_send::PersistBeforeSend),
@@ -142,6 +149,7 @@ impl Invariants {
             Box::new(held_in_full::HeldInFull),
             Box::new(certificates::Certificates::new(config)),
             Box::new(durability::Durability::default()),
+            Box::new(timely::Timely::new(config, timely_within)),
             Box::new(bounded::Bounded::new(config, byzantine)),
         ])
     }

@@ -76,7 +76,7 @@ impl Invariant for TotalOrder {
                     asked.map_err(|what| format!("{node} {what}"))?;
                 }
             }
-            Observation::Stores { node, block } => {
+            Observation::Stores { node, block, .. } => {
                 let progress = self.nodes.entry(*node).or_default();
                 let (sequence, stored) = (block.sequence, progress.stored);
                 if sequence != stored.next() {

@@ -198,6 +198,7 @@ impl Node {
         world.observe(&Observation::Stores {
             node: self.id(),
             block: &block,
+            now_ms: world.clock_ms(),
         })?;
         let happening = Happening::Stores {
             sequence: block.sequence,

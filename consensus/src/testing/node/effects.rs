@@ -74,8 +74,20 @@ impl Node {
                 sequence,
                 digest,
                 batch,
-                ..
-            } => self.check((view, sequence, digest), batch.requests, world),
+                fresh,
+            } => {
+                // What a new view takes over was in time when it was proposed.
+                let in_time = if fresh {
+                    self.clock.check(&batch, world)
+                } else {
+                    Ok(())
+                };
+                let asked = (view, sequence, digest);
+                match in_time {
+                    Ok(()) => self.check(asked, batch.requests, world),
+                    Err(reason) => self.refuse(asked, &batch.requests, reason, world),
+                }
+            }
             Effect::Execute {
                 sequence,
                 timestamp_ms,
@@ -101,6 +113,7 @@ impl Node {
                     let setting = process.timers.entry(timer).or_default();
                     *setting += 1;
                     let setting = *setting;
+                    let after = self.clock.real(after);
                     self.wake_after(after, Wake::Timer { timer, setting }, world);
                 }
             }

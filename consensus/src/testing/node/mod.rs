@@ -3,8 +3,9 @@
 //! Here: its life (start, crash, lost disk) and what reaches it. [`effects`]
 //! carries out what the replica asks, [`pool`] holds requests, [`patience`]
 //! watches how long they wait, [`committer`] executes and catches up, [`pause`]
-//! stops it for a while.
+//! stops it for a while, [`clock`] says what time it takes it to be.
 
+mod clock;
 mod committer;
 mod effects;
 mod patience;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use crypto::SigningKey;
 
+pub(crate) use self::clock::Clock;
 use self::committer::Committer;
 use self::patience::Patience;
 use self::pool::Pool;
@@ -45,6 +47,7 @@ pub(crate) enum Wake {
         view: View,
         sequence: SequenceNumber,
         digest: BatchDigest,
+        verdict: Result<(), String>,
     },
     /// The primary makes a batch of what is pending.
     Propose,
@@ -82,8 +85,7 @@ pub(crate) struct Node {
     doom: Option<Crash>,
     /// While it is paused, what is to reach it when it goes on.
     piled_up: Option<Vec<Event>>,
-    /// How far its clock is ahead.
-    clock_ahead_ms: u64,
+    clock: Clock,
     /// It has lost its disk, and nothing on the new one says so yet.
     amnesiac: bool,
     /// What is wrong with it.
@@ -106,7 +108,7 @@ struct Process {
 }
 
 impl Node {
-    pub(crate) fn new(config: Config, key: SigningKey, clock_ahead_ms: u64) -> Self {
+    pub(crate) fn new(config: Config, key: SigningKey, clock: Clock) -> Self {
         Self {
             config,
             key,
@@ -115,7 +117,7 @@ impl Node {
             live: None,
             doom: None,
             piled_up: None,
-            clock_ahead_ms,
+            clock,
             amnesiac: false,
             byzantine: None,
         }
@@ -364,12 +366,13 @@ impl Node {
                 view,
                 sequence,
                 digest,
+                verdict,
             } => {
                 let input = Input::BatchChecked {
                     view,
                     sequence,
                     digest,
-                    verdict: Ok(()),
+                    verdict,
                 };
                 self.step(input, world)
             }

@@ -55,6 +55,7 @@ impl Node {
             patience.overdue = false;
             return Ok(());
         };
+        let timeout = self.clock.real(timeout);
         let first = process.replica.first_unattested();
         if patience.unattested.map(|(sequence, _)| sequence) != first {
             patience.unattested = first.map(|sequence| (sequence, now));

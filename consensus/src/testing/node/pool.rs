@@ -164,6 +164,33 @@ impl Node {
         self.settle_checks(world);
     }
 
+    /// The replica asks whether a batch is sound, and its time is not.
+    pub(super) fn refuse(
+        &mut self,
+        asked: Asked,
+        requests: &[RequestDigest],
+        reason: String,
+        world: &mut World,
+    ) {
+        if let Some(process) = &mut self.live {
+            process.pool.order(requests);
+        }
+        world.summary.batches_refused += 1;
+        self.answer(asked, Err(reason), world);
+    }
+
+    fn answer(&self, asked: Asked, verdict: Result<(), String>, world: &mut World) {
+        let (view, sequence, digest) = asked;
+        let delay = world.dice.micros(20..=500);
+        let wake = Wake::Checked {
+            view,
+            sequence,
+            digest,
+            verdict,
+        };
+        self.wake_after(delay, wake, world);
+    }
+
     fn settle_checks(&mut self, world: &mut World) {
         let ledger = &self.disk.current().ledger;
         let Some(process) = &mut self.live else {
@@ -180,14 +207,7 @@ impl Node {
             });
         pool.checks = waiting;
         for Check { asked, .. } in sound {
-            let (view, sequence, digest) = asked;
-            let delay = world.dice.micros(20..=500);
-            let wake = Wake::Checked {
-                view,
-                sequence,
-                digest,
-            };
-            self.wake_after(delay, wake, world);
+            self.answer(asked, Ok(()), world);
         }
         self.fetch_if_needed(world);
     }
@@ -269,7 +289,7 @@ impl Node {
     }
 
     pub(super) fn propose(&mut self, world: &mut World) -> Result<(), Violation> {
-        let timestamp_ms = world.clock_ms().saturating_add(self.clock_ahead_ms);
+        let timestamp_ms = self.clock.now_ms(world);
         let most = world.dice.below(self.config.max_batch_requests) + 1;
         // Now and then the null request.
         let most = if world.dice.chance(0.02) { 0 } else { most };
