@@ -43,6 +43,7 @@ fn troubled(summary: &Summary) {
     assert!(summary.writes_lost > 0, "crashes take what was not synced");
     assert!(summary.duplicates > 0 && summary.catch_ups > 0);
     assert!(summary.view_changes > 0);
+    assert!(summary.twins > 0, "some are there twice");
     assert!(summary.batches_refused > 0, "clocks differ");
 }
 
@@ -58,13 +59,14 @@ fn seven_replicas_keep_every_promise() {
     troubled(&summary);
 }
 
-/// What a seed decided before there were pauses, and clocks mattered.
+/// What a seed decided before there were pauses and twins, and clocks mattered.
 fn drawn_of_old(replicas: u32, seed: u64) -> SimulationConfig {
     let mut config = SimulationConfig::drawn(replicas, seed);
     config.faults.pauses = 0;
     config.faults.clock_skew = Duration::from_millis(25);
     config.faults.wrong_clocks.clear();
     config.faults.timer_drift = 0;
+    assert!(config.faults.twins.is_empty(), "not one of these");
     config.max_timestamp_ahead = Duration::MAX;
     config
 }
@@ -152,4 +154,17 @@ fn with_one_faulty_replica_too_many_nothing_moves_and_that_is_found() {
     config.faults.byzantine = BTreeMap::from(faulty);
     let failure = Simulation::run(&config).expect_err("two of four are silent");
     assert_eq!(failure.invariant, "liveness");
+}
+
+/// The same for what must never happen: one twin too many, with one correct
+/// replica on each side of them, and the two disagree.
+#[test]
+fn with_one_twin_too_many_correct_replicas_disagree_and_that_is_found() {
+    let mut config = SimulationConfig::drawn(4, 2);
+    config.faults = Faults {
+        twins: [0, 1].map(ReplicaId).into(),
+        ..Faults::none()
+    };
+    let failure = Simulation::run(&config).expect_err("two of four are there twice");
+    assert_eq!(failure.invariant, "agreement");
 }

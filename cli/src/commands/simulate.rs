@@ -54,7 +54,7 @@ pub(crate) enum Trouble {
     Clocks,
     /// Disks are lost
     Disks,
-    /// Replicas lie
+    /// Replicas lie, or are there twice
     Byzantine,
 }
 
@@ -92,6 +92,7 @@ fn config(args: &SimulateArgs, seed: u64) -> SimulationConfig {
     }
     if !asked(Trouble::Byzantine) {
         faults.byzantine.clear();
+        faults.twins.clear();
     }
     config
 }
@@ -112,6 +113,7 @@ pub(crate) fn simulate(global: &Global, args: &SimulateArgs) -> Outcome {
         "virtual_seconds": summary.virtual_time.as_secs(),
         "view_changes": summary.view_changes,
         "crashes": summary.crashes,
+        "twins": summary.twins,
         "byzantine_actions": summary.byzantine_actions,
         "contradictions": summary.contradictions,
         "messages": summary.messages_sent,
@@ -128,7 +130,7 @@ pub(crate) fn simulate(global: &Global, args: &SimulateArgs) -> Outcome {
         format!(
             "{count} seeds with {} replicas, {} failed\n\
              {} steps in {} virtual seconds: {} messages, {} lost, {} twice; \
-             {} crashes, {} partitions, {} pauses, {} disks lost; {} lies, {} of them proved; \
+             {} crashes, {} partitions, {} pauses, {} disks lost; {} twins, {} lies, {} of them proved; \
              {} batches of a wrong time refused; {} views; {} requests, each executed once",
             args.replicas,
             failed.len(),
@@ -141,6 +143,7 @@ pub(crate) fn simulate(global: &Global, args: &SimulateArgs) -> Outcome {
             summary.partitions,
             summary.pauses,
             summary.disks_lost,
+            summary.twins,
             summary.byzantine_actions,
             summary.contradictions,
             summary.batches_refused,

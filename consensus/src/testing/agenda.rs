@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::faults::Fault;
 use super::network::Packet;
 use super::node::Wake;
+use super::twins::Place;
 use crate::ReplicaId;
 
 /// Something that is going to happen.
@@ -13,19 +14,19 @@ pub(crate) enum Event {
     /// A packet reaches a node, if that node is up.
     Arrival {
         from: ReplicaId,
-        to: ReplicaId,
+        to: Place,
         packet: Packet,
     },
     /// Something a process waits for. It dies with the process.
     Wake {
-        node: ReplicaId,
+        node: Place,
         incarnation: u32,
         wake: Wake,
     },
     /// A client looks after its request of this number.
     ClientTurn(u32),
     /// A client's request of this number reaches a node.
-    Submission { to: ReplicaId, request: u32 },
+    Submission { to: Place, request: u32 },
     /// A node's receipt for the request of this number reaches its client.
     Reply { request: u32 },
     /// Something goes wrong, or well again.
@@ -36,7 +37,7 @@ pub(crate) enum Event {
 
 impl Event {
     /// Whose process it happens to, if it does to a process.
-    pub(crate) fn process(&self) -> Option<ReplicaId> {
+    pub(crate) fn process(&self) -> Option<Place> {
         match self {
             Self::Arrival { to, .. } | Self::Submission { to, .. } => Some(*to),
             Self::Wake { node, .. } => Some(*node),

@@ -48,7 +48,9 @@ impl Clients {
         for to in nodes {
             if let Some(delay) = world.network.client_delay(&mut world.dice) {
                 let request = number;
-                world.after(delay, Event::Submission { to, request });
+                for to in world.twins.places(to) {
+                    world.after(delay, Event::Submission { to, request });
+                }
             }
         }
         let pause = world.dice.micros(100_000..=400_000);

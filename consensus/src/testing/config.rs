@@ -81,6 +81,9 @@ pub struct Faults {
     /// Who is faulty in which ways, from the beginning to the end. They count
     /// towards `f`, beyond which nothing is promised.
     pub byzantine: BTreeMap<ReplicaId, Modes>,
+    /// Who is there twice, under one key, with a state each, and others meet one
+    /// or the other. They count towards `f`.
+    pub twins: BTreeSet<ReplicaId>,
     /// By how much clocks differ from the true time at most, ahead or behind. Up
     /// to half of [`max_timestamp_ahead`](SimulationConfig::max_timestamp_ahead)
     /// nobody refuses the batches of another for their time.
@@ -126,6 +129,7 @@ impl SimulationConfig {
         // Last, so that nothing shifts of what was drawn before there were any.
         config.faults.pauses = up_to(&mut dice, 4);
         config.draw_clocks(&mut dice);
+        config.faults.draw_twins(replicas, &mut dice);
         config
     }
 
@@ -153,8 +157,28 @@ fn up_to(dice: &mut Dice, most: u64) -> u32 {
 impl Faults {
     /// Who counts towards `f` from the beginning to the end.
     pub(crate) fn faulty(&self) -> BTreeSet<ReplicaId> {
+        let mut faulty = self.incorrect();
+        faulty.extend(self.wrong_clocks.keys());
+        faulty
+    }
+
+    /// Who is held to nothing.
+    pub(crate) fn incorrect(&self) -> BTreeSet<ReplicaId> {
         let byzantine = self.byzantine.keys();
-        byzantine.chain(self.wrong_clocks.keys()).copied().collect()
+        byzantine.chain(&self.twins).copied().collect()
+    }
+
+    /// Some of the faulty replicas, and of those that may still be, are twins.
+    fn draw_twins(&mut self, replicas: u32, dice: &mut Dice) {
+        let wanted = dice.chance(0.25);
+        let liars = self.byzantine.keys().copied();
+        let candidates: Vec<_> = liars.chain(self.still_correct(replicas, dice)).collect();
+        for id in candidates {
+            if dice.chance(0.7) && wanted {
+                self.byzantine.remove(&id);
+                self.twins.insert(id);
+            }
+        }
     }
 
     /// Some of the others, no more than are left of `f`.
@@ -183,6 +207,7 @@ impl Faults {
             partitions: 0,
             pauses: 0,
             byzantine: BTreeMap::new(),
+            twins: BTreeSet::new(),
             clock_skew: Duration::from_millis(25),
             wrong_clocks: BTreeMap::new(),
             timer_drift: 0,

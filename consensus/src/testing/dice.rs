@@ -16,6 +16,8 @@ pub(crate) enum Apart {
     Pauses = 1,
     /// How fast whose timers run.
     Timers = 2,
+    /// Who meets which twin.
+    Twins = 3,
 }
 
 impl Dice {

@@ -6,16 +6,22 @@ use std::time::Duration;
 use super::config::SimulationConfig;
 use super::dice::{Apart, Dice};
 use super::network::Link;
+use super::twins::{Place, Twins};
 use crate::{ReplicaId, ReplicaSet};
 
 /// Something that goes wrong, or well again.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
     Crash(Crash),
-    Restart(ReplicaId),
-    Pause(ReplicaId),
-    Resume(ReplicaId),
-    Cut { number: u32, links: BTreeSet<Link> },
+    Restart(Place),
+    Pause(Place),
+    Resume(Place),
+    /// From now on others meet other copies of twins.
+    Regroup(Twins),
+    Cut {
+        number: u32,
+        links: BTreeSet<Link>,
+    },
     Mend(u32),
     Heal,
 }
@@ -23,7 +29,7 @@ pub(crate) enum Fault {
 /// A crash to come.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Crash {
-    pub(crate) node: ReplicaId,
+    pub(crate) node: Place,
     pub(crate) point: CrashPoint,
     pub(crate) downtime: Duration,
     pub(crate) loses_disk: bool,
@@ -65,7 +71,7 @@ pub(crate) fn schedule(
     let mut planned = Vec::new();
     for _ in 0..faults.crashes {
         let crash = Crash {
-            node: all[dice.below(all.len())],
+            node: Place::first(all[dice.below(all.len())]),
             point: POINTS[dice.below(POINTS.len())],
             downtime: dice.time(&downtime),
             loses_disk: false,
@@ -76,7 +82,7 @@ pub(crate) fn schedule(
         let at = dice.time(&during);
         for node in &all {
             let crash = Crash {
-                node: *node,
+                node: Place::first(*node),
                 point: CrashPoint::Anywhere,
                 downtime: dice.time(&downtime),
                 loses_disk: false,
@@ -86,7 +92,7 @@ pub(crate) fn schedule(
     }
     for node in disks_lost(config, replicas, dice) {
         let crash = Crash {
-            node,
+            node: Place::first(node),
             point: POINTS[dice.below(POINTS.len())],
             downtime: dice.time(&downtime),
             loses_disk: true,
@@ -101,6 +107,7 @@ pub(crate) fn schedule(
         planned.push((mend, Fault::Mend(number)));
     }
     planned.extend(pauses(config, &all));
+    planned.extend(regroupings(config, replicas));
     planned.push((faults.heal_after, Fault::Heal));
     planned
 }
@@ -111,13 +118,31 @@ fn pauses(config: &SimulationConfig, all: &[ReplicaId]) -> Vec<(Duration, Fault)
     let heal_after = config.faults.heal_after;
     let mut planned = Vec::new();
     for _ in 0..config.faults.pauses {
-        let node = all[dice.below(all.len())];
+        let node = Place::first(all[dice.below(all.len())]);
         let from = dice.time(&(Duration::ZERO..=heal_after));
         let time = dice.time(&(Duration::ZERO..=heal_after / 2));
         planned.push((from, Fault::Pause(node)));
         planned.push((from.saturating_add(time), Fault::Resume(node)));
     }
     planned
+}
+
+/// Who meets which copies of twins: from the beginning, and then anew a few times.
+fn regroupings(config: &SimulationConfig, replicas: &ReplicaSet) -> Vec<(Duration, Fault)> {
+    let faults = &config.faults;
+    if faults.twins.is_empty() {
+        return Vec::new();
+    }
+    let mut dice = Dice::apart(config.seed, Apart::Twins);
+    let times = (0..dice.below(4)).map(|_| dice.time(&(Duration::ZERO..=faults.heal_after)));
+    let times: Vec<_> = times.collect();
+    let mut regroup = |at| {
+        let twins = Twins::drawn(&faults.twins, replicas, &mut dice);
+        (at, Fault::Regroup(twins))
+    };
+    let first = regroup(Duration::ZERO);
+    let later = times.into_iter().map(regroup);
+    [first].into_iter().chain(later).collect()
 }
 
 /// Who loses the disk: never more than `f`, whatever is asked for.

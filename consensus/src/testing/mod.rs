@@ -24,6 +24,7 @@ mod node;
 mod report;
 mod sim;
 mod trace;
+mod twins;
 mod world;
 
 pub use config::{Faults, Links, SimulationConfig};

@@ -10,6 +10,7 @@ use super::agenda::{Agenda, Event};
 use super::config::Faults;
 use super::dice::Dice;
 use super::ledger::{Request, Served};
+use super::twins::Place;
 use crate::{ReplicaId, RequestDigest, SequenceNumber, Verified};
 
 /// What travels between nodes.
@@ -90,7 +91,8 @@ impl Network {
     /// Takes a packet on its way, which its sender holds up for so long.
     pub(crate) fn send(
         &mut self,
-        (from, to): Link,
+        from: ReplicaId,
+        to: Place,
         packet: Packet,
         held_up: Duration,
         dice: &mut Dice,
@@ -99,7 +101,12 @@ impl Network {
         self.traffic.sent += 1;
         let lost = dice.chance(self.loss);
         let doubled = dice.chance(self.duplication);
-        if lost || self.cuts.values().any(|links| links.contains(&(from, to))) {
+        if lost
+            || self
+                .cuts
+                .values()
+                .any(|links| links.contains(&(from, to.id)))
+        {
             self.traffic.lost += 1;
             return;
         }

@@ -1,6 +1,6 @@
 //! What comes of a simulation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::AddAssign;
 use std::time::Duration;
@@ -42,6 +42,8 @@ pub struct Summary {
     pub pauses: u64,
     /// The highest view that a replica entered; of several, together.
     pub view_changes: u64,
+    /// Replicas that were twins.
+    pub twins: u64,
     /// Messages of faulty replicas that were not what a correct one says.
     pub byzantine_actions: u64,
     /// Times that a replica was shown to have contradicted itself.
@@ -82,6 +84,7 @@ impl AddAssign for Summary {
         self.partitions += other.partitions;
         self.pauses += other.pauses;
         self.view_changes += other.view_changes;
+        self.twins += other.twins;
         self.byzantine_actions += other.byzantine_actions;
         self.contradictions += other.contradictions;
         self.catch_ups += other.catch_ups;
@@ -116,6 +119,8 @@ pub struct Failure {
     pub message: String,
     /// Who was faulty, and how.
     pub byzantine: BTreeMap<ReplicaId, Modes>,
+    /// Who was there twice.
+    pub twins: BTreeSet<ReplicaId>,
     /// The last events before, a line each.
     pub trace: String,
 }
@@ -128,6 +133,7 @@ impl fmt::Display for Failure {
             invariant,
             message,
             byzantine,
+            twins,
             trace,
         } = self;
         writeln!(
@@ -136,6 +142,9 @@ impl fmt::Display for Failure {
         )?;
         for (replica, modes) in byzantine {
             writeln!(f, "replica {replica} is faulty: {modes}")?;
+        }
+        for replica in twins {
+            writeln!(f, "replica {replica} is there twice")?;
         }
         writeln!(f, "the last events:")?;
         f.write_str(trace)

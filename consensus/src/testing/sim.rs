@@ -19,6 +19,7 @@ use super::network::Network;
 use super::node::{Clock, Node};
 use super::report::{Failure, Summary, Violation};
 use super::trace::{Happening, Trace};
+use super::twins::{Place, Twins};
 use super::world::World;
 use crate::{Config, ReplicaId, ReplicaSet, SequenceNumber, Verifier};
 
@@ -66,6 +67,7 @@ impl Simulation {
                 invariant,
                 message,
                 byzantine: config.faults.byzantine.clone(),
+                twins: config.faults.twins.clone(),
                 trace: simulation.world.trace.render(),
             })),
         }
@@ -89,37 +91,38 @@ impl Simulation {
             request_timeout: config.request_timeout,
             request_timeout_cap: config.request_timeout_cap,
         };
-        let nodes = replicas
-            .ids()
-            .zip(keys)
-            .map(|(id, key)| {
-                let clock = Clock::drawn(config, id, &mut dice, &mut timers);
-                let node = Node::new(protocol(id), key, clock);
-                node.with_faults(config.faults.byzantine.get(&id), config.seed)
-            })
-            .collect();
+        let mut node = |place: Place| {
+            let clock = Clock::drawn(config, place.id, &mut dice, &mut timers);
+            let key = signing_key(place.id.0);
+            let node = Node::new(protocol(place.id), key, clock).at(place);
+            node.with_faults(config.faults.byzantine.get(&place.id), config.seed)
+        };
+        let first = replicas.ids().map(Place::first);
+        let places = first.chain(config.faults.twins.iter().copied().map(Place::second));
+        let nodes: Vec<_> = places.map(&mut node).collect();
         let clients = Clients::new(config.requests);
         let requests: BTreeSet<_> = clients.digests().collect();
         let any = protocol(ReplicaId(0));
         let clocks = config.faults.clock_skew;
         let timely_within = config.max_timestamp_ahead.saturating_add(clocks);
-        let byzantine: BTreeSet<_> = config.faults.byzantine.keys().copied().collect();
+        let byzantine = config.faults.incorrect();
         let world = World {
             links: config.links,
             agenda: Agenda::default(),
             dice,
             network: Network::new(&config.faults),
             door: Door::new(Verifier::new(&any)),
-            trace: Trace::new(replicas.n()),
+            trace: Trace::new(nodes.iter().map(Node::place).collect()),
+            twins: Twins::default(),
             invariants: Invariants::new(&any, &byzantine, requests, timely_within),
             byzantine,
             summary: Summary::default(),
             replicas,
         };
         Self {
-            nodes,
             clients,
-            up: vec![false; world.replicas.n()],
+            up: vec![false; nodes.len()],
+            nodes,
             world,
             status_interval: config.status_interval,
             healed_at: None,
@@ -190,6 +193,10 @@ impl Simulation {
             Fault::Restart(id) => self.restart(id)?,
             Fault::Pause(id) => node(&mut self.nodes, id).pause(world),
             Fault::Resume(id) => node(&mut self.nodes, id).resume(world),
+            Fault::Regroup(twins) => {
+                world.note(None, Happening::Regrouped);
+                world.twins = twins;
+            }
             Fault::Cut { number, links } => {
                 let count = links.len();
                 world.note(None, Happening::Cut { links: count });
@@ -205,10 +212,10 @@ impl Simulation {
                 world.network.heal();
                 self.healed_at = Some(world.agenda.now());
                 world.after(Duration::ZERO, Event::Inspection);
-                for id in world.replicas.ids() {
-                    node(&mut self.nodes, id).reprieve();
-                    node(&mut self.nodes, id).resume(&mut self.world);
-                    self.restart(id)?;
+                for place in self.places() {
+                    node(&mut self.nodes, place).reprieve();
+                    node(&mut self.nodes, place).resume(&mut self.world);
+                    self.restart(place)?;
                 }
             }
         }
@@ -219,31 +226,42 @@ impl Simulation {
     fn notice_crashes(&mut self) {
         let now_up: Vec<bool> = self.nodes.iter().map(Node::is_up).collect();
         let before = std::mem::replace(&mut self.up, now_up);
-        for id in self.world.replicas.ids() {
-            let at = id.0 as usize;
+        for (at, place) in self.places().into_iter().enumerate() {
             if !before[at] || self.up[at] {
                 continue;
             }
-            for peer in self.world.peers(id) {
+            for peer in self.peers(place) {
                 if self.world.dice.chance(0.75) {
-                    node(&mut self.nodes, peer).disconnect(id, &mut self.world);
+                    node(&mut self.nodes, peer).disconnect(place.id, &mut self.world);
                 }
             }
         }
     }
 
+    fn places(&self) -> Vec<Place> {
+        self.nodes.iter().map(Node::place).collect()
+    }
+
+    /// The places of all others.
+    fn peers(&self, place: Place) -> Vec<Place> {
+        let mut places = self.places();
+        places.retain(|peer| peer.id != place.id);
+        places
+    }
+
     /// Starts a node that is down; most of the others notice.
-    fn restart(&mut self, id: ReplicaId) -> Result<(), Violation> {
+    fn restart(&mut self, place: Place) -> Result<(), Violation> {
+        let peers = self.peers(place);
         let world = &mut self.world;
-        let restarted = node(&mut self.nodes, id);
+        let restarted = node(&mut self.nodes, place);
         if restarted.is_up() {
             return Ok(());
         }
         restarted.start(world)?;
-        for peer in world.peers(id) {
+        for peer in peers {
             if world.dice.chance(0.75) {
-                node(&mut self.nodes, peer).connect(id, world);
-                node(&mut self.nodes, id).connect(peer, world);
+                node(&mut self.nodes, peer).connect(place.id, world);
+                node(&mut self.nodes, place).connect(peer.id, world);
             }
         }
         Ok(())
@@ -328,14 +346,17 @@ impl Simulation {
             blocks: self.highest().0,
             uncertified_blocks: uncertified.sum(),
             requests: u64::from(config.requests),
+            twins: config.faults.twins.len() as u64,
             trace_hash: self.world.trace.hash(),
             ..self.world.summary.clone()
         }
     }
 }
 
-fn node(nodes: &mut [Node], id: ReplicaId) -> &mut Node {
-    &mut nodes[id.0 as usize]
+fn node(nodes: &mut [Node], place: Place) -> &mut Node {
+    let mut nodes = nodes.iter_mut();
+    let node = nodes.find(|node| node.place() == place);
+    node.expect("every place has its node")
 }
 
 fn correct<'a>(

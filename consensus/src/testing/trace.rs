@@ -6,6 +6,7 @@ use std::fmt::{self, Write as _};
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
+use super::twins::Place;
 use crate::message::Message;
 use crate::{BatchDigest, CheckpointDigest, Record, ReplicaId, SequenceNumber, View};
 
@@ -78,6 +79,7 @@ pub(crate) enum Happening {
     GoesOn {
         events: usize,
     },
+    Regrouped,
 }
 
 /// A message or record in a few words.
@@ -213,7 +215,7 @@ impl Note {
 
 struct Entry {
     at: Duration,
-    node: Option<ReplicaId>,
+    node: Option<Place>,
     what: Happening,
 }
 
@@ -223,23 +225,26 @@ pub(crate) struct Trace {
     hasher: DefaultHasher,
     /// Which nodes were up before the first of the recent events.
     up: Vec<bool>,
+    lanes: Vec<Place>,
 }
 
 impl Trace {
-    pub(crate) fn new(replicas: usize) -> Self {
+    /// A trace with a lane for each of these.
+    pub(crate) fn new(lanes: Vec<Place>) -> Self {
         Self {
             recent: VecDeque::with_capacity(SHOWN),
             hasher: DefaultHasher::new(),
-            up: vec![false; replicas],
+            up: vec![false; lanes.len()],
+            lanes,
         }
     }
 
-    pub(crate) fn note(&mut self, at: Duration, node: Option<ReplicaId>, what: Happening) {
+    pub(crate) fn note(&mut self, at: Duration, node: Option<Place>, what: Happening) {
         (at, node, &what).hash(&mut self.hasher);
         if self.recent.len() == SHOWN
             && let Some(oldest) = self.recent.pop_front()
         {
-            follow(&mut self.up, &oldest);
+            follow(&mut self.up, &self.lanes, &oldest);
         }
         self.recent.push_back(Entry { at, node, what });
     }
@@ -255,11 +260,11 @@ impl Trace {
         let mut text = String::new();
         let mut up = self.up.clone();
         for entry in &self.recent {
-            follow(&mut up, entry);
+            follow(&mut up, &self.lanes, entry);
             let at = entry.at.as_secs_f64() * 1e3;
             let _ = write!(text, "{at:>10.3} ms ");
-            for (lane, up) in up.iter().enumerate() {
-                let acts = entry.node.is_some_and(|node| node.0 as usize == lane);
+            for (lane, up) in self.lanes.iter().zip(&up) {
+                let acts = entry.node == Some(*lane);
                 text.push_str(match (acts, up) {
                     (true, _) => " o",
                     (false, true) => " |",
@@ -279,8 +284,10 @@ impl Trace {
     }
 }
 
-fn follow(up: &mut [bool], entry: &Entry) {
-    let Some(lane) = entry.node.and_then(|node| up.get_mut(node.0 as usize)) else {
+fn follow(up: &mut [bool], lanes: &[Place], entry: &Entry) {
+    let lanes = lanes.iter().zip(up);
+    let mut acting = lanes.filter(|(place, _)| entry.node == Some(**place));
+    let Some((_, lane)) = acting.next() else {
         return;
     };
     match entry.what {
@@ -351,6 +358,7 @@ impl fmt::Display for Happening {
             Self::Accuses { what } => write!(f, "has proof that {what}"),
             Self::Cut { links } => write!(f, "{links} links are cut"),
             Self::Mended => f.write_str("cut links are mended"),
+            Self::Regrouped => f.write_str("others meet other copies of twins"),
             Self::Healed => f.write_str("everything heals"),
         }
     }

@@ -8,9 +8,10 @@ use super::config::Links;
 use super::dice::Dice;
 use super::door::Door;
 use super::invariants::{Invariants, Observation};
-use super::network::{Link, Network, Packet};
+use super::network::{Network, Packet};
 use super::report::{Summary, Violation};
 use super::trace::{Happening, Trace};
+use super::twins::{Place, Twins};
 use crate::{ReplicaId, ReplicaSet};
 
 /// Time, chance, the network, and those who watch.
@@ -18,6 +19,7 @@ pub(crate) struct World {
     pub(crate) replicas: ReplicaSet,
     /// Who is not correct.
     pub(crate) byzantine: BTreeSet<ReplicaId>,
+    pub(crate) twins: Twins,
     pub(crate) links: Links,
     pub(crate) agenda: Agenda,
     pub(crate) dice: Dice,
@@ -29,7 +31,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn note(&mut self, node: Option<ReplicaId>, what: Happening) {
+    pub(crate) fn note(&mut self, node: Option<Place>, what: Happening) {
         self.trace.note(self.agenda.now(), node, what);
     }
 
@@ -45,14 +47,25 @@ impl World {
         self.invariants.observe(seen)
     }
 
-    pub(crate) fn send(&mut self, from: ReplicaId, to: ReplicaId, packet: Packet) {
+    pub(crate) fn send(&mut self, from: Place, to: ReplicaId, packet: &Packet) {
         self.send_later((from, to), packet, Duration::ZERO);
     }
 
     /// Sends a packet that the sender holds up for so long.
-    pub(crate) fn send_later(&mut self, link: Link, packet: Packet, held_up: Duration) {
-        self.network
-            .send(link, packet, held_up, &mut self.dice, &mut self.agenda);
+    pub(crate) fn send_later(
+        &mut self,
+        (from, to): (Place, ReplicaId),
+        packet: &Packet,
+        held_up: Duration,
+    ) {
+        for place in self.twins.places(to) {
+            if self.twins.meet(from, place) {
+                let (packet, dice) = (packet.clone(), &mut self.dice);
+                let agenda = &mut self.agenda;
+                self.network
+                    .send(from.id, place, packet, held_up, dice, agenda);
+            }
+        }
     }
 
     /// Everybody but `node`.

@@ -243,7 +243,7 @@ impl Node {
         };
         committer.phase = Phase::Asking;
         let after = tip;
-        world.send(self.id(), peer, Packet::BlocksWanted { after });
+        world.send(self.place, peer, &Packet::BlocksWanted { after });
         let patience = world.dice.micros(30_000..=90_000);
         self.wake_after(patience, Wake::FetchBlocks { question }, world);
     }
@@ -264,7 +264,7 @@ impl Node {
             falsify(&mut served, &self.contents().ledger, world);
         }
         if !served.is_empty() {
-            world.send(self.id(), to, Packet::Blocks(served));
+            world.send(self.place, to, &Packet::Blocks(served));
         }
     }
 

@@ -127,7 +127,7 @@ impl Node {
                 own,
                 attested,
             } => {
-                if self.byzantine.is_some() {
+                if world.byzantine.contains(&self.id()) {
                     return Ok(());
                 }
                 let message = format!(
@@ -215,7 +215,7 @@ impl Node {
             receivers.truncate(world.dice.below(receivers.len() + 1));
         }
         for receiver in receivers {
-            world.send(node, receiver, packet.clone());
+            world.send(self.place, receiver, &packet);
         }
         if doomed {
             self.meets(CrashPoint::AmidBroadcast, world)?;
@@ -226,7 +226,7 @@ impl Node {
     /// What a faulty node says. What no door lets in is not even brought there,
     /// unless the doors are to be tried.
     fn transmit_distorted(&mut self, to: Option<ReplicaId>, message: &Message, world: &mut World) {
-        let node = self.id();
+        let place = self.place;
         let Some(byzantine) = &mut self.byzantine else {
             return;
         };
@@ -245,7 +245,7 @@ impl Node {
                     corrupted: true,
                 },
             };
-            world.send_later((node, outgoing.to), packet, outgoing.delay);
+            world.send_later((place, outgoing.to), &packet, outgoing.delay);
         }
     }
 }

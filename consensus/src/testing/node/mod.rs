@@ -29,6 +29,7 @@ use super::ledger::{Request, Served};
 use super::network::Packet;
 use super::report::Violation;
 use super::trace::{Happening, Note};
+use super::twins::Place;
 use super::world::World;
 use crate::byzantine::{Byzantine, Modes};
 use crate::{
@@ -76,6 +77,7 @@ pub(crate) enum Wake {
 
 /// A node, up or down.
 pub(crate) struct Node {
+    place: Place,
     config: Config,
     key: SigningKey,
     disk: Disk,
@@ -110,6 +112,7 @@ struct Process {
 impl Node {
     pub(crate) fn new(config: Config, key: SigningKey, clock: Clock) -> Self {
         Self {
+            place: Place::first(config.id),
             config,
             key,
             disk: Disk::default(),
@@ -131,8 +134,17 @@ impl Node {
         self
     }
 
+    /// In another place than its twin, under the same identity.
+    pub(crate) fn at(self, place: Place) -> Self {
+        Self { place, ..self }
+    }
+
     pub(crate) fn id(&self) -> ReplicaId {
         self.config.id
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        self.place
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -145,11 +157,11 @@ impl Node {
     }
 
     fn note(&self, world: &mut World, what: Happening) {
-        world.note(Some(self.id()), what);
+        world.note(Some(self.place), what);
     }
 
     fn wake_after(&self, delay: Duration, wake: Wake, world: &mut World) {
-        let (node, incarnation) = (self.id(), self.incarnation);
+        let (node, incarnation) = (self.place, self.incarnation);
         let event = Event::Wake {
             node,
             incarnation,
@@ -253,7 +265,7 @@ impl Node {
             world.observe(&Observation::LosesDisk { node: self.id() })?;
             world.summary.disks_lost += 1;
         }
-        let restart = Fault::Restart(self.id());
+        let restart = Fault::Restart(self.place);
         world.after(crash.downtime, Event::Fault(restart));
         Ok(())
     }

@@ -77,7 +77,7 @@ impl Node {
 
     /// What has waited too long is sent to everybody, so that all of them watch it.
     fn tell_overdue(&mut self, overdue: bool, world: &mut World) -> Result<(), Violation> {
-        let node = self.id();
+        let place = self.place;
         let Some(process) = &mut self.live else {
             return Ok(());
         };
@@ -87,8 +87,8 @@ impl Node {
         process.patience.overdue = overdue;
         if overdue {
             let waiting = process.pool.waiting_longest();
-            for peer in world.peers(node) {
-                world.send(node, peer, Packet::Requests(waiting.clone()));
+            for peer in world.peers(place.id) {
+                world.send(place, peer, &Packet::Requests(waiting.clone()));
             }
         }
         self.step(Input::Overdue(overdue), world)

@@ -112,7 +112,7 @@ impl Node {
     pub(super) fn submit(&mut self, request: Request, world: &mut World) {
         if self.keep(request, world) {
             for peer in world.peers(self.id()) {
-                world.send(self.id(), peer, Packet::Requests(vec![request]));
+                world.send(self.place, peer, &Packet::Requests(vec![request]));
             }
         }
         self.after_requests(world);
@@ -250,7 +250,7 @@ impl Node {
             return;
         }
         if let Some(peer) = world.any_peer(self.id()) {
-            world.send(self.id(), peer, Packet::RequestsWanted(lacking));
+            world.send(self.place, peer, &Packet::RequestsWanted(lacking));
         }
         let pause = world.dice.micros(10_000..=40_000);
         self.wake_after(pause, Wake::FetchRequests, world);
@@ -271,7 +271,7 @@ impl Node {
             .filter_map(|digest| process.pool.get(digest, ledger))
             .collect();
         if !requests.is_empty() {
-            world.send(self.id(), to, Packet::Requests(requests));
+            world.send(self.place, to, &Packet::Requests(requests));
         }
     }
 
