@@ -44,6 +44,8 @@ pub enum PlantedBug {
     ExecuteAgainAfterCatchUp,
     /// Fetched blocks are taken whether or not a quorum attests them.
     BelieveBlocks,
+    /// That a quorum attests another outcome than the own is passed over.
+    IgnoreOwnDivergence,
     /// A batch may be of any time.
     BelieveTimes,
     /// Nothing lies above the high watermark.

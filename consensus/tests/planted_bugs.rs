@@ -28,7 +28,7 @@ const fn found(bug: PlantedBug, replicas: u32, seed: u64, invariant: &'static st
     }
 }
 
-const FOUND: [Found; 25] = [
+const FOUND: [Found; 26] = [
     found(PlantedBug::PrepareQuorumOneTooSmall, 4, 0, "quorum_backed"),
     found(PlantedBug::VoteBeforePersist, 4, 0, "persist_before_send"),
     found(PlantedBug::ExecuteOutOfOrder, 4, 0, "total_order"),
@@ -48,6 +48,7 @@ const FOUND: [Found; 25] = [
     found(PlantedBug::ExecuteAgain, 4, 0, "assertion"),
     found(PlantedBug::ExecuteAgainAfterCatchUp, 4, 0, "assertion"),
     found(PlantedBug::BelieveBlocks, 4, 53, "agreement"),
+    found(PlantedBug::IgnoreOwnDivergence, 4, 10, "own_divergence"),
     found(PlantedBug::BelieveTimes, 4, 7, "timely"),
     found(PlantedBug::NoHighWatermark, 4, 1, "assertion"),
     found(PlantedBug::ForgetWhatIsUnderWay, 4, 16, "assertion"),

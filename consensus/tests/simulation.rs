@@ -44,6 +44,7 @@ fn troubled(summary: &Summary) {
     assert!(summary.duplicates > 0 && summary.catch_ups > 0);
     assert!(summary.view_changes > 0);
     assert!(summary.twins > 0, "some are there twice");
+    assert!(summary.halts > summary.states_altered / 2, "some are wrong");
     assert!(summary.batches_refused > 0, "clocks differ");
 }
 
@@ -66,6 +67,7 @@ fn drawn_of_old(replicas: u32, seed: u64) -> SimulationConfig {
     config.faults.clock_skew = Duration::from_millis(25);
     config.faults.wrong_clocks.clear();
     config.faults.timer_drift = 0;
+    config.faults.states_altered.clear();
     assert!(config.faults.twins.is_empty(), "not one of these");
     config.max_timestamp_ahead = Duration::MAX;
     config

@@ -452,7 +452,7 @@ pub(crate) struct SimulateArgs {
     /// How many replicas
     #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=32))]
     pub(crate) replicas: u32,
-    /// What goes wrong: all, none, or of loss, duplication, reordering, crashes, partitions, pauses, clocks, disks, byzantine
+    /// What goes wrong: all, none, or of loss, duplication, reordering, crashes, partitions, pauses, clocks, disks, states, byzantine
     #[arg(long, default_value = "all", value_delimiter = ',')]
     pub(crate) faults: Vec<crate::commands::simulate::Trouble>,
 }

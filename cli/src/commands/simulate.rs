@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use consensus::testing::{Failure as Broken, Simulation, SimulationConfig, Summary};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::args::{Global, SimulateArgs};
 use crate::exit::{Exit, Failure, Outcome};
@@ -54,6 +54,8 @@ pub(crate) enum Trouble {
     Clocks,
     /// Disks are lost
     Disks,
+    /// States are altered unnoticed
+    States,
     /// Replicas lie, or are there twice
     Byzantine,
 }
@@ -90,6 +92,9 @@ fn config(args: &SimulateArgs, seed: u64) -> SimulationConfig {
     if !asked(Trouble::Disks) {
         faults.disk_losses = 0;
     }
+    if !asked(Trouble::States) {
+        faults.states_altered.clear();
+    }
     if !asked(Trouble::Byzantine) {
         faults.byzantine.clear();
         faults.twins.clear();
@@ -106,13 +111,32 @@ pub(crate) fn simulate(global: &Global, args: &SimulateArgs) -> Outcome {
     let (summary, mut broken) = run(args, seeds);
     broken.sort_by_key(|it| it.seed);
     let failed: Vec<u64> = broken.iter().map(|it| it.seed).collect();
-    let answer = json!({
+    let answer = answer(count, &failed, &summary);
+    global.output.print(&answer, |_| {
+        sentences(args.replicas, count, failed.len(), &summary)
+    });
+    match broken.first() {
+        None => Ok(()),
+        Some(first) => {
+            let message = format!("{} of {count} seeds broke an invariant", failed.len());
+            Err(Failure::new(Exit::Failed, "INVARIANT_BROKEN", message)
+                .cause(first)
+                .shown())
+        }
+    }
+}
+
+/// What came of it, for programs.
+fn answer(count: u64, failed: &[u64], summary: &Summary) -> Value {
+    json!({
         "seeds": count,
         "failed": failed,
         "steps": summary.steps,
         "virtual_seconds": summary.virtual_time.as_secs(),
         "view_changes": summary.view_changes,
         "crashes": summary.crashes,
+        "states_altered": summary.states_altered,
+        "halts": summary.halts,
         "twins": summary.twins,
         "byzantine_actions": summary.byzantine_actions,
         "contradictions": summary.contradictions,
@@ -125,41 +149,35 @@ pub(crate) fn simulate(global: &Global, args: &SimulateArgs) -> Outcome {
         "disks_lost": summary.disks_lost,
         "requests": summary.requests,
         "trace_hash": format!("{:016x}", summary.trace_hash),
-    });
-    global.output.print(&answer, |_| {
-        format!(
-            "{count} seeds with {} replicas, {} failed\n\
-             {} steps in {} virtual seconds: {} messages, {} lost, {} twice; \
-             {} crashes, {} partitions, {} pauses, {} disks lost; {} twins, {} lies, {} of them proved; \
-             {} batches of a wrong time refused; {} views; {} requests, each executed once",
-            args.replicas,
-            failed.len(),
-            summary.steps,
-            summary.virtual_time.as_secs(),
-            summary.messages_sent,
-            summary.messages_lost,
-            summary.messages_duplicated,
-            summary.crashes,
-            summary.partitions,
-            summary.pauses,
-            summary.disks_lost,
-            summary.twins,
-            summary.byzantine_actions,
-            summary.contradictions,
-            summary.batches_refused,
-            summary.view_changes,
-            summary.requests,
-        )
-    });
-    match broken.first() {
-        None => Ok(()),
-        Some(first) => {
-            let message = format!("{} of {count} seeds broke an invariant", failed.len());
-            Err(Failure::new(Exit::Failed, "INVARIANT_BROKEN", message)
-                .cause(first)
-                .shown())
-        }
-    }
+    })
+}
+
+/// What came of it, for people.
+fn sentences(replicas: u32, count: u64, failed: usize, summary: &Summary) -> String {
+    format!(
+        "{count} seeds with {replicas} replicas, {failed} failed\n\
+         {} steps in {} virtual seconds: {} messages, {} lost, {} twice; \
+         {} crashes, {} partitions, {} pauses, {} disks lost; \
+         {} states altered, {} halts; {} twins, {} lies, {} of them proved; \
+         {} batches of a wrong time refused; {} views; {} requests, each executed once",
+        summary.steps,
+        summary.virtual_time.as_secs(),
+        summary.messages_sent,
+        summary.messages_lost,
+        summary.messages_duplicated,
+        summary.crashes,
+        summary.partitions,
+        summary.pauses,
+        summary.disks_lost,
+        summary.states_altered,
+        summary.halts,
+        summary.twins,
+        summary.byzantine_actions,
+        summary.contradictions,
+        summary.batches_refused,
+        summary.view_changes,
+        summary.requests,
+    )
 }
 
 /// Runs every seed, on as many threads as there are processors.

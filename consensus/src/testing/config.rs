@@ -84,6 +84,10 @@ pub struct Faults {
     /// Who is there twice, under one key, with a state each, and others meet one
     /// or the other. They count towards `f`.
     pub twins: BTreeSet<ReplicaId>,
+    /// Whose state is altered behind their back, as by a bad disk or bad memory:
+    /// from then on they execute to other outcomes than the others, and are to
+    /// halt when they learn of it. They count towards `f`.
+    pub states_altered: BTreeSet<ReplicaId>,
     /// By how much clocks differ from the true time at most, ahead or behind. Up
     /// to half of [`max_timestamp_ahead`](SimulationConfig::max_timestamp_ahead)
     /// nobody refuses the batches of another for their time.
@@ -130,6 +134,10 @@ impl SimulationConfig {
         config.faults.pauses = up_to(&mut dice, 4);
         config.draw_clocks(&mut dice);
         config.faults.draw_twins(replicas, &mut dice);
+        let altered = config.faults.still_correct(replicas, &mut dice);
+        if dice.chance(0.3) {
+            config.faults.states_altered.extend(altered);
+        }
         config
     }
 
@@ -162,10 +170,11 @@ impl Faults {
         faulty
     }
 
-    /// Who is held to nothing.
+    /// Who is held to nothing, or to little.
     pub(crate) fn incorrect(&self) -> BTreeSet<ReplicaId> {
         let byzantine = self.byzantine.keys();
-        byzantine.chain(&self.twins).copied().collect()
+        let others = self.twins.iter().chain(&self.states_altered);
+        byzantine.chain(others).copied().collect()
     }
 
     /// Some of the faulty replicas, and of those that may still be, are twins.
@@ -208,6 +217,7 @@ impl Faults {
             pauses: 0,
             byzantine: BTreeMap::new(),
             twins: BTreeSet::new(),
+            states_altered: BTreeSet::new(),
             clock_skew: Duration::from_millis(25),
             wrong_clocks: BTreeMap::new(),
             timer_drift: 0,

@@ -18,6 +18,8 @@ pub(crate) enum Apart {
     Timers = 2,
     /// Who meets which twin.
     Twins = 3,
+    /// Whose state is altered when.
+    Alterations = 4,
 }
 
 impl Dice {

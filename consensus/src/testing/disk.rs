@@ -173,6 +173,12 @@ impl Disk {
         self.durable.ledger.forget_applied();
     }
 
+    /// Something of the state is not what was written any more.
+    pub(crate) fn alter_state(&mut self) {
+        self.current.ledger.alter_state();
+        self.durable.ledger.alter_state();
+    }
+
     /// The disk is replaced by an empty one.
     pub(crate) fn lose(&mut self) {
         *self = Self::default();

@@ -16,6 +16,8 @@ pub(crate) enum Fault {
     Restart(Place),
     Pause(Place),
     Resume(Place),
+    /// This one's state is altered behind its back.
+    AlterState(Place),
     /// From now on others meet other copies of twins.
     Regroup(Twins),
     Cut {
@@ -108,6 +110,7 @@ pub(crate) fn schedule(
     }
     planned.extend(pauses(config, &all));
     planned.extend(regroupings(config, replicas));
+    planned.extend(alterations(config));
     planned.push((faults.heal_after, Fault::Heal));
     planned
 }
@@ -143,6 +146,15 @@ fn regroupings(config: &SimulationConfig, replicas: &ReplicaSet) -> Vec<(Duratio
     let first = regroup(Duration::ZERO);
     let later = times.into_iter().map(regroup);
     [first].into_iter().chain(later).collect()
+}
+
+/// Whose state is altered when. There is something to be executed afterwards.
+fn alterations(config: &SimulationConfig) -> Vec<(Duration, Fault)> {
+    let mut dice = Dice::apart(config.seed, Apart::Alterations);
+    let during = Duration::ZERO..=config.faults.heal_after / 2;
+    let ids = config.faults.states_altered.iter();
+    ids.map(|id| (dice.time(&during), Fault::AlterState(Place::first(*id))))
+        .collect()
 }
 
 /// Who loses the disk: never more than `f`, whatever is asked for.

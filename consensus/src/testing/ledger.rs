@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crypto::codec::{self, Encode};
 use crypto::{Digest, Domain};
 
+use super::node::Divergence;
 use crate::{
     Batch, CheckpointCertificate, CheckpointDigest, Position, RequestDigest, SequenceNumber,
 };
@@ -61,6 +62,8 @@ pub(crate) struct Ledger {
     blocks: Vec<Arc<Block>>,
     certificates: BTreeMap<SequenceNumber, CheckpointCertificate>,
     applied: BTreeMap<RequestDigest, SequenceNumber>,
+    /// Whether its state is not what its blocks led to.
+    altered: bool,
 }
 
 impl Ledger {
@@ -82,6 +85,12 @@ impl Ledger {
         self.blocks.get(index)
     }
 
+    /// Whether some block has another outcome there.
+    pub(crate) fn contradicts(&self, other: &Self) -> bool {
+        let mut both = self.blocks.iter().zip(&other.blocks);
+        both.any(|(one, other)| one.outcome != other.outcome)
+    }
+
     pub(crate) fn certificate(&self, sequence: SequenceNumber) -> Option<&CheckpointCertificate> {
         self.certificates.get(&sequence)
     }
@@ -93,6 +102,11 @@ impl Ledger {
     /// How many blocks have no certificate of their own.
     pub(crate) fn uncertified(&self) -> usize {
         self.blocks.len() - self.certificates.len()
+    }
+
+    /// Its state is not any more what its blocks led to.
+    pub(crate) fn alter_state(&mut self) {
+        self.altered = true;
     }
 
     /// A bug: from now on everything is news.
@@ -141,6 +155,10 @@ impl Ledger {
         requests: Vec<Request>,
     ) -> Block {
         let outcome = (self.outcome(), sequence, timestamp_ms, batch.digest());
+        let mut outcome = Domain::BlockHeader.hash(&codec::encode(&outcome));
+        if self.altered {
+            outcome = Domain::BlockHeader.hash(outcome.as_bytes());
+        }
         let applied = batch
             .requests
             .iter()
@@ -153,7 +171,7 @@ impl Ledger {
             batch: batch.clone(),
             requests,
             applied,
-            outcome: CheckpointDigest(Domain::BlockHeader.hash(&codec::encode(&outcome))),
+            outcome: CheckpointDigest(outcome),
         }
     }
 
@@ -182,12 +200,13 @@ impl Ledger {
     }
 
     /// Re-executes what a peer served and takes as many blocks as a valid
-    /// certificate covers; `valid` says which is.
+    /// certificate covers; `valid` says which is. Fails when one is for another
+    /// outcome of a block than comes of it here.
     pub(crate) fn check_served(
         &self,
         served: Vec<Served>,
         mut valid: impl FnMut(&CheckpointCertificate) -> bool,
-    ) -> Vec<Served> {
+    ) -> Result<Vec<Served>, Divergence> {
         let mut scratch = self.clone();
         let mut accepted: Vec<Served> = Vec::new();
         let mut covered = 0;
@@ -197,13 +216,21 @@ impl Ledger {
             }
             let (sequence, time) = (block.sequence, block.timestamp_ms);
             let own = scratch.execute(sequence, time, &block.batch, block.requests.clone());
-            if own.outcome != block.outcome {
-                break;
-            }
             let certificate = certificate
                 .filter(|of| of.checkpoint.sequence == own.sequence)
-                .filter(|of| of.checkpoint.digest == own.outcome)
+                .filter(|of| of.checkpoint.digest == block.outcome)
                 .filter(|of| planted!(BelieveBlocks) || valid(of));
+            if own.outcome != block.outcome {
+                // On what nobody attests anything may follow.
+                if certificate.is_some() && covered == accepted.len() {
+                    return Err(Divergence {
+                        sequence,
+                        own: own.outcome,
+                        attested: block.outcome,
+                    });
+                }
+                break;
+            }
             scratch.append(Arc::new(own));
             accepted.push(Served { block, certificate });
             if accepted.last().is_some_and(|of| of.certificate.is_some()) {
@@ -211,7 +238,7 @@ impl Ledger {
             }
         }
         accepted.truncate(covered);
-        accepted
+        Ok(accepted)
     }
 
     /// The blocks after `after`, at most so many.

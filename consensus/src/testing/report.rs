@@ -42,6 +42,10 @@ pub struct Summary {
     pub pauses: u64,
     /// The highest view that a replica entered; of several, together.
     pub view_changes: u64,
+    /// Replicas whose state was altered behind their back.
+    pub states_altered: u64,
+    /// Those of them that found themselves wrong, and stopped.
+    pub halts: u64,
     /// Replicas that were twins.
     pub twins: u64,
     /// Messages of faulty replicas that were not what a correct one says.
@@ -84,6 +88,8 @@ impl AddAssign for Summary {
         self.partitions += other.partitions;
         self.pauses += other.pauses;
         self.view_changes += other.view_changes;
+        self.states_altered += other.states_altered;
+        self.halts += other.halts;
         self.twins += other.twins;
         self.byzantine_actions += other.byzantine_actions;
         self.contradictions += other.contradictions;

@@ -105,7 +105,10 @@ impl Simulation {
         let any = protocol(ReplicaId(0));
         let clocks = config.faults.clock_skew;
         let timely_within = config.max_timestamp_ahead.saturating_add(clocks);
-        let byzantine = config.faults.incorrect();
+        let faults = &config.faults;
+        let incorrect = faults.incorrect();
+        let byzantine = incorrect.difference(&faults.states_altered);
+        let byzantine: BTreeSet<_> = byzantine.copied().collect();
         let world = World {
             links: config.links,
             agenda: Agenda::default(),
@@ -113,8 +116,9 @@ impl Simulation {
             network: Network::new(&config.faults),
             door: Door::new(Verifier::new(&any)),
             trace: Trace::new(nodes.iter().map(Node::place).collect()),
+            altered: BTreeSet::new(),
             twins: Twins::default(),
-            invariants: Invariants::new(&any, &byzantine, requests, timely_within),
+            invariants: Invariants::new(&any, &incorrect, requests, timely_within),
             byzantine,
             summary: Summary::default(),
             replicas,
@@ -197,6 +201,7 @@ impl Simulation {
                 world.note(None, Happening::Regrouped);
                 world.twins = twins;
             }
+            Fault::AlterState(place) => node(&mut self.nodes, place).alter_state(world),
             Fault::Cut { number, links } => {
                 let count = links.len();
                 world.note(None, Happening::Cut { links: count });
@@ -254,7 +259,7 @@ impl Simulation {
         let peers = self.peers(place);
         let world = &mut self.world;
         let restarted = node(&mut self.nodes, place);
-        if restarted.is_up() {
+        if restarted.is_up() || restarted.has_halted() {
             return Ok(());
         }
         restarted.start(world)?;
@@ -307,6 +312,9 @@ impl Simulation {
         if let Some(number) = self.clients.waiting() {
             return Some(format!("request {number} has no receipt"));
         }
+        if let Some(id) = self.diverged() {
+            return Some(format!("{id} is wrong, and has not halted"));
+        }
         let tip = self.highest();
         correct(&self.nodes, &self.world.byzantine).find_map(|node| {
             let (id, ledger) = (node.id(), &node.contents().ledger);
@@ -323,6 +331,18 @@ impl Simulation {
                 None
             }
         })
+    }
+
+    /// Who runs with another outcome than a correct node.
+    fn diverged(&self) -> Option<ReplicaId> {
+        let right = correct(&self.nodes, &self.world.byzantine).next()?;
+        let right = &right.contents().ledger;
+        let mut altered = self.nodes.iter().filter(|node| {
+            let ledger = &node.contents().ledger;
+            let is_altered = self.world.altered.contains(&node.id());
+            is_altered && !node.has_halted() && ledger.contradicts(right)
+        });
+        altered.next().map(Node::id)
     }
 
     fn highest(&self) -> SequenceNumber {

@@ -80,6 +80,10 @@ pub(crate) enum Happening {
         events: usize,
     },
     Regrouped,
+    IsAltered,
+    Halts {
+        sequence: SequenceNumber,
+    },
 }
 
 /// A message or record in a few words.
@@ -292,7 +296,7 @@ fn follow(up: &mut [bool], lanes: &[Place], entry: &Entry) {
     };
     match entry.what {
         Happening::Starts { .. } => *lane = true,
-        Happening::Crashes { .. } => *lane = false,
+        Happening::Crashes { .. } | Happening::Halts { .. } => *lane = false,
         _ => {}
     }
 }
@@ -358,6 +362,10 @@ impl fmt::Display for Happening {
             Self::Accuses { what } => write!(f, "has proof that {what}"),
             Self::Cut { links } => write!(f, "{links} links are cut"),
             Self::Mended => f.write_str("cut links are mended"),
+            Self::IsAltered => f.write_str("has its state altered behind its back"),
+            Self::Halts { sequence } => {
+                write!(f, "halts: a quorum attests another outcome of {sequence}")
+            }
             Self::Regrouped => f.write_str("others meet other copies of twins"),
             Self::Healed => f.write_str("everything heals"),
         }

@@ -19,6 +19,8 @@ pub(crate) struct World {
     pub(crate) replicas: ReplicaSet,
     /// Who is not correct.
     pub(crate) byzantine: BTreeSet<ReplicaId>,
+    /// Whose state was altered.
+    pub(crate) altered: BTreeSet<ReplicaId>,
     pub(crate) twins: Twins,
     pub(crate) links: Links,
     pub(crate) agenda: Agenda,
@@ -36,15 +38,13 @@ impl World {
     }
 
     /// Holds against the invariants what a correct node does; the others are
-    /// held to nothing.
+    /// held to nothing, or to little.
     pub(crate) fn observe(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
-        if seen
-            .node()
-            .is_some_and(|node| self.byzantine.contains(&node))
-        {
-            return Ok(());
+        match seen.node() {
+            Some(node) if self.altered.contains(&node) => self.invariants.observe_diverged(seen),
+            Some(node) if self.byzantine.contains(&node) => Ok(()),
+            _ => self.invariants.observe(seen),
         }
-        self.invariants.observe(seen)
     }
 
     pub(crate) fn send(&mut self, from: Place, to: ReplicaId, packet: &Packet) {

@@ -11,6 +11,7 @@ mod leaves_for_good;
 mod liveness;
 mod no_equivocation;
 mod no_framing;
+mod own_divergence;
 mod persist_before_send;
 mod quorum_backed;
 mod silence_after_amnesia;
@@ -119,6 +120,11 @@ trait Invariant {
     /// Its name.
     fn name(&self) -> &'static str;
 
+    /// Whether it is asked also of a replica whose state was altered.
+    fn is_for_diverged(&self) -> bool {
+        false
+    }
+
     /// Holds it against what happens; says how it is broken.
     fn observe(&mut self, seen: &Observation<'_>) -> Result<(), String>;
 }
@@ -144,6 +150,7 @@ impl Invariants {
             Box::new(quorum_backed::QuorumBacked::new(config.replicas.clone())),
             Box::new(total_order::TotalOrder::default()),
             Box::new(agreement::Agreement::default()),
+            Box::new(own_divergence::OwnDivergence::default()),
             Box::new(liveness::Liveness::new(config, requests.len())),
             Box::new(exactly_once::ExactlyOnce::new(requests)),
             Box::new(held_in_full::HeldInFull),
@@ -155,7 +162,17 @@ impl Invariants {
     }
 
     pub(crate) fn observe(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
-        for invariant in &mut self.0 {
+        self.hold(seen, false)
+    }
+
+    /// What a replica does whose state was altered.
+    pub(crate) fn observe_diverged(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
+        self.hold(seen, true)
+    }
+
+    fn hold(&mut self, seen: &Observation<'_>, diverged: bool) -> Result<(), Violation> {
+        let invariants = self.0.iter_mut();
+        for invariant in invariants.filter(|of| !diverged || of.is_for_diverged()) {
             invariant.observe(seen).map_err(|message| Violation {
                 invariant: invariant.name(),
                 message,

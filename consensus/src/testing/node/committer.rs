@@ -269,22 +269,31 @@ impl Node {
     }
 
     /// Takes in what it asked for, as far as a certificate covers it.
-    pub(super) fn receive_blocks(&mut self, served: Vec<Served>, world: &mut World) {
+    pub(super) fn receive_blocks(
+        &mut self,
+        served: Vec<Served>,
+        world: &mut World,
+    ) -> Result<(), Violation> {
         let Some(process) = &mut self.live else {
-            return;
+            return Ok(());
         };
         let committer = &mut process.committer;
         if committer.phase != Phase::Asking {
-            return;
+            return Ok(());
         }
         let ledger = &self.disk.current().ledger;
-        let accepted = ledger.check_served(served, |certificate| world.door.believes(certificate));
+        let checked = ledger.check_served(served, |certificate| world.door.believes(certificate));
+        let accepted = match checked {
+            Ok(accepted) => accepted,
+            Err(diverged) => return self.halt(&diverged, world),
+        };
         if accepted.is_empty() {
-            return;
+            return Ok(());
         }
         committer.phase = Phase::ExecutingServed;
         let delay = world.dice.micros(500..=5_000);
         self.wake_after(delay, Wake::BlocksFetched(accepted), world);
+        Ok(())
     }
 
     pub(super) fn on_blocks_fetched(

@@ -1,6 +1,7 @@
 //! Carries out what the replica asks, in its order: nothing but records is
 //! touched while a record before it is not durable.
 
+use super::divergence::Divergence;
 use super::{Node, Process, Wake};
 use crate::testing::config::Links;
 use crate::testing::disk::{Mark, Write};
@@ -127,17 +128,12 @@ impl Node {
                 own,
                 attested,
             } => {
-                if world.byzantine.contains(&self.id()) {
-                    return Ok(());
-                }
-                let message = format!(
-                    "{} halts: its outcome of {sequence} is {own}, a quorum attests {attested}",
-                    self.id()
-                );
-                return Err(Violation {
-                    invariant: "agreement",
-                    message,
-                });
+                let diverged = Divergence {
+                    sequence,
+                    own,
+                    attested,
+                };
+                return self.halt(&diverged, world);
             }
         }
         Ok(())

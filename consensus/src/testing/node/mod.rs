@@ -7,6 +7,7 @@
 
 mod clock;
 mod committer;
+mod divergence;
 mod effects;
 mod patience;
 mod pause;
@@ -19,6 +20,7 @@ use crypto::SigningKey;
 
 pub(crate) use self::clock::Clock;
 use self::committer::Committer;
+pub(crate) use self::divergence::Divergence;
 use self::patience::Patience;
 use self::pool::Pool;
 use super::agenda::Event;
@@ -87,6 +89,8 @@ pub(crate) struct Node {
     doom: Option<Crash>,
     /// While it is paused, what is to reach it when it goes on.
     piled_up: Option<Vec<Event>>,
+    /// It has found itself wrong.
+    halted: bool,
     clock: Clock,
     /// It has lost its disk, and nothing on the new one says so yet.
     amnesiac: bool,
@@ -120,6 +124,7 @@ impl Node {
             live: None,
             doom: None,
             piled_up: None,
+            halted: false,
             clock,
             amnesiac: false,
             byzantine: None,
@@ -172,7 +177,7 @@ impl Node {
 
     /// Starts the process, unless it runs.
     pub(crate) fn start(&mut self, world: &mut World) -> Result<(), Violation> {
-        if self.is_up() {
+        if self.is_up() || self.halted {
             return Ok(());
         }
         self.incarnation += 1;
@@ -337,10 +342,7 @@ impl Node {
                 self.serve_blocks(from, after, world);
                 Ok(())
             }
-            Packet::Blocks(served) => {
-                self.receive_blocks(served, world);
-                Ok(())
-            }
+            Packet::Blocks(served) => self.receive_blocks(served, world),
         }
     }
 
