@@ -13,6 +13,7 @@ mod endorser;
 pub mod evidence;
 pub mod fault;
 mod fetch;
+mod flood;
 mod gossip;
 pub mod home;
 mod inbound;

@@ -197,7 +197,7 @@ pub(crate) enum TestnetCommand {
     #[command(
         after_help = "Modes, also several joined by +: none, silent, delay=MS, drop=NODES, \
         lose=PERCENT, equivocate, wrong-digest, censor=CLIENT, corrupt-signatures, replay, lie-view-change, \
-        lie-sync, skip-sequences, wrong-times, chaotic"
+        lie-sync, skip-sequences, wrong-times, flood, chaotic"
     )]
     Fault {
         /// Name or number

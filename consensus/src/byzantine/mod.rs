@@ -5,6 +5,7 @@
 //! The simulator and a running node use it unchanged; the replica knows nothing
 //! of it. Chance comes from a seed: the same messages are distorted alike.
 
+mod flood;
 mod lies;
 mod mode;
 
@@ -12,12 +13,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crypto::codec;
-use crypto::{Digest, Domain, NetworkId, SigningKey};
+use crypto::{Digest, Domain, NetworkId, Signature, SigningKey};
 
 pub use mode::{Mode, ModeError, Modes};
 
 use crate::message::{Body, Signed};
-use crate::{Config, Message, ReplicaId};
+use crate::{Config, Message, ReplicaId, View};
 
 /// How many messages are remembered to be replayed.
 const REMEMBERED: usize = 64;
@@ -41,6 +42,12 @@ pub struct Byzantine {
     key: SigningKey,
     network: NetworkId,
     log_window: u64,
+    quorum: usize,
+    /// The last view that it has asked for in a flood.
+    wanted: View,
+    /// A signature that is well-formed, so that it takes work to see that it does
+    /// not hold.
+    junk: Signature,
     /// What chance is made of, and how often it was asked.
     seed: u64,
     drawn: u64,
@@ -60,9 +67,12 @@ impl Byzantine {
                 .ids()
                 .filter(|of| *of != config.id)
                 .collect(),
-            key,
             network: config.network,
             log_window: config.log_window,
+            quorum: config.replicas.quorum(),
+            wanted: View::default(),
+            junk: key.sign(Domain::Batch, &config.network, &[]),
+            key,
             seed,
             drawn: 0,
             said: VecDeque::new(),
@@ -149,6 +159,7 @@ impl Byzantine {
                 let again = self.replayed(&outgoing);
                 outgoing.into_iter().chain(again).collect()
             }
+            Mode::Flood => self.flooded(outgoing),
             // What is withheld from batches and served to others is not among
             // the messages: see `censors` and `lies_in_sync`.
             Mode::Censor(_) | Mode::Chaotic => outgoing,

@@ -37,7 +37,9 @@ pub enum Mode {
     SkipSequences,
     /// As primary, gives batches times that go back or are far ahead.
     WrongTimes,
-    /// For every message any of these, or none.
+    /// Sends junk without end beside what it says.
+    Flood,
+    /// For every message any of the lies, or none.
     Chaotic,
 }
 
@@ -73,7 +75,7 @@ impl Mode {
     /// All modes as they are written.
     pub const NAMES: &'static str = "none, silent, delay=MS, drop=NODES, lose=PERCENT, equivocate, wrong-digest, \
          censor=CLIENT, corrupt-signatures, replay, lie-view-change, lie-sync, skip-sequences, \
-         wrong-times, chaotic";
+         wrong-times, flood, chaotic";
 
     /// The longest delay, in milliseconds.
     const MAX_DELAY_MS: u64 = 60_000;
@@ -91,6 +93,12 @@ impl Modes {
     pub fn lie_in_sync(&self) -> bool {
         let lies = |mode: &Mode| matches!(mode, Mode::LieSync | Mode::Chaotic);
         self.iter().any(lies)
+    }
+
+    /// Whether junk is sent without end.
+    #[must_use]
+    pub fn flood(&self) -> bool {
+        self.iter().any(|mode| *mode == Mode::Flood)
     }
 
     /// Each of them.
@@ -158,6 +166,7 @@ impl FromStr for Mode {
             "lie-sync" => Self::LieSync,
             "skip-sequences" => Self::SkipSequences,
             "wrong-times" => Self::WrongTimes,
+            "flood" => Self::Flood,
             "chaotic" => Self::Chaotic,
             _ => {
                 let found = text.to_owned();
@@ -200,6 +209,7 @@ impl fmt::Display for Mode {
             Self::LieSync => f.write_str("lie-sync"),
             Self::SkipSequences => f.write_str("skip-sequences"),
             Self::WrongTimes => f.write_str("wrong-times"),
+            Self::Flood => f.write_str("flood"),
             Self::Chaotic => f.write_str("chaotic"),
         }
     }
@@ -228,6 +238,7 @@ mod tests {
             "drop=1,2",
             "lose=20",
             "equivocate+replay",
+            "silent+flood",
             "censor=alice",
             "lie-view-change+lie-sync+chaotic",
             "wrong-digest+corrupt-signatures+skip-sequences+wrong-times",

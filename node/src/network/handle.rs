@@ -9,6 +9,7 @@ use tokio_util::bytes::Bytes;
 
 use super::counters::Counters;
 use super::error::RequestError;
+use super::outgoing;
 use super::peers::{PeerState, Shared};
 use super::protocol::{Class, PeerId};
 use super::request;
@@ -73,6 +74,25 @@ impl NetworkHandle {
         timeout: Duration,
     ) -> Result<Bytes, RequestError> {
         request::ask(&self.shared, &self.opener, to, &request, timeout).await
+    }
+
+    /// The longest frame of a class, in bytes.
+    #[must_use]
+    pub fn max_frame_bytes(&self, class: Class) -> usize {
+        self.shared.limits.max_frame_bytes(class)
+    }
+
+    /// For tests of floods: sends a frame that is longer than allowed, on a stream
+    /// of its own.
+    pub(crate) async fn send_too_long(&self, to: PeerId, class: Class) -> Result<(), RequestError> {
+        let peer = self.shared.peers.get(to);
+        let peer = peer.ok_or(RequestError::UnknownPeer { peer: to })?;
+        outgoing::send_too_long(&self.shared, &self.opener, peer, class)
+            .await
+            .map_err(|error| RequestError::Failed {
+                peer: to,
+                reason: error.to_string(),
+            })
     }
 
     /// For tests of partitions: from now on nothing is sent to these peers, and

@@ -14,8 +14,9 @@ use tokio_util::codec::Encoder as _;
 use super::frame::FrameCodec;
 use super::framed::{FrameReader, FrameWriter, StreamError, framed};
 use super::inbox::NetworkEvent;
-use super::peers::{Outlet, PeerState, Wiring};
+use super::peers::{Outlet, PeerState, Shared, Wiring};
 use super::protocol::{Class, Protocol};
+use super::substreams::Opener;
 
 /// Frames that wait are written together until they have so many bytes: fewer
 /// and fuller packets for many small votes.
@@ -260,6 +261,26 @@ impl Writer {
             tracing::debug!(%peer, %class, %error, "stream to peer ended");
         }
     }
+}
+
+/// Sends a frame that is longer than allowed: the peer closes the stream.
+pub(super) async fn send_too_long(
+    shared: &Shared,
+    opener: &Opener,
+    peer: &PeerState,
+    class: Class,
+) -> Result<(), StreamError> {
+    let connection = peer.connection().ok_or(StreamError::Ended)?;
+    let breach = async {
+        let opened = opener.open(peer.transport, connection, Protocol::Frames(class));
+        let (mut reader, mut writer) = framed(opened.await?);
+        writer.say_hello(shared.hello).await?;
+        reader.hear_hello(shared.hello).await?;
+        let length = shared.limits.max_frame_bytes(class).saturating_add(1);
+        writer.write(&vec![0; length], length).await?;
+        reader.next(0).await.map(drop)
+    };
+    tokio::time::timeout(shared.limits.hello_timeout, breach).await?
 }
 
 /// Waits until another connection is to be used, or none.

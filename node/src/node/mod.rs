@@ -30,6 +30,7 @@ use crate::endorser::Endorser;
 use crate::evidence::EvidenceBook;
 use crate::fault::FaultSwitch;
 use crate::fetch::{Fetcher, RESPONSE_BYTES, Server};
+use crate::flood::Flood;
 use crate::home::{Home, HomeError, OpenHome, Past};
 use crate::inbound;
 use crate::ingress::{self, Arrival, Ingress};
@@ -237,8 +238,16 @@ async fn start(
         key: open.consensus_key.clone(),
         fault: common.fault.clone(),
     };
-    let serve = server.run(network.requests, stop);
+    let serve = server.run(network.requests, stop.clone());
     parts.add_infallible("answering of peers", serve);
+    let flood = Flood {
+        fault: common.fault.watch(),
+        network: common.network.clone(),
+        config: consensus_config(open),
+        key: open.consensus_key.clone(),
+        consensus: outlook.consensus.clone(),
+    };
+    parts.add_infallible("flooding of peers", flood.run(stop));
     let services = Services {
         id: open.config.id(),
         submit: Arc::new(submit),

@@ -1,0 +1,232 @@
+//! Junk without end: messages that are well-signed and lead nowhere, and some
+//! that only look so until much of them was verified.
+
+use crypto::{Digest, Domain, codec};
+
+use super::{Byzantine, Outgoing};
+use crate::message::{
+    Checkpoint, Commit, NewView, PrePrepare, Prepare, Proposed, Signed, SlotStatus, Status,
+    ViewChange,
+};
+use crate::{
+    Batch, BatchDigest, CheckpointCertificate, CheckpointDigest, Message, PreparedCertificate,
+    ReplicaId, RequestDigest, SequenceNumber, View,
+};
+
+/// How far off a sequence number or a view may be that is not the farthest.
+const FAR: u64 = 1_000_000;
+
+/// How many requests a batch of the flood names.
+const REQUESTS: u64 = 64;
+
+impl Byzantine {
+    /// Some of everything, for a receiver that is in `view` and takes nothing
+    /// above `high`.
+    pub fn flood(&mut self, view: View, high: SequenceNumber) -> Vec<Message> {
+        let beyond = high.saturating_add(1 + self.below(FAR));
+        let within = SequenceNumber(high.0.saturating_sub(self.below(self.log_window)));
+        let near = View(view.0.saturating_add(1 + self.below(8)));
+        let far = View(view.0.saturating_add(1 + self.below(FAR)));
+        let last = (View(u64::MAX), SequenceNumber(u64::MAX));
+        let mut junk = Vec::new();
+        for (view, sequence) in [(view, beyond), (near, within), (far, beyond), last] {
+            junk.extend(self.votes(view, sequence));
+        }
+        self.wanted = View(self.wanted.0.max(view.0).saturating_add(1));
+        let wish = ViewChange {
+            view: self.wanted,
+            stable: None,
+            prepared: Vec::new(),
+        };
+        junk.push(Message::ViewChange(self.sign(wish)));
+        let certificates = self.log_window;
+        junk.push(self.view_change(far, certificates));
+        junk.push(self.proposal(near));
+        junk.push(self.new_view(near));
+        junk.push(Message::CheckpointCertificate(self.certificate(within)));
+        junk.push(self.status(view, high));
+        junk
+    }
+
+    /// A message of about so many bytes, well-signed and full of junk.
+    pub fn giant(&mut self, bytes: usize) -> Message {
+        let one = codec::encode(&self.prepared(View(0), SequenceNumber(1))).len();
+        self.view_change(View(FAR), (bytes / one) as u64)
+    }
+
+    /// Junk beside what is said, to everybody who is spoken to.
+    pub(super) fn flooded(&mut self, outgoing: Vec<Outgoing>) -> Vec<Outgoing> {
+        let Some(first) = outgoing.first() else {
+            return outgoing;
+        };
+        let (view, sequence) = place(&first.message);
+        let junk = self.flood(view, sequence.saturating_add(self.log_window));
+        let beside = |of: &Outgoing| {
+            let (to, delay) = (of.to, of.delay);
+            let junk = junk.clone().into_iter();
+            let junk = junk.map(move |message| Outgoing { to, message, delay });
+            junk.collect::<Vec<_>>()
+        };
+        let receivers: Vec<_> = outgoing.iter().flat_map(beside).collect();
+        outgoing.into_iter().chain(receivers).collect()
+    }
+
+    fn votes(&mut self, view: View, sequence: SequenceNumber) -> [Message; 3] {
+        let digest = BatchDigest(self.any_digest());
+        [
+            Message::Prepare(self.sign(Prepare {
+                view,
+                sequence,
+                digest,
+            })),
+            Message::Commit(self.sign(Commit {
+                view,
+                sequence,
+                digest,
+            })),
+            Message::Checkpoint(self.sign(Checkpoint {
+                sequence,
+                digest: CheckpointDigest(digest.0),
+            })),
+        ]
+    }
+
+    /// A VIEW-CHANGE with so many certificates of which no signature holds.
+    fn view_change(&mut self, view: View, certificates: u64) -> Message {
+        let stable = self.certificate(SequenceNumber(1));
+        let prepared = (2..certificates.saturating_add(2))
+            .map(|sequence| self.prepared(View(0), SequenceNumber(sequence)))
+            .collect();
+        Message::ViewChange(self.sign(ViewChange {
+            view,
+            stable: Some(stable),
+            prepared,
+        }))
+    }
+
+    /// A batch that nobody has, for the next view from `view` on that is its own.
+    fn proposal(&mut self, view: View) -> Message {
+        let requests = (0..REQUESTS).map(|_| RequestDigest(self.any_digest()));
+        let batch = Batch {
+            requests: requests.collect(),
+            timestamp_ms: FAR,
+        };
+        let pre_prepare = self.sign(PrePrepare {
+            view: self.own_view_from(view),
+            sequence: SequenceNumber(FAR),
+            digest: batch.digest(),
+        });
+        Message::PrePrepare(Proposed { pre_prepare, batch })
+    }
+
+    fn new_view(&mut self, view: View) -> Message {
+        let view = self.own_view_from(view);
+        let body = ViewChange {
+            view,
+            stable: None,
+            prepared: Vec::new(),
+        };
+        let mut view_changes = Vec::new();
+        for signer in self.of_a_quorum() {
+            view_changes.push(Signed {
+                body: body.clone(),
+                signer,
+                signature: self.junk,
+            });
+        }
+        Message::NewView(self.sign(NewView {
+            view,
+            view_changes,
+            pre_prepares: Vec::new(),
+        }))
+    }
+
+    fn certificate(&mut self, sequence: SequenceNumber) -> CheckpointCertificate {
+        let digest = CheckpointDigest(self.any_digest());
+        let signatures = self.of_a_quorum().into_iter();
+        CheckpointCertificate {
+            checkpoint: Checkpoint { sequence, digest },
+            signatures: signatures.map(|id| (id, self.junk)).collect(),
+        }
+    }
+
+    fn prepared(&mut self, view: View, sequence: SequenceNumber) -> PreparedCertificate {
+        let primary = ReplicaId(u32::try_from(view.0 % self.n()).unwrap_or_default());
+        let digest = BatchDigest(self.any_digest());
+        let backups = self.of_a_quorum().into_iter().filter(|id| *id != primary);
+        PreparedCertificate {
+            pre_prepare: Signed {
+                body: PrePrepare {
+                    view,
+                    sequence,
+                    digest,
+                },
+                signer: primary,
+                signature: self.junk,
+            },
+            prepares: backups.map(|id| (id, self.junk)).collect(),
+        }
+    }
+
+    /// Lacks everything, suspects everybody, and asks.
+    fn status(&mut self, view: View, high: SequenceNumber) -> Message {
+        let low = high.saturating_sub(self.log_window);
+        let slots = (low.0..high.0).map(|below| SlotStatus {
+            sequence: SequenceNumber(below).next(),
+            pre_prepared: false,
+            prepared: false,
+            committed: false,
+        });
+        Message::Status(Status {
+            view,
+            changing: None,
+            suspects: true,
+            listening: false,
+            last_executed: low,
+            low,
+            asks: true,
+            slots: slots.collect(),
+            uncertified: Vec::new(),
+        })
+    }
+
+    fn n(&self) -> u64 {
+        self.peers.len() as u64 + 1
+    }
+
+    /// The first view from `view` on of which it is the primary.
+    fn own_view_from(&self, view: View) -> View {
+        let n = self.n();
+        let ahead = (n + u64::from(self.id.0) - view.0 % n) % n;
+        View(view.0.saturating_add(ahead))
+    }
+
+    /// The first replicas that are a quorum.
+    fn of_a_quorum(&self) -> Vec<ReplicaId> {
+        let mut all: Vec<ReplicaId> = self.peers.iter().copied().chain([self.id]).collect();
+        all.sort_unstable();
+        all.truncate(self.quorum);
+        all
+    }
+
+    fn any_digest(&mut self) -> Digest {
+        self.drawn += 1;
+        Domain::Batch.hash(&codec::encode(&(self.seed, self.drawn)))
+    }
+}
+
+/// The view and the sequence number that a message is about, as far as it names
+/// them.
+fn place(message: &Message) -> (View, SequenceNumber) {
+    let none = (View::default(), SequenceNumber::GENESIS);
+    match message {
+        Message::PrePrepare(of) => (of.pre_prepare.body.view, of.pre_prepare.body.sequence),
+        Message::Prepare(vote) => (vote.body.view, vote.body.sequence),
+        Message::Commit(vote) => (vote.body.view, vote.body.sequence),
+        Message::Checkpoint(vote) => (none.0, vote.body.sequence),
+        Message::CheckpointCertificate(of) => (none.0, of.checkpoint.sequence),
+        Message::Status(status) => (status.view, status.last_executed),
+        Message::ViewChange(vote) => (vote.body.view, none.1),
+        Message::NewView(new_view) => (new_view.body.view, none.1),
+    }
+}
