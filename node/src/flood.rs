@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use consensus::byzantine::{Byzantine, Mode, Modes};
 use consensus::{Config, Message, SequenceNumber, View};
-use crypto::{Digest, Domain, Signature, SigningKey, encode};
+use crypto::{Digest, Domain, SigningKey, encode};
 use futures::future::join_all;
-use ledger::{Endorsement, NO_EXPIRY, Proposal, ReadWriteSet, Response, Transaction};
+use ledger::{NO_EXPIRY, Proposal, ReadWriteSet, Response, Transaction};
 use tokio::sync::watch;
 use tokio_util::bytes::Bytes;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +27,10 @@ const QUEUED: usize = 512;
 const TIMES: usize = 4;
 
 /// How many transactions a frame of them has.
-const TRANSACTIONS: u64 = 256;
+const TRANSACTIONS: u64 = 32;
+
+/// Every so many of them is well-signed, by somebody whom nobody knows.
+const SOUND: u64 = 8;
 
 /// How many requests to each peer are under way.
 const REQUESTS: usize = 4;
@@ -38,7 +41,7 @@ const BREATH: Duration = Duration::from_millis(2);
 /// The time between two giants to each peer, and between two that are too long:
 /// the receiver closes the stream of those.
 const BETWEEN_GIANTS: Duration = Duration::from_millis(50);
-const BETWEEN_BREACHES: Duration = Duration::from_secs(5);
+const BETWEEN_BREACHES: Duration = Duration::from_secs(15);
 
 /// How long a peer may take for a response.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -102,36 +105,33 @@ impl Flood {
     }
 
     async fn transactions(&self) {
-        let junk = self.key.sign(Domain::Batch, &self.config.network, &[]);
+        let stranger = SigningKey::from_seed(&[0x5a; 32]);
+        let junk = stranger.sign(Domain::Batch, &self.config.network, &[]);
         for drawn in 0_u64.. {
-            let bad = (0..TRANSACTIONS).map(|at| encode(&self.transaction(junk, drawn, at)));
-            let frame = encode(&bad.collect::<Vec<_>>());
+            let many = (0..TRANSACTIONS).map(|at| {
+                let mut transaction = self.transaction(&stranger, (drawn, at));
+                if !(drawn + at).is_multiple_of(SOUND) {
+                    transaction.signature = junk;
+                }
+                encode(&transaction)
+            });
+            let frame = encode(&many.collect::<Vec<_>>());
             self.offer(Class::Transactions, &[frame.into()]).await;
         }
     }
 
-    /// A transaction of which no signature holds.
-    fn transaction(&self, signature: Signature, drawn: u64, at: u64) -> Transaction {
-        let network = self.config.network;
-        let endorser = self.key.public();
-        Transaction {
-            proposal: Proposal {
-                network,
-                contract: "kv".to_owned(),
-                function: "put".to_owned(),
-                args: vec!["flood".to_owned(), "x".repeat(512)],
-                creator: endorser,
-                nonce: Domain::Batch.hash(&encode(&(drawn, at))).0,
-                valid_until_block: NO_EXPIRY,
-            },
-            rwset: ReadWriteSet::default(),
-            response: Response::default(),
-            endorsements: vec![Endorsement {
-                endorser,
-                signature,
-            }],
-            signature,
-        }
+    fn transaction(&self, creator: &SigningKey, drawn: (u64, u64)) -> Transaction {
+        let proposal = Proposal {
+            network: self.config.network,
+            contract: "kv".to_owned(),
+            function: "put".to_owned(),
+            args: vec!["flood".to_owned(), "x".repeat(512)],
+            creator: creator.public(),
+            nonce: Domain::Batch.hash(&encode(&drawn)).0,
+            valid_until_block: NO_EXPIRY,
+        };
+        let nothing = (ReadWriteSet::default(), Response::default());
+        Transaction::assemble(proposal, nothing.0, nothing.1, Vec::new(), creator)
     }
 
     /// Puts frames into the queues that are not full, and waits while all are.

@@ -1,6 +1,6 @@
 //! Messages of other replicas: decoded, verified together, handed to the driver.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,14 +8,16 @@ use consensus::{Input, Message, ReplicaId, Verifier};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::allowance::Allowances;
 use crate::driver::Event;
-use crate::gossip;
-use crate::ingress::Arrival;
 use crate::metrics::Metrics;
-use crate::network::{Inbox, NetworkEvent};
+use crate::network::{Class, Inbox, NetworkEvent, PeerId};
 
 /// How many messages are verified together at most.
 const MAX_TOGETHER: usize = 64;
+
+/// How many bytes they have together, but for the last.
+const MAX_BYTES_TOGETHER: usize = 1024 * 1024;
 
 /// How many VIEW-CHANGEs and NEW-VIEWs of one peer are looked at in a second. Each
 /// carries many signatures: a flood of them would keep this node from everything
@@ -46,6 +48,43 @@ impl HeavyShares {
     }
 }
 
+/// How much work one peer's messages may make in a second: a signature to verify
+/// is a unit, and so is a message by itself. A correct replica sends three
+/// messages per block, and a few more where some were lost.
+const WORK_PER_SECOND: u64 = 3072;
+
+/// How many bytes count as a unit.
+const BYTES_PER_UNIT: usize = 4096;
+
+/// What a message that is sound counts at most: of those with more signatures
+/// only a few are looked at anyway.
+const MOST_FOR_SOUND: u64 = 64;
+
+/// A message that does not pass the door counts so many times: no correct replica
+/// sends one.
+const BAD_TIMES: u64 = 16;
+
+/// What a message is and what looking at it costs.
+struct Weighed {
+    /// Its place among those that came together.
+    place: usize,
+    message: Message,
+    work: u64,
+}
+
+/// What came of looking at what came together.
+struct Looked {
+    /// In the order of their coming.
+    inputs: Vec<Input>,
+    /// Whose messages made how much work.
+    work: BTreeMap<PeerId, u64>,
+}
+
+/// The work that bytes make before they are a message.
+fn work_of(bytes: &[u8]) -> u64 {
+    (1 + bytes.len() / BYTES_PER_UNIT) as u64
+}
+
 /// Hands on what replicas say, until `stop` is cancelled.
 pub(crate) async fn messages(
     verifier: Verifier,
@@ -55,6 +94,7 @@ pub(crate) async fn messages(
     stop: CancellationToken,
 ) {
     let mut shares = HeavyShares::default();
+    let mut allowances = Allowances::new(WORK_PER_SECOND);
     loop {
         let first = tokio::select! {
             biased;
@@ -62,9 +102,16 @@ pub(crate) async fn messages(
             event = inbox.recv() => event,
         };
         let Some(first) = first else { return };
-        let more = std::iter::from_fn(|| inbox.try_recv()).take(MAX_TOGETHER - 1);
-        let events: Vec<NetworkEvent> = std::iter::once(first).chain(more).collect();
-        for input in inputs(&verifier, events, &mut shares, &metrics) {
+        let events = gather(first, &mut inbox);
+        let Looked { inputs, work } = look_at(&verifier, events, &mut shares, &metrics);
+        let now = Instant::now();
+        for (peer, work) in work {
+            if let Some(until) = allowances.charge(peer, work, now) {
+                metrics.rests(peer.0, Class::Consensus);
+                inbox.rest(peer, until);
+            }
+        }
+        for input in inputs {
             if driver.send(Event::Input(input)).await.is_err() {
                 return;
             }
@@ -72,18 +119,35 @@ pub(crate) async fn messages(
     }
 }
 
+/// What is there already, up to a bound in number and in bytes.
+fn gather(first: NetworkEvent, inbox: &mut Inbox) -> Vec<NetworkEvent> {
+    let length = |event: &NetworkEvent| match event {
+        NetworkEvent::Frame { bytes, .. } => bytes.len(),
+        NetworkEvent::Connected(_) | NetworkEvent::Disconnected(_) => 0,
+    };
+    let mut bytes = length(&first);
+    let mut events = vec![first];
+    while events.len() < MAX_TOGETHER && bytes < MAX_BYTES_TOGETHER {
+        let Some(event) = inbox.try_recv() else { break };
+        bytes = bytes.saturating_add(length(&event));
+        events.push(event);
+    }
+    events
+}
+
 /// What these events are to the replica: connections first, then the messages
 /// that hold, in their order.
-fn inputs(
+fn look_at(
     verifier: &Verifier,
     events: Vec<NetworkEvent>,
     shares: &mut HeavyShares,
     metrics: &Metrics,
-) -> Vec<Input> {
+) -> Looked {
     let now = Instant::now();
     let mut inputs = Vec::new();
-    let (mut senders, mut messages) = (Vec::new(), Vec::new());
-    for event in events {
+    let mut work: BTreeMap<PeerId, u64> = BTreeMap::new();
+    let mut decoded: BTreeMap<PeerId, Vec<Weighed>> = BTreeMap::new();
+    for (place, event) in events.into_iter().enumerate() {
         match event {
             NetworkEvent::Connected(peer) => inputs.push(Input::Connected(ReplicaId(peer.0))),
             NetworkEvent::Disconnected(peer) => {
@@ -93,57 +157,57 @@ fn inputs(
             NetworkEvent::Frame { from, bytes, .. } => match Message::decode(&bytes) {
                 Ok(message) if !shares.admits(from.0, &message, now) => {
                     metrics.too_many(from.0);
+                    *work.entry(from).or_default() += work_of(&bytes);
                 }
-                Ok(message) => {
-                    senders.push(ReplicaId(from.0));
-                    messages.push(message);
-                }
+                Ok(message) => decoded.entry(from).or_default().push(Weighed {
+                    place,
+                    work: work_of(&bytes) + message.signatures() as u64,
+                    message,
+                }),
                 Err(error) => {
                     tracing::debug!(peer = %from, %error, "not a message");
                     metrics.undecodable(from.0);
+                    *work.entry(from).or_default() += BAD_TIMES * work_of(&bytes);
                 }
             },
         }
     }
-    let verdicts = verifier.verify_all(messages);
-    for (from, verdict) in senders.into_iter().zip(verdicts) {
-        match verdict {
-            Ok(message) => inputs.push(Input::Message { from, message }),
-            Err(reason) => metrics.rejected(from.0, &reason),
-        }
+    let mut sound = BTreeMap::new();
+    for (from, messages) in decoded {
+        let caused = work.entry(from).or_default();
+        *caused += verify(verifier, from, messages, &mut sound, metrics);
     }
-    inputs
+    inputs.extend(sound.into_values());
+    Looked { inputs, work }
 }
 
-/// Hands the transactions that replicas send on to ingress, until `stop` is cancelled.
-pub(crate) async fn transactions(
-    mut inbox: Inbox,
-    ingress: mpsc::Sender<Arrival>,
-    metrics: Arc<Metrics>,
-    stop: CancellationToken,
-) {
-    loop {
-        let event = tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            event = inbox.recv() => event,
-        };
-        let Some(event) = event else { return };
-        let NetworkEvent::Frame { from, bytes, .. } = event else {
-            continue;
-        };
-        match gossip::decode(&bytes) {
-            Ok(transactions) => {
-                if ingress.send(Arrival::Peer(transactions)).await.is_err() {
-                    return;
-                }
+/// Verifies what one peer sent, apart from what others sent: where one signature
+/// in a batch does not hold, each is verified by itself. Returns the work.
+fn verify(
+    verifier: &Verifier,
+    from: PeerId,
+    messages: Vec<Weighed>,
+    sound: &mut BTreeMap<usize, Input>,
+    metrics: &Metrics,
+) -> u64 {
+    let weights = messages.iter().map(|it| (it.place, it.work));
+    let weights: Vec<(usize, u64)> = weights.collect();
+    let verdicts = verifier.verify_all(messages.into_iter().map(|it| it.message).collect());
+    let mut caused = 0;
+    for ((place, work), verdict) in weights.into_iter().zip(verdicts) {
+        match verdict {
+            Ok(message) => {
+                caused += work.min(MOST_FOR_SOUND);
+                let from = ReplicaId(from.0);
+                sound.insert(place, Input::Message { from, message });
             }
-            Err(error) => {
-                tracing::debug!(peer = %from, %error, "not a list of transactions");
-                metrics.undecodable(from.0);
+            Err(reason) => {
+                caused += BAD_TIMES * work;
+                metrics.rejected(from.0, &reason);
             }
         }
     }
+    caused
 }
 
 #[cfg(test)]

@@ -4,9 +4,12 @@
 //! What has come meanwhile is looked at together, so that the signatures of
 //! many transactions are verified in one batch. Room in the pool is reserved
 //! before any signature is verified: a full pool is an answer (HTTP 429), and
-//! a flood of bad signatures costs no memory.
+//! a flood of bad signatures costs no memory. What peers send on waits in the
+//! network's inbox until it is taken here, a few frames at a time.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crypto::NetworkId;
 use ledger::{
@@ -17,10 +20,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
+use crate::allowance::Allowances;
 use crate::driver::Event;
 use crate::gossip;
 use crate::metrics::Metrics;
-use crate::network::NetworkHandle;
+use crate::network::{Class, Inbox, NetworkEvent, NetworkHandle, PeerId};
 use crate::pool::PoolBudget;
 use crate::recent::RecentTransactions;
 use crate::services::{BoxFuture, Submit, SubmitError, Submitted};
@@ -31,6 +35,23 @@ const MAX_TOGETHER: usize = 256;
 /// How many wait for ingress at most; more get "try again" at once.
 const QUEUE: usize = 1024;
 
+/// How many bytes the frames of peers have that are looked at together, but for
+/// the last; and how many frames that are at most.
+const MAX_PEER_BYTES_TOGETHER: usize = 1024 * 1024;
+const MAX_PEER_FRAMES_TOGETHER: usize = 64;
+
+/// How much work one peer's transactions may make in a second. One that is new
+/// and sound is none: it has to be looked at once, whoever sends it.
+const WORK_PER_SECOND: u64 = 4096;
+
+/// What a transaction counts that is in the pool or in the chain already, or for
+/// which there is no room. Clients may hand one to several nodes.
+const NEEDLESS: u64 = 1;
+
+/// What a transaction counts that is none, or whose signatures do not hold: a
+/// correct replica has looked at it before it sends it on.
+const BAD: u64 = 64;
+
 /// What has passed lately.
 type Seen = RecentTransactions<TransactionHash>;
 
@@ -40,8 +61,6 @@ type Reply = oneshot::Sender<Result<Submitted, SubmitError>>;
 pub(crate) enum Arrival {
     /// A client hands in a transaction and waits for an answer.
     Client(Bytes, Reply),
-    /// A peer sends transactions on.
-    Peer(Vec<Vec<u8>>),
     /// Transactions that were asked for by hash.
     Fetched(Vec<Vec<u8>>),
 }
@@ -91,7 +110,8 @@ pub(crate) struct Ingress {
     pub(crate) metrics: Arc<Metrics>,
 }
 
-/// The queue in front of ingress: its end for peers, for clients, and for ingress.
+/// The queue in front of ingress: its end for what is fetched, for clients, and
+/// for ingress.
 pub(crate) fn queue(
     budget: Arc<PoolBudget>,
 ) -> (
@@ -110,7 +130,7 @@ pub(crate) fn queue(
 /// Who waits for the verdict on a transaction.
 enum Origin {
     Client(Reply),
-    Peer,
+    Peer(PeerId),
     Fetched,
 }
 
@@ -127,41 +147,79 @@ enum Judgement {
     Verify(Box<UncheckedTransaction>),
 }
 
+/// What is there already, up to a bound in number and in bytes.
+fn gather(frames: &mut Vec<NetworkEvent>, peers: &mut Inbox) {
+    let length = |event: &NetworkEvent| match event {
+        NetworkEvent::Frame { bytes, .. } => bytes.len(),
+        NetworkEvent::Connected(_) | NetworkEvent::Disconnected(_) => 0,
+    };
+    let mut bytes: usize = frames.iter().map(length).sum();
+    while frames.len() < MAX_PEER_FRAMES_TOGETHER && bytes < MAX_PEER_BYTES_TOGETHER {
+        let Some(event) = peers.try_recv() else { break };
+        bytes = bytes.saturating_add(length(&event));
+        frames.push(event);
+    }
+}
+
+/// What every peer's transactions have cost in one round.
+type Work = BTreeMap<PeerId, u64>;
+
 impl Ingress {
-    /// Works until `stop` is cancelled.
-    pub(crate) async fn run(self, mut arrivals: mpsc::Receiver<Arrival>, stop: CancellationToken) {
-        let mut together = Vec::with_capacity(MAX_TOGETHER);
+    /// Works until `stop` is cancelled. Clients and peers have their turns in
+    /// every round.
+    pub(crate) async fn run(
+        self,
+        mut arrivals: mpsc::Receiver<Arrival>,
+        mut peers: Inbox,
+        stop: CancellationToken,
+    ) {
         let mut seen = Seen::default();
+        let mut allowances = Allowances::new(WORK_PER_SECOND);
         loop {
-            let came = tokio::select! {
+            let mut together = Vec::with_capacity(MAX_TOGETHER);
+            let mut frames = Vec::new();
+            tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                came = arrivals.recv_many(&mut together, MAX_TOGETHER) => came,
-            };
-            if came == 0 {
-                return;
+                arrival = arrivals.recv() => match arrival {
+                    Some(arrival) => together.push(arrival),
+                    None => return,
+                },
+                event = peers.recv() => match event {
+                    Some(event) => frames.push(event),
+                    None => return,
+                },
             }
-            let candidates = self.admit(&mut together, &mut seen);
-            if self.take_in(candidates, &mut seen).await.is_err() {
+            let more = std::iter::from_fn(|| arrivals.try_recv().ok());
+            together.extend(more.take(MAX_TOGETHER - together.len()));
+            gather(&mut frames, &mut peers);
+            let mut work = Work::new();
+            let mut candidates = self.admit(together, &seen);
+            candidates.extend(self.admit_from_peers(frames, &seen, &mut work));
+            let taken = self.take_in(candidates, &mut seen, &mut work).await;
+            let now = Instant::now();
+            for (peer, work) in work {
+                if let Some(until) = allowances.charge(peer, work, now) {
+                    self.metrics.rests(peer.0, Class::Transactions);
+                    peers.rest(peer, until);
+                }
+            }
+            if taken.is_err() {
                 return;
             }
         }
     }
 
     /// Decodes, sorts out what needs no verification, and reserves room.
-    fn admit(&self, together: &mut Vec<Arrival>, seen: &mut Seen) -> Vec<Candidate> {
+    fn admit(&self, together: Vec<Arrival>, seen: &Seen) -> Vec<Candidate> {
         let mut candidates = Vec::new();
-        for arrival in together.drain(..) {
+        for arrival in together {
             match arrival {
                 Arrival::Client(bytes, reply) => {
                     if let Some(candidate) = self.admit_from_client(&bytes, reply, seen) {
                         candidates.push(candidate);
                     }
                 }
-                Arrival::Peer(all) => candidates.extend(
-                    all.iter()
-                        .filter_map(|bytes| self.admit_from_peer(bytes, seen)),
-                ),
                 Arrival::Fetched(all) => candidates.extend(all.iter().filter_map(|bytes| {
                     Some(Candidate {
                         unchecked: self.decode(bytes).ok()?,
@@ -172,6 +230,55 @@ impl Ingress {
             }
         }
         candidates
+    }
+
+    /// The same for what peers send on.
+    fn admit_from_peers(
+        &self,
+        frames: Vec<NetworkEvent>,
+        seen: &Seen,
+        work: &mut Work,
+    ) -> Vec<Candidate> {
+        let mut candidates = Vec::new();
+        for event in frames {
+            let NetworkEvent::Frame { from, bytes, .. } = event else {
+                continue;
+            };
+            let caused = work.entry(from).or_default();
+            let Ok(transactions) = gossip::decode(&bytes) else {
+                tracing::debug!(peer = %from, "not a list of transactions");
+                self.metrics.undecodable(from.0);
+                *caused += BAD;
+                continue;
+            };
+            for bytes in transactions {
+                let Ok(unchecked) = self.decode(&bytes) else {
+                    // The rest of such a frame is not worth a look.
+                    self.metrics.bad_transaction(from.0);
+                    *caused += BAD;
+                    break;
+                };
+                let length = bytes.len();
+                if self.is_needless(&unchecked, seen) || !self.budget.reserve(length) {
+                    *caused += NEEDLESS;
+                    continue;
+                }
+                candidates.push(Candidate {
+                    unchecked,
+                    length,
+                    origin: Origin::Peer(from),
+                });
+            }
+        }
+        candidates
+    }
+
+    /// Late copies of what is in a block would be ordered again for nothing, and
+    /// what a stranger has made has no effect. Should a batch name it all the
+    /// same, it is fetched.
+    fn is_needless(&self, unchecked: &UncheckedTransaction, seen: &Seen) -> bool {
+        seen.contains(&unchecked.hash())
+            || !self.place_in_chain(unchecked).is_ok_and(|it| it.is_none())
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<UncheckedTransaction, Refusal> {
@@ -239,21 +346,13 @@ impl Ingress {
         Ok(None)
     }
 
-    fn admit_from_peer(&self, bytes: &[u8], seen: &Seen) -> Option<Candidate> {
-        let unchecked = self.decode(bytes).ok()?;
-        // Late copies of what is in a block would be ordered again for nothing.
-        let in_chain = |found: Option<ledger::Location>| found.is_some();
-        let known = seen.contains(&unchecked.hash())
-            || self.ledger.location(&unchecked.id()).is_ok_and(in_chain);
-        (!known && self.budget.reserve(bytes.len())).then_some(Candidate {
-            unchecked,
-            length: bytes.len(),
-            origin: Origin::Peer,
-        })
-    }
-
     /// Verifies the signatures of all candidates together and hands on what holds.
-    async fn take_in(&self, candidates: Vec<Candidate>, seen: &mut Seen) -> Result<(), ()> {
+    async fn take_in(
+        &self,
+        candidates: Vec<Candidate>,
+        seen: &mut Seen,
+        work: &mut Work,
+    ) -> Result<(), ()> {
         if candidates.is_empty() {
             return Ok(());
         }
@@ -281,11 +380,14 @@ impl Ingress {
                     pooled.push(transaction);
                 }
                 (Err(_), Origin::Fetched) => {}
-                (Err(refusal), origin) => {
+                (Err(refusal), Origin::Client(reply)) => {
                     self.budget.release(length);
-                    if let Origin::Client(reply) = origin {
-                        self.answer(reply, Err(refusal.into()));
-                    }
+                    self.answer(reply, Err(refusal.into()));
+                }
+                (Err(_), Origin::Peer(from)) => {
+                    self.budget.release(length);
+                    self.metrics.bad_transaction(from.0);
+                    *work.entry(from).or_default() += BAD;
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod allowance;
 pub mod api;
 mod certificates;
 pub mod chronicle;

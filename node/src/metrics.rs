@@ -42,6 +42,13 @@ struct FrameLabel {
     fate: String,
 }
 
+/// A replica and a class of its frames.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RestLabel {
+    peer: u32,
+    class: String,
+}
+
 /// Why something that a client sent was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabel {
@@ -55,6 +62,7 @@ pub struct Metrics {
     transactions: Family<CodeLabel, Counter>,
     rejections: Family<RejectionLabel, Counter>,
     contradictions: Family<ContradictionLabel, Counter>,
+    rests: Family<RestLabel, Counter>,
     refusals: Family<ReasonLabel, Counter>,
     height: Gauge<u64, AtomicU64>,
     certified: Gauge<u64, AtomicU64>,
@@ -80,6 +88,7 @@ impl Default for Metrics {
             transactions: Family::default(),
             rejections: Family::default(),
             contradictions: Family::default(),
+            rests: Family::default(),
             refusals: Family::default(),
             height: Gauge::default(),
             certified: Gauge::default(),
@@ -103,6 +112,11 @@ impl Default for Metrics {
             "contradictions",
             "Proofs that a replica contradicted itself",
             metrics.contradictions.clone(),
+        );
+        registry.register(
+            "rests",
+            "Pauses in listening to a replica that had used up its share of work",
+            metrics.rests.clone(),
         );
         registry.register(
             "refusals",
@@ -164,6 +178,17 @@ impl Metrics {
     /// A replica sent more view changes than are looked at.
     pub(crate) fn too_many(&self, peer: u32) {
         self.count_rejection(peer, "too_many");
+    }
+
+    /// Nothing is taken of a replica for a while.
+    pub(crate) fn rests(&self, peer: u32, class: Class) {
+        let class = class.to_string();
+        self.rests.get_or_create(&RestLabel { peer, class }).inc();
+    }
+
+    /// A replica sent a transaction that no correct one sends on.
+    pub(crate) fn bad_transaction(&self, peer: u32) {
+        self.count_rejection(peer, "bad_transaction");
     }
 
     /// A replica sent bytes that are no message.

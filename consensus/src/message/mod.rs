@@ -66,6 +66,28 @@ impl Message {
         codec::decode(bytes, Self::MAX_BYTES)
     }
 
+    /// How many signatures are looked at before it is believed.
+    #[must_use]
+    pub fn signatures(&self) -> usize {
+        let of_view_change = |vote: &Signed<ViewChange>| {
+            let stable = vote.body.stable.as_ref();
+            let stable = stable.map_or(0, |of| of.signatures.len());
+            let prepared = vote.body.prepared.iter();
+            1 + stable + prepared.map(|of| 1 + of.prepares.len()).sum::<usize>()
+        };
+        match self {
+            Self::PrePrepare(_) | Self::Prepare(_) | Self::Commit(_) | Self::Checkpoint(_) => 1,
+            Self::CheckpointCertificate(certificate) => certificate.signatures.len(),
+            Self::Status(_) => 0,
+            Self::ViewChange(vote) => of_view_change(vote),
+            Self::NewView(new_view) => {
+                let body = &new_view.body;
+                let votes = body.view_changes.iter().map(of_view_change);
+                1 + votes.sum::<usize>() + body.pre_prepares.len()
+            }
+        }
+    }
+
     /// The message's name in the paper.
     #[must_use]
     pub fn name(&self) -> &'static str {

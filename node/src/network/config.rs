@@ -56,8 +56,8 @@ pub struct Limits {
     /// How many bytes the frames of one class that wait for one peer have
     /// together.
     pub max_queued_bytes: usize,
-    /// How many received frames of one class wait to be taken from the
-    /// [`Inbox`](super::Inbox), of all peers together.
+    /// How many received frames of one class and one peer wait to be taken from
+    /// the [`Inbox`](super::Inbox).
     pub max_inbox_frames: usize,
     /// How many bytes the received frames of one class and one peer that wait
     /// to be taken have together. One frame is let in however long it is.
@@ -66,6 +66,9 @@ pub struct Limits {
     pub max_requests_per_peer: usize,
     /// How many requests of one peer are served at a time; more are refused.
     pub max_served_per_peer: usize,
+    /// How many bytes of responses one peer is served in a second; every request
+    /// counts as some more. What goes beyond waits.
+    pub max_served_bytes_per_second: u64,
     /// How many connections may be in their handshake, besides one per peer.
     pub max_pending_connections: u32,
     /// From the first byte of a connection to the end of its handshake; when
@@ -102,10 +105,11 @@ impl Default for Limits {
             max_response_bytes: 16 * MIB,
             max_queued_frames: 4096,
             max_queued_bytes: 16 * MIB,
-            max_inbox_frames: 1024,
+            max_inbox_frames: 256,
             max_inbox_bytes_per_peer: 4 * MIB,
             max_requests_per_peer: 4,
             max_served_per_peer: 4,
+            max_served_bytes_per_second: 16 * 1024 * 1024,
             max_pending_connections: 64,
             handshake_timeout: Duration::from_secs(10),
             hello_timeout: Duration::from_secs(10),

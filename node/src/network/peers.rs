@@ -2,14 +2,17 @@
 //! each of them just now.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use crypto::PublicKey;
 use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId as TransportId};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
+
+use crate::allowance::Allowance;
 
 use super::config::{Limits, NetworkConfig, Peer};
 use super::counters::Counters;
@@ -43,6 +46,9 @@ pub(super) struct PeerState {
     pub(super) requesting: Semaphore,
     /// Room for requests of it.
     pub(super) serving: Arc<Semaphore>,
+    /// How much of this node's work for its requests is left to it.
+    served: Mutex<Allowance>,
+    served_per_second: u64,
     /// Lines about what it does wrong.
     pub(super) complaints: Seldom,
 }
@@ -70,6 +76,8 @@ impl PeerState {
             shares: [share(), share()],
             requesting: Semaphore::new(limits.max_requests_per_peer),
             serving: Arc::new(Semaphore::new(limits.max_served_per_peer)),
+            served: Mutex::default(),
+            served_per_second: limits.max_served_bytes_per_second,
             complaints: Seldom::default(),
         });
         let outlet = |class, frames| Outlet {
@@ -119,6 +127,26 @@ impl PeerState {
 
     pub(super) fn set_cut(&self, cut: bool) {
         self.cut.store(cut, Ordering::Relaxed);
+    }
+
+    /// Waits until the requests of this peer that were served have had their
+    /// time, and counts another one of so many bytes.
+    pub(super) async fn await_serving(&self, bytes: usize) {
+        let until = self.served().rests_until(Instant::now());
+        if let Some(until) = until {
+            tokio::time::sleep_until(until.into()).await;
+        }
+        self.charge_serving(bytes);
+    }
+
+    /// Counts so many bytes of work for its requests.
+    pub(super) fn charge_serving(&self, bytes: usize) {
+        let (bytes, now) = (bytes as u64, Instant::now());
+        self.served().charge(bytes, self.served_per_second, now);
+    }
+
+    fn served(&self) -> MutexGuard<'_, Allowance> {
+        self.served.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn lane(&self, class: Class) -> &Lane {

@@ -87,6 +87,12 @@ async fn exchange(
     })
 }
 
+/// What a request counts, in bytes of a response: little is work as well, and a
+/// list of eight bytes each may take a signature for each.
+fn weight_of_request(length: usize) -> usize {
+    64 * 1024 + 128 * length
+}
+
 /// Reads a peer's request, has it answered, and writes the response.
 pub(super) async fn serve(
     wiring: &Wiring,
@@ -105,11 +111,14 @@ pub(super) async fn serve(
     let answer = async {
         let (reply, response) = oneshot::channel();
         let from = peer.id;
+        let weight = weight_of_request(bytes.len());
         let request = InboundRequest { from, bytes, reply };
+        peer.await_serving(weight).await;
         let taken = wiring.requests.send(request).await;
         taken.map_err(|_| StreamError::Ended)?;
         let response = response.await.ok();
         if let Some(response) = &response {
+            peer.charge_serving(response.len());
             writer.write(response, limits.max_response_bytes).await?;
         }
         // Closed rather than reset, so that the peer reads what was said.

@@ -62,8 +62,11 @@ impl Network {
     ) -> Result<Self, NetworkError> {
         let (peers, outlets) = Peers::new(&config)?;
         let (opener, orders) = opener();
-        let (to_consensus, consensus) = inbox(config.limits.max_inbox_frames);
-        let (to_transactions, transactions) = inbox(config.limits.max_inbox_frames);
+        let inbox = || {
+            let ids = peers.iter().map(|peer| peer.id);
+            inbox(config.limits.max_inbox_frames, ids)
+        };
+        let ((to_consensus, consensus), (to_transactions, transactions)) = (inbox(), inbox());
         let (to_requests, requests) = mpsc::channel(MAX_WAITING_REQUESTS);
         let tasks = TaskTracker::new();
         let swarm = swarm(&config, &peers, &tasks)?;

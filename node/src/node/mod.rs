@@ -36,7 +36,9 @@ use crate::inbound;
 use crate::ingress::{self, Arrival, Ingress};
 use crate::journal::{Journal, JournalError};
 use crate::metrics::Metrics;
-use crate::network::{Limits, Network, NetworkConfig, NetworkError, NetworkHandle, Peer, PeerId};
+use crate::network::{
+    Inbox, Limits, Network, NetworkConfig, NetworkError, NetworkHandle, Peer, PeerId,
+};
 use crate::pool::{Pool, PoolBudget};
 use crate::services::{ConsensusStatus, Progress, Services};
 use crate::sync::{Sync, SyncError};
@@ -215,8 +217,8 @@ async fn start(
     let mut parts = Parts::new(stop.clone());
     let (to_ingress, submit, arrivals) = ingress::queue(common.budget.clone());
     let inputs = (events, journal);
-    let outlook = add_replica(&mut parts, &common, open, inputs, to_ingress.clone()).await?;
-    add_ingress(&mut parts, &common, arrivals);
+    let outlook = add_replica(&mut parts, &common, open, inputs, to_ingress).await?;
+    add_ingress(&mut parts, &common, arrivals, network.transactions);
     let messages = inbound::messages(
         Verifier::new(&consensus_config(open)),
         network.consensus,
@@ -225,13 +227,6 @@ async fn start(
         stop.clone(),
     );
     parts.add_infallible("reader of messages", messages);
-    let transactions = inbound::transactions(
-        network.transactions,
-        to_ingress,
-        common.metrics.clone(),
-        stop.clone(),
-    );
-    parts.add_infallible("reader of transactions", transactions);
     let server = Server {
         ledger: common.ledger.clone(),
         driver: common.to_driver.clone(),
@@ -380,7 +375,12 @@ fn member_names(genesis: &Genesis) -> HashMap<PublicKey, String> {
 }
 
 /// Adds ingress, through which every transaction comes.
-fn add_ingress(parts: &mut Parts, common: &Common, arrivals: mpsc::Receiver<Arrival>) {
+fn add_ingress(
+    parts: &mut Parts,
+    common: &Common,
+    arrivals: mpsc::Receiver<Arrival>,
+    peers: Inbox,
+) {
     let ingress = Ingress {
         ledger: common.ledger.clone(),
         network_id: common.genesis.network_id(),
@@ -390,7 +390,7 @@ fn add_ingress(parts: &mut Parts, common: &Common, arrivals: mpsc::Receiver<Arri
         driver: common.to_driver.clone(),
         metrics: common.metrics.clone(),
     };
-    let ingress = ingress.run(arrivals, common.stop.clone());
+    let ingress = ingress.run(arrivals, peers, common.stop.clone());
     parts.add_infallible("ingress", ingress);
 }
 
@@ -426,6 +426,7 @@ fn network_config(open: &OpenHome) -> Result<NetworkConfig, NodeError> {
     // A response is filled up to its limit and then by one more block.
     let block = parameters.max_batch_bytes + parameters.max_transaction_bytes + BLOCK_SLACK;
     let limits = Limits {
+        max_consensus_frame_bytes: consensus::Message::MAX_BYTES,
         max_transactions_frame_bytes: defaults.max_transactions_frame_bytes.max(transaction),
         max_response_bytes: RESPONSE_BYTES + block,
         ..defaults
