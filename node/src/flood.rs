@@ -4,7 +4,7 @@
 //! The messages among it are those of [`consensus::byzantine`]; here are the junk
 //! below and beside them, and the haste.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use consensus::byzantine::{Byzantine, Mode, Modes};
 use consensus::{Config, Message, SequenceNumber, View};
@@ -29,8 +29,10 @@ const TIMES: usize = 4;
 /// How many transactions a frame of them has.
 const TRANSACTIONS: u64 = 32;
 
-/// Every so many of them is well-signed, by somebody whom nobody knows.
-const SOUND: u64 = 8;
+/// A peer gets what is bad for so long, and then for the other turns what is only
+/// of no use.
+const TURN: Duration = Duration::from_secs(5);
+const TURNS: u64 = 3;
 
 /// How many requests to each peer are under way.
 const REQUESTS: usize = 4;
@@ -40,7 +42,7 @@ const BREATH: Duration = Duration::from_millis(2);
 
 /// The time between two giants to each peer, and between two that are too long:
 /// the receiver closes the stream of those.
-const BETWEEN_GIANTS: Duration = Duration::from_millis(50);
+const BETWEEN_GIANTS: Duration = Duration::from_millis(250);
 const BETWEEN_BREACHES: Duration = Duration::from_secs(15);
 
 /// How long a peer may take for a response.
@@ -53,6 +55,8 @@ pub(crate) struct Flood {
     pub(crate) config: Config,
     pub(crate) key: SigningKey,
     pub(crate) consensus: watch::Receiver<ConsensusStatus>,
+    /// When this node was started.
+    pub(crate) begun: Instant,
 }
 
 impl Flood {
@@ -93,30 +97,35 @@ impl Flood {
         Byzantine::new(&self.config, self.key.clone(), Mode::Flood.into(), seed)
     }
 
+    /// What is of no use, and of another peer at the same time what is bad.
     async fn messages(&self) {
         let mut byzantine = self.byzantine();
+        let encoded = |junk: Vec<Message>| junk.iter().map(|it| it.encode().into()).collect();
         loop {
             let status = *self.consensus.borrow();
-            let high = SequenceNumber(status.high_watermark);
-            let junk = byzantine.flood(View(status.view), high);
-            let frames: Vec<Bytes> = junk.iter().map(|it| it.encode().into()).collect();
-            self.offer(Class::Consensus, &frames).await;
+            let (view, high) = (View(status.view), SequenceNumber(status.high_watermark));
+            let (useless, junk) = (byzantine.useless(view, high), byzantine.junk(view, high));
+            self.offer(Class::Consensus, encoded(useless), encoded(junk))
+                .await;
         }
     }
 
+    /// Transactions that a stranger has signed, and such as nobody has.
     async fn transactions(&self) {
         let stranger = SigningKey::from_seed(&[0x5a; 32]);
         let junk = stranger.sign(Domain::Batch, &self.config.network, &[]);
         for drawn in 0_u64.. {
-            let many = (0..TRANSACTIONS).map(|at| {
-                let mut transaction = self.transaction(&stranger, (drawn, at));
-                if !(drawn + at).is_multiple_of(SOUND) {
-                    transaction.signature = junk;
-                }
-                encode(&transaction)
+            let many = (0..TRANSACTIONS).map(|at| self.transaction(&stranger, (drawn, at)));
+            let many: Vec<Transaction> = many.collect();
+            let sound: Vec<_> = many.iter().map(encode).collect();
+            let unsound = many.into_iter().map(|transaction| Transaction {
+                signature: junk,
+                ..transaction
             });
-            let frame = encode(&many.collect::<Vec<_>>());
-            self.offer(Class::Transactions, &[frame.into()]).await;
+            let unsound: Vec<_> = unsound.map(|it| encode(&it)).collect();
+            let (useless, junk) = (encode(&sound).into(), encode(&unsound).into());
+            self.offer(Class::Transactions, vec![useless], vec![junk])
+                .await;
         }
     }
 
@@ -134,27 +143,39 @@ impl Flood {
         Transaction::assemble(proposal, nothing.0, nothing.1, Vec::new(), creator)
     }
 
+    /// Whether this peer gets now what it may refuse at a look. Each has its turn:
+    /// who is sent something bad listens less, and would never see what it cannot
+    /// tell from the messages of a correct replica.
+    fn has_junk(&self, peer: PeerId) -> bool {
+        let turn = self.begun.elapsed().as_secs() / TURN.as_secs();
+        (turn + u64::from(peer.0)).is_multiple_of(TURNS)
+    }
+
     /// Puts frames into the queues that are not full, and waits while all are.
-    async fn offer(&self, class: Class, frames: &[Bytes]) {
+    async fn offer(&self, class: Class, useless: Vec<Bytes>, junk: Vec<Bytes>) {
         for _ in 0..TIMES {
-            for frame in frames {
-                let mut taken = false;
-                while !taken {
-                    for peer in self.network.peers() {
-                        let [messages, transactions] = peer.queued;
-                        let queued = match class {
-                            Class::Consensus => messages,
-                            Class::Transactions => transactions,
-                        };
-                        if peer.connected && queued < QUEUED {
-                            self.network.send(peer.id, class, frame.clone());
-                            taken = true;
-                        }
-                    }
-                    if !taken {
-                        tokio::time::sleep(BREATH).await;
-                    }
+            let mut room = false;
+            for peer in self.network.peers() {
+                let [messages, transactions] = peer.queued;
+                let queued = match class {
+                    Class::Consensus => messages,
+                    Class::Transactions => transactions,
+                };
+                if !peer.connected || queued >= QUEUED {
+                    continue;
                 }
+                room = true;
+                let frames = if self.has_junk(peer.id) {
+                    &junk
+                } else {
+                    &useless
+                };
+                for frame in frames {
+                    self.network.send(peer.id, class, frame.clone());
+                }
+            }
+            if !room {
+                tokio::time::sleep(BREATH).await;
             }
             tokio::task::yield_now().await;
         }
@@ -174,7 +195,10 @@ impl Flood {
         ];
         loop {
             for (class, giant) in &giants {
-                self.network.broadcast(*class, giant.clone());
+                let peers = self.network.peers().into_iter();
+                for peer in peers.filter(|peer| self.has_junk(peer.id)) {
+                    self.network.send(peer.id, *class, giant.clone());
+                }
                 tokio::time::sleep(BETWEEN_GIANTS).await;
             }
         }

@@ -20,17 +20,17 @@ const FAR: u64 = 1_000_000;
 const REQUESTS: u64 = 64;
 
 impl Byzantine {
-    /// Some of everything, for a receiver that is in `view` and takes nothing
-    /// above `high`.
-    pub fn flood(&mut self, view: View, high: SequenceNumber) -> Vec<Message> {
+    /// What is well-signed and of no use to a receiver that is in `view` and takes
+    /// nothing above `high`: it has to be verified to be known as that.
+    pub fn useless(&mut self, view: View, high: SequenceNumber) -> Vec<Message> {
         let beyond = high.saturating_add(1 + self.below(FAR));
         let within = SequenceNumber(high.0.saturating_sub(self.below(self.log_window)));
         let near = View(view.0.saturating_add(1 + self.below(8)));
         let far = View(view.0.saturating_add(1 + self.below(FAR)));
         let last = (View(u64::MAX), SequenceNumber(u64::MAX));
-        let mut junk = Vec::new();
+        let mut useless = Vec::new();
         for (view, sequence) in [(view, beyond), (near, within), (far, beyond), last] {
-            junk.extend(self.votes(view, sequence));
+            useless.extend(self.votes(view, sequence));
         }
         self.wanted = View(self.wanted.0.max(view.0).saturating_add(1));
         let wish = ViewChange {
@@ -38,14 +38,21 @@ impl Byzantine {
             stable: None,
             prepared: Vec::new(),
         };
-        junk.push(Message::ViewChange(self.sign(wish)));
-        let certificates = self.log_window;
-        junk.push(self.view_change(far, certificates));
-        junk.push(self.proposal(near));
-        junk.push(self.new_view(near));
-        junk.push(Message::CheckpointCertificate(self.certificate(within)));
-        junk.push(self.status(view, high));
-        junk
+        useless.push(Message::ViewChange(self.sign(wish)));
+        useless.push(self.proposal(near));
+        useless.push(self.status(view, high));
+        useless
+    }
+
+    /// What no correct replica says: signatures that do not hold, deep within
+    /// messages that are well-signed.
+    pub fn junk(&mut self, view: View, high: SequenceNumber) -> Vec<Message> {
+        let far = View(view.0.saturating_add(1 + self.below(FAR)));
+        vec![
+            self.view_change(far, self.log_window),
+            self.new_view(view),
+            Message::CheckpointCertificate(self.certificate(high)),
+        ]
     }
 
     /// A message of about so many bytes, well-signed and full of junk.
@@ -60,7 +67,9 @@ impl Byzantine {
             return outgoing;
         };
         let (view, sequence) = place(&first.message);
-        let junk = self.flood(view, sequence.saturating_add(self.log_window));
+        let high = sequence.saturating_add(self.log_window);
+        let mut junk = self.useless(view, high);
+        junk.extend(self.junk(view, high));
         let beside = |of: &Outgoing| {
             let (to, delay) = (of.to, of.delay);
             let junk = junk.clone().into_iter();

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use consensus::byzantine::{Byzantine, Modes};
+use consensus::byzantine::{Byzantine, Mode, Modes};
 use consensus::{Config, Message, ReplicaId};
 use crypto::{PublicKey, SigningKey};
 
@@ -30,7 +30,10 @@ impl Faults {
         }
     }
 
-    fn set(&mut self, modes: Modes) {
+    /// A flood is not of the driver's making: it does not wait for something to be said.
+    fn set(&mut self, modes: &Modes) {
+        let modes = modes.iter().filter(|mode| **mode != Mode::Flood);
+        let modes: Modes = modes.cloned().collect();
         let seed = u64::from(self.config.id.0);
         self.byzantine = (!modes.is_empty())
             .then(|| Byzantine::new(&self.config, self.key.clone(), modes, seed));
@@ -48,7 +51,7 @@ impl Driver {
     /// The node is told to misbehave, or to behave again.
     pub(super) fn change_fault(&mut self) {
         let modes = self.wiring.fault.borrow_and_update().clone();
-        self.faults.set(modes);
+        self.faults.set(&modes);
     }
 
     /// Sends a message to one replica or to all.

@@ -11,7 +11,7 @@ mod tests;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use consensus::{ReplicaId, Verifier};
 use crypto::PublicKey;
@@ -241,6 +241,7 @@ async fn start(
         config: consensus_config(open),
         key: open.consensus_key.clone(),
         consensus: outlook.consensus.clone(),
+        begun: Instant::now(),
     };
     parts.add_infallible("flooding of peers", flood.run(stop));
     let services = Services {
