@@ -8,7 +8,7 @@ mod sweep;
 use std::time::Duration;
 
 use consensus::PlantedBug;
-use consensus::testing::{Simulation, SimulationConfig};
+use consensus::testing::{Simulation, SimulationConfig, shrink};
 use sweep::sweep;
 
 /// A bug, and where it was found.
@@ -118,5 +118,40 @@ fn planted_bugs_are_found_by_searching() {
             }
             None => panic!("{bug:?} is not found within {seeds} seeds"),
         }
+    }
+}
+
+/// What a failure needs is what is left of it in the end.
+#[test]
+fn a_failure_shrinks_to_what_it_needs() {
+    const TRIES: u32 = 150;
+    for bug in [PlantedBug::BelieveTimes, PlantedBug::IgnoreOwnDivergence] {
+        let of = FOUND.iter().find(|of| of.bug == bug).expect("it is found");
+        let config = network(of, of.seed, true);
+        let failure = Simulation::run(&config).expect_err("it is found");
+        let shrunk = shrink(&config, failure, TRIES);
+        println!(
+            "{bug:?} without {}: {:?}",
+            shrunk.left_out.join(", "),
+            shrunk.config
+        );
+        assert_eq!(shrunk.failure.invariant, of.invariant);
+        assert!(shrunk.tries <= TRIES && !shrunk.left_out.is_empty());
+        let again = Simulation::run(&shrunk.config).expect_err("it still fails");
+        assert_eq!(again.invariant, of.invariant);
+        assert_eq!(again.trace, shrunk.failure.trace, "and in the same way");
+        assert!(shrunk.config.requests < config.requests / 2);
+        // Crashes may be what makes a faulty replica the primary.
+        let left = &shrunk.config.faults;
+        let needless = left.partitions + left.pauses + left.disk_losses + left.timer_drift;
+        assert_eq!(needless, 0, "{bug:?} needs none of them");
+        assert!(left.loss + left.duplication + left.straggling <= 0.0);
+        let lies = left.byzantine.len() + left.twins.len();
+        let errors = left.wrong_clocks.len() + left.states_altered.len();
+        assert_eq!(
+            lies + errors,
+            1,
+            "{bug:?} shows where one replica is faulty"
+        );
     }
 }

@@ -7,11 +7,16 @@ use std::thread;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use consensus::testing::{Failure as Broken, Simulation, SimulationConfig, Summary};
+use consensus::testing::{
+    Failure as Broken, Shrunk, Simulation, SimulationConfig, Summary, shrink,
+};
 use serde_json::{Value, json};
 
 use crate::args::{Global, SimulateArgs};
 use crate::exit::{Exit, Failure, Outcome};
+
+/// How many simulations are spent on making a failing one smaller.
+const TRIES: u32 = 200;
 
 /// Seeds from one to before another.
 #[derive(Clone, Debug)]
@@ -115,15 +120,36 @@ pub(crate) fn simulate(global: &Global, args: &SimulateArgs) -> Outcome {
     global.output.print(&answer, |_| {
         sentences(args.replicas, count, failed.len(), &summary)
     });
-    match broken.first() {
+    match broken.into_iter().next() {
         None => Ok(()),
         Some(first) => {
             let message = format!("{} of {count} seeds broke an invariant", failed.len());
+            let config = config(args, first.seed);
+            let shrunk = shrink(&config, Box::new(first), TRIES);
             Err(Failure::new(Exit::Failed, "INVARIANT_BROKEN", message)
-                .cause(first)
+                .cause(story(&shrunk))
                 .shown())
         }
     }
+}
+
+/// What is left of the first failure, and how it comes about.
+fn story(shrunk: &Shrunk) -> String {
+    let Shrunk {
+        config,
+        failure,
+        left_out,
+        tries,
+    } = shrunk;
+    let without = if left_out.is_empty() {
+        "nothing".to_owned()
+    } else {
+        left_out.join(", ")
+    };
+    format!(
+        "after {tries} attempts at a smaller failure it does without {without}\n\
+         what remains: {config:#?}\n{failure}"
+    )
 }
 
 /// What came of it, for programs.

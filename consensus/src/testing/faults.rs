@@ -1,4 +1,5 @@
-//! The schedule of what goes wrong, drawn before the run.
+//! The schedule of what goes wrong, drawn before the run. What came later to
+//! be drawn has dice of its own, so that seeds go on deciding what they did.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
