@@ -2,6 +2,7 @@
 //! touched while a record before it is not durable.
 
 use super::divergence::Divergence;
+use super::pool::Asked;
 use super::{Node, Process, Wake};
 use crate::testing::config::Links;
 use crate::testing::disk::{Mark, Write};
@@ -11,7 +12,7 @@ use crate::testing::network::Packet;
 use crate::testing::report::Violation;
 use crate::testing::trace::{Happening, Note};
 use crate::testing::world::World;
-use crate::{Effect, Evidence, Message, Record, ReplicaId, Verified};
+use crate::{Batch, Effect, Evidence, Message, Record, ReplicaId, Verified};
 
 impl Node {
     pub(super) fn carry_out(&mut self, world: &mut World) -> Result<(), Violation> {
@@ -77,17 +78,8 @@ impl Node {
                 batch,
                 fresh,
             } => {
-                // What a new view takes over was in time when it was proposed.
-                let in_time = if fresh {
-                    self.clock.check(&batch, world)
-                } else {
-                    Ok(())
-                };
                 let asked = (view, sequence, digest);
-                match in_time {
-                    Ok(()) => self.check(asked, batch.requests, world),
-                    Err(reason) => self.refuse(asked, &batch.requests, reason, world),
-                }
+                self.check_batch(asked, batch, fresh, world);
             }
             Effect::Execute {
                 sequence,
@@ -137,6 +129,19 @@ impl Node {
             }
         }
         Ok(())
+    }
+
+    /// What a new view takes over was in time when it was proposed.
+    fn check_batch(&mut self, asked: Asked, batch: Batch, fresh: bool, world: &mut World) {
+        let in_time = if fresh {
+            self.clock.check(&batch, world)
+        } else {
+            Ok(())
+        };
+        match in_time {
+            Ok(()) => self.check(asked, batch.requests, world),
+            Err(reason) => self.refuse(asked, &batch.requests, reason, world),
+        }
     }
 
     /// A replica is shown to have contradicted itself.

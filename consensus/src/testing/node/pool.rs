@@ -23,7 +23,7 @@ struct Check {
 }
 
 /// What the replica asked about.
-type Asked = (View, SequenceNumber, BatchDigest);
+pub(super) type Asked = (View, SequenceNumber, BatchDigest);
 
 /// The requests of a process.
 #[derive(Default)]
