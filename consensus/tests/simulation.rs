@@ -147,6 +147,18 @@ fn a_seed_decides_everything() {
     }
 }
 
+/// What leads nowhere leads no correct replica anywhere.
+#[test]
+fn a_flood_changes_nothing() {
+    for seed in 0..20 {
+        let mut config = SimulationConfig::drawn(4, seed);
+        let flooder = ReplicaId(u32::try_from(seed % 4).unwrap());
+        config.faults.byzantine = BTreeMap::from([(flooder, Modes::from(Mode::Flood))]);
+        config.faults.disk_losses = 0;
+        Simulation::run(&config).unwrap_or_else(|failure| panic!("{failure}"));
+    }
+}
+
 /// The simulator can see: what is promised for `f` faulty replicas does not hold
 /// for one more, and that is found.
 #[test]

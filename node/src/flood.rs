@@ -23,6 +23,9 @@ use crate::services::ConsensusStatus;
 /// enough that what the replica itself says still finds room.
 const QUEUED: usize = 512;
 
+/// And how many while they are bad: a receiver is long in digesting those.
+const QUEUED_JUNK: usize = 8;
+
 /// How often each frame is sent: making one must not take longer than reading it.
 const TIMES: usize = 4;
 
@@ -32,7 +35,7 @@ const TRANSACTIONS: u64 = 32;
 /// A peer gets what is bad for so long, and then for the other turns what is only
 /// of no use.
 const TURN: Duration = Duration::from_secs(5);
-const TURNS: u64 = 3;
+const TURNS: u64 = 6;
 
 /// How many requests to each peer are under way.
 const REQUESTS: usize = 4;
@@ -44,6 +47,9 @@ const BREATH: Duration = Duration::from_millis(2);
 /// the receiver closes the stream of those.
 const BETWEEN_GIANTS: Duration = Duration::from_millis(250);
 const BETWEEN_BREACHES: Duration = Duration::from_secs(15);
+
+/// What a giant message has besides its certificates.
+const GIANT_SLACK: usize = 1024;
 
 /// How long a peer may take for a response.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -161,15 +167,15 @@ impl Flood {
                     Class::Consensus => messages,
                     Class::Transactions => transactions,
                 };
-                if !peer.connected || queued >= QUEUED {
+                let (frames, most) = if self.has_junk(peer.id) {
+                    (&junk, QUEUED_JUNK)
+                } else {
+                    (&useless, QUEUED)
+                };
+                if !peer.connected || queued >= most {
                     continue;
                 }
                 room = true;
-                let frames = if self.has_junk(peer.id) {
-                    &junk
-                } else {
-                    &useless
-                };
                 for frame in frames {
                     self.network.send(peer.id, class, frame.clone());
                 }
@@ -184,7 +190,7 @@ impl Flood {
     /// Frames as long as they may be: a message, a list of nothing, and noise.
     async fn giants(&self) {
         let longest = |class| self.network.max_frame_bytes(class);
-        let message = self.byzantine().giant(Message::MAX_BYTES);
+        let message = self.byzantine().giant(Message::MAX_BYTES - GIANT_SLACK);
         let nothing = vec![Vec::<u8>::new(); longest(Class::Transactions) / 8 - 1];
         let noise = |class| vec![0x5a; longest(class)];
         let giants: [(Class, Bytes); 4] = [

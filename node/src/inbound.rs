@@ -212,8 +212,9 @@ fn verify(
 
 #[cfg(test)]
 mod tests {
-    use consensus::View;
-    use consensus::message::{Signed, ViewChange};
+    use consensus::message::{Commit, Signed, ViewChange};
+    use consensus::{BatchDigest, SequenceNumber, View};
+    use crypto::Digest;
 
     use super::*;
     use crate::testing::{genesis, replica_key};
@@ -238,5 +239,62 @@ mod tests {
             "another peer's is its own"
         );
         assert!(shares.admits(1, &message, begin + Duration::from_secs(1)));
+    }
+
+    fn frame(from: u32, message: &Message) -> NetworkEvent {
+        NetworkEvent::Frame {
+            from: PeerId(from),
+            class: Class::Consensus,
+            bytes: message.encode().into(),
+        }
+    }
+
+    fn commit(signer: u32, key: u8) -> Message {
+        let body = Commit {
+            view: View(0),
+            sequence: SequenceNumber(1),
+            digest: BatchDigest(Digest([1; 32])),
+        };
+        let network = genesis().network_id();
+        Message::Commit(Signed::sign(
+            body,
+            ReplicaId(signer),
+            &replica_key(key),
+            &network,
+        ))
+    }
+
+    #[test]
+    fn what_does_not_pass_the_door_is_counted_many_times_and_to_its_sender() {
+        let config = genesis().consensus_config(ReplicaId(0)).unwrap();
+        let (sound, forged) = (commit(1, 1), commit(2, 3));
+        let events = vec![
+            frame(3, &forged),
+            frame(1, &sound),
+            NetworkEvent::Frame {
+                from: PeerId(2),
+                class: Class::Consensus,
+                bytes: vec![0xff; 3 * BYTES_PER_UNIT].into(),
+            },
+            frame(1, &sound),
+        ];
+        let mut shares = HeavyShares::default();
+        let metrics = Metrics::default();
+        let looked = look_at(&Verifier::new(&config), events, &mut shares, &metrics);
+        assert_eq!(looked.inputs.len(), 2);
+        let work: Vec<(u32, u64)> = looked.work.iter().map(|(peer, it)| (peer.0, *it)).collect();
+        assert_eq!(work, [(1, 4), (2, 4 * BAD_TIMES), (3, 2 * BAD_TIMES)]);
+    }
+
+    /// The window as full of votes as it can be, all of them sent again at once, and
+    /// whatever else a correct replica may say in a second.
+    #[test]
+    fn a_correct_replica_that_has_much_to_say_stays_within_its_allowance() {
+        let window = genesis().parameters().log_window;
+        let heavy = u64::from(HEAVY_PER_SECOND) * MOST_FOR_SOUND;
+        let votes = 3 * window * (1 + 1);
+        let mut allowances = Allowances::new(WORK_PER_SECOND);
+        let now = Instant::now();
+        assert_eq!(allowances.charge(PeerId(1), votes + heavy, now), None);
     }
 }

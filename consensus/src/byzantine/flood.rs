@@ -80,24 +80,31 @@ impl Byzantine {
         outgoing.into_iter().chain(receivers).collect()
     }
 
-    fn votes(&mut self, view: View, sequence: SequenceNumber) -> [Message; 3] {
+    /// One of each kind; the primary has no PREPARE that would pass the door.
+    fn votes(&mut self, view: View, sequence: SequenceNumber) -> Vec<Message> {
         let digest = BatchDigest(self.any_digest());
-        [
-            Message::Prepare(self.sign(Prepare {
+        let commit = Commit {
+            view,
+            sequence,
+            digest,
+        };
+        let checkpoint = Checkpoint {
+            sequence,
+            digest: CheckpointDigest(digest.0),
+        };
+        let mut votes = vec![
+            Message::Commit(self.sign(commit)),
+            Message::Checkpoint(self.sign(checkpoint)),
+        ];
+        if self.primary(view) != self.id {
+            let prepare = Prepare {
                 view,
                 sequence,
                 digest,
-            })),
-            Message::Commit(self.sign(Commit {
-                view,
-                sequence,
-                digest,
-            })),
-            Message::Checkpoint(self.sign(Checkpoint {
-                sequence,
-                digest: CheckpointDigest(digest.0),
-            })),
-        ]
+            };
+            votes.push(Message::Prepare(self.sign(prepare)));
+        }
+        votes
     }
 
     /// A VIEW-CHANGE with so many certificates of which no signature holds.
@@ -160,7 +167,7 @@ impl Byzantine {
     }
 
     fn prepared(&mut self, view: View, sequence: SequenceNumber) -> PreparedCertificate {
-        let primary = ReplicaId(u32::try_from(view.0 % self.n()).unwrap_or_default());
+        let primary = self.primary(view);
         let digest = BatchDigest(self.any_digest());
         let backups = self.of_a_quorum().into_iter().filter(|id| *id != primary);
         PreparedCertificate {
@@ -203,6 +210,10 @@ impl Byzantine {
         self.peers.len() as u64 + 1
     }
 
+    fn primary(&self, view: View) -> ReplicaId {
+        ReplicaId(u32::try_from(view.0 % self.n()).unwrap_or_default())
+    }
+
     /// The first view from `view` on of which it is the primary.
     fn own_view_from(&self, view: View) -> View {
         let n = self.n();
@@ -237,5 +248,66 @@ fn place(message: &Message) -> (View, SequenceNumber) {
         Message::Status(status) => (status.view, status.last_executed),
         Message::ViewChange(vote) => (vote.body.view, none.1),
         Message::NewView(new_view) => (new_view.body.view, none.1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crypto::SigningKey;
+
+    use super::super::Mode;
+    use super::*;
+    use crate::{Config, ReplicaSet, Verifier};
+
+    fn key(id: u8) -> SigningKey {
+        SigningKey::from_seed(&[id; 32])
+    }
+
+    fn config() -> Config {
+        let keys = (0..4).map(|id| key(id).public()).collect();
+        Config {
+            id: ReplicaId(3),
+            replicas: ReplicaSet::new(keys).unwrap(),
+            network: Digest([7; 32]),
+            checkpoint_interval: 1,
+            log_window: 16,
+            max_in_flight: 8,
+            max_batch_requests: 100,
+            status_interval: Duration::from_secs(1),
+            request_timeout: Duration::from_secs(2),
+            request_timeout_cap: Duration::from_secs(16),
+        }
+    }
+
+    /// Otherwise it would cost a receiver less than it is to cost.
+    #[test]
+    fn what_is_useless_passes_the_door_and_junk_does_not() {
+        let config = config();
+        let verifier = Verifier::new(&config);
+        let mut byzantine = Byzantine::new(&config, key(3), Mode::Flood.into(), 0);
+        for view in 0..8 {
+            let place = (View(view), SequenceNumber(20 + view));
+            for message in byzantine.useless(place.0, place.1) {
+                let name = message.name();
+                let passed = verifier.verify(message);
+                assert!(passed.is_ok(), "{name}: {}", passed.unwrap_err());
+            }
+            for message in byzantine.junk(place.0, place.1) {
+                let name = message.name();
+                let refused = verifier.verify(message).unwrap_err();
+                let is_late = matches!(refused, crate::Rejection::BadSignature { .. });
+                assert!(is_late, "{name} is refused too early: {refused}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_giant_is_a_message_and_about_as_long_as_one_may_be() {
+        let mut byzantine = Byzantine::new(&config(), key(3), Mode::Flood.into(), 0);
+        let bytes = byzantine.giant(Message::MAX_BYTES - 1024).encode();
+        assert!(bytes.len() > Message::MAX_BYTES - 4096);
+        assert!(Message::decode(&bytes).is_ok());
     }
 }

@@ -34,6 +34,9 @@ impl Incoming {
 
     /// Takes a stream on, or drops it, which resets it.
     pub(super) fn accept(&mut self, peer: &Arc<PeerState>, opened: Opened) {
+        if peer.is_barred() {
+            return;
+        }
         match opened.protocol {
             Protocol::Frames(class) => self.accept_frames(peer, class, opened.stream),
             Protocol::Fetch => self.accept_request(peer, opened.stream),
@@ -113,7 +116,10 @@ fn complain(wiring: &Wiring, peer: &PeerState, error: &StreamError) {
     let counters = &wiring.shared.counters;
     match error {
         StreamError::Hello(_) => counters.count_refused_hello(),
-        StreamError::Frame(FrameError::TooLong { .. }) => counters.count_broken_stream(),
+        StreamError::Frame(FrameError::TooLong { .. }) => {
+            counters.count_broken_stream();
+            peer.begin_bar();
+        }
         _ => {
             tracing::debug!(peer = %peer.id, %error, "stream of peer ended");
             return;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crypto::PublicKey;
 use libp2p::swarm::ConnectionId;
@@ -25,6 +25,38 @@ use super::request::InboundRequest;
 use super::seldom::Seldom;
 use super::substreams::Opener;
 use super::transport::transport_id;
+
+/// For how long no stream of a peer is taken that broke the rules of framing: at
+/// first, and at the longest. No correct replica breaks them.
+const MIN_BAR: Duration = Duration::from_secs(1);
+const MAX_BAR: Duration = Duration::from_mins(1);
+
+/// What a peer that broke the rules of framing has to wait for.
+#[derive(Debug, Default)]
+struct Bar {
+    until: Option<Instant>,
+    /// The last bar, if the peer has not kept the rules for long since.
+    length: Duration,
+}
+
+impl Bar {
+    /// Twice as long as the last time.
+    fn begin(&mut self, now: Instant) {
+        let kept = self.until.map(|until| now.saturating_duration_since(until));
+        let forgiven = kept.is_none_or(|kept| kept >= MAX_BAR);
+        let last = if forgiven {
+            Duration::ZERO
+        } else {
+            self.length
+        };
+        self.length = last.saturating_mul(2).clamp(MIN_BAR, MAX_BAR);
+        self.until = Some(now + self.length);
+    }
+
+    fn holds(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| until > now)
+    }
+}
 
 /// One peer.
 pub(super) struct PeerState {
@@ -49,6 +81,7 @@ pub(super) struct PeerState {
     /// How much of this node's work for its requests is left to it.
     served: Mutex<Allowance>,
     served_per_second: u64,
+    bar: Mutex<Bar>,
     /// Lines about what it does wrong.
     pub(super) complaints: Seldom,
 }
@@ -78,6 +111,7 @@ impl PeerState {
             serving: Arc::new(Semaphore::new(limits.max_served_per_peer)),
             served: Mutex::default(),
             served_per_second: limits.max_served_bytes_per_second,
+            bar: Mutex::default(),
             complaints: Seldom::default(),
         });
         let outlet = |class, frames| Outlet {
@@ -147,6 +181,20 @@ impl PeerState {
 
     fn served(&self) -> MutexGuard<'_, Allowance> {
         self.served.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It broke the rules of framing: for a while none of its streams is taken.
+    pub(super) fn begin_bar(&self) {
+        self.bar().begin(Instant::now());
+    }
+
+    /// Whether none of its streams is taken now.
+    pub(super) fn is_barred(&self) -> bool {
+        self.bar().holds(Instant::now())
+    }
+
+    fn bar(&self) -> MutexGuard<'_, Bar> {
+        self.bar.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn lane(&self, class: Class) -> &Lane {
@@ -231,5 +279,29 @@ pub(super) struct Wiring {
 impl Wiring {
     pub(super) fn inbox(&self, class: Class) -> &InboxSender {
         &self.inboxes[class.index()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_doubles_up_to_its_longest_and_is_forgiven_after_that_long() {
+        let mut bar = Bar::default();
+        let mut now = Instant::now();
+        assert!(!bar.holds(now));
+        let lengths: Vec<u64> = (0..8)
+            .map(|_| {
+                bar.begin(now);
+                assert!(bar.holds(now));
+                now += bar.length;
+                assert!(!bar.holds(now));
+                bar.length.as_secs()
+            })
+            .collect();
+        assert_eq!(lengths, [1, 2, 4, 8, 16, 32, 60, 60]);
+        bar.begin(now + MAX_BAR);
+        assert_eq!(bar.length, MIN_BAR);
     }
 }
