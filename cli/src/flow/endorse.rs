@@ -10,6 +10,7 @@ use ledger::{
 use node::api::ClientError;
 use node::api::types::Place;
 
+use super::disagreement::describe;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::network::{Network, Node};
 
@@ -36,7 +37,7 @@ pub(crate) async fn endorse(
     key: &SigningKey,
     first: usize,
 ) -> Outcome<Endorsed> {
-    let mut disagreement = None;
+    let mut disagreement = String::new();
     for _ in 0..ATTEMPTS {
         let responses = match gather(network, signed, first).await {
             Ok(responses) => responses,
@@ -48,10 +49,11 @@ pub(crate) async fn endorse(
             }
             Err(error) => return Err(error.into()),
         };
-        match Transaction::from_responses(signed.proposal.clone(), responses, key) {
+        let made = Transaction::from_responses(signed.proposal.clone(), responses.clone(), key);
+        match made {
             Ok(transaction) => return Ok(Endorsed::Transaction(Box::new(transaction))),
-            Err(error @ AssembleError::Disagreement { .. }) => {
-                disagreement = Some(error);
+            Err(AssembleError::Disagreement { .. }) => {
+                disagreement = describe(network, &responses);
                 tokio::time::sleep(PAUSE).await;
             }
             Err(error) => {
@@ -70,10 +72,7 @@ pub(crate) async fn endorse(
         "ENDORSERS_DISAGREE",
         "the endorsers do not agree on what the proposal does",
     );
-    Err(match disagreement {
-        Some(error) => failure.cause(error),
-        None => failure,
-    })
+    Err(failure.cause(disagreement))
 }
 
 /// Answers of endorsers that together meet the policy, or else the last failure.

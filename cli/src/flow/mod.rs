@@ -1,6 +1,7 @@
 //! A client's way: propose, have it endorsed, hand it in, and hold a receipt
 //! that verifies against genesis. No single node is believed in any of it.
 
+mod disagreement;
 mod endorse;
 mod order;
 mod quorum;

@@ -272,8 +272,8 @@ pub(super) async fn send_too_long(
 ) -> Result<(), StreamError> {
     let connection = peer.connection().ok_or(StreamError::Ended)?;
     let breach = async {
-        let opened = opener.open(peer.transport, connection, Protocol::Frames(class));
-        let (mut reader, mut writer) = framed(opened.await?);
+        let stream = opener.open(peer.transport, connection, Protocol::Frames(class));
+        let (mut reader, mut writer) = framed(stream.await?);
         writer.say_hello(shared.hello).await?;
         reader.hear_hello(shared.hello).await?;
         let length = shared.limits.max_frame_bytes(class).saturating_add(1);

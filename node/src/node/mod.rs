@@ -233,17 +233,9 @@ async fn start(
         key: open.consensus_key.clone(),
         fault: common.fault.clone(),
     };
-    let serve = server.run(network.requests, stop.clone());
+    let serve = server.run(network.requests, stop);
     parts.add_infallible("answering of peers", serve);
-    let flood = Flood {
-        fault: common.fault.watch(),
-        network: common.network.clone(),
-        config: consensus_config(open),
-        key: open.consensus_key.clone(),
-        consensus: outlook.consensus.clone(),
-        begun: Instant::now(),
-    };
-    parts.add_infallible("flooding of peers", flood.run(stop));
+    add_flood(&mut parts, &common, open, &outlook);
     let services = Services {
         id: open.config.id(),
         submit: Arc::new(submit),
@@ -393,6 +385,19 @@ fn add_ingress(
     };
     let ingress = ingress.run(arrivals, peers, common.stop.clone());
     parts.add_infallible("ingress", ingress);
+}
+
+/// Adds what floods the others when the node is told to.
+fn add_flood(parts: &mut Parts, common: &Common, open: &OpenHome, outlook: &Outlook) {
+    let flood = Flood {
+        fault: common.fault.watch(),
+        network: common.network.clone(),
+        config: consensus_config(open),
+        key: open.consensus_key.clone(),
+        consensus: outlook.consensus.clone(),
+        begun: Instant::now(),
+    };
+    parts.add_infallible("flooding of peers", flood.run(common.stop.clone()));
 }
 
 fn api_limits(open: &OpenHome) -> ApiLimits {
