@@ -33,8 +33,8 @@ test: setup ## every test of the ordinary suite
 	$(SIMULATION)
 
 .PHONY: simulate
-simulate: ## a thousand simulated networks of each size, and planted bugs
-	SIMULATION_SEEDS=1000 $(SIMULATION) -- --nocapture
+simulate: ## thousands of simulated networks, and planted bugs
+	SIMULATION_SEEDS=long $(SIMULATION) -- --nocapture
 
 .PHONY: lint
 lint: setup ## formatting and clippy

@@ -1,7 +1,8 @@
 //! The simulator finds bugs: each that was planted breaks an invariant on the
 //! seed that found it, and without the bug that seed holds.
 //!
-//! `SIMULATION_SEEDS` has each bug searched for anew, from seed 0 on.
+//! `SIMULATION_SEEDS` has each bug searched for anew, from seed 0 on: up to that
+//! number, or with `long` up to 3,000.
 
 mod sweep;
 
@@ -107,7 +108,11 @@ fn planted_bugs_are_found_by_searching() {
         reason = "the fence is around the crate, not around its tests"
     )]
     let asked = std::env::var("SIMULATION_SEEDS").ok();
-    let seeds: u64 = asked.map_or(0, |asked| asked.parse().expect("a number of seeds"));
+    let seeds: u64 = match asked.as_deref() {
+        None => 0,
+        Some("long") => 3_000,
+        Some(number) => number.parse().expect("a number of seeds"),
+    };
     for of in FOUND.iter().filter(|_| seeds > 0) {
         let sweep = sweep(seeds, |seed| network(of, seed, true));
         let bug = of.bug;

@@ -1,7 +1,8 @@
 //! Whole networks under loss, duplication, reordering, partitions, crashes and
 //! lost disks: every promise of the crate holds, on every seed.
 //!
-//! `SIMULATION_SEEDS` says how many seeds to run of each size of network.
+//! With `SIMULATION_SEEDS` set to `long`, ten thousand seeds of four replicas are
+//! run and fewer of more; a number has so many run of each size.
 
 mod sweep;
 
@@ -13,14 +14,18 @@ use consensus::byzantine::{Mode, Modes};
 use consensus::testing::{Faults, Links, Simulation, SimulationConfig, Summary};
 use sweep::sweep;
 
-/// How many seeds, where the environment does not say.
-fn seeds(ordinary: u64) -> u64 {
+/// How many seeds: ordinarily, and in a long run.
+fn seeds(ordinary: u64, long: u64) -> u64 {
     #[allow(
         clippy::disallowed_methods,
         reason = "the fence is around the crate, not around its tests"
     )]
     let asked = std::env::var("SIMULATION_SEEDS").ok();
-    asked.map_or(ordinary, |asked| asked.parse().expect("a number of seeds"))
+    match asked.as_deref() {
+        None => ordinary,
+        Some("long") => long,
+        Some(number) => number.parse().expect("a number of seeds"),
+    }
 }
 
 /// Every one of so many seeds holds with so many replicas.
@@ -50,13 +55,13 @@ fn troubled(summary: &Summary) {
 
 #[test]
 fn four_replicas_keep_every_promise() {
-    let summary = all_hold(seeds(200), |seed| SimulationConfig::drawn(4, seed));
+    let summary = all_hold(seeds(200, 10_000), |seed| SimulationConfig::drawn(4, seed));
     troubled(&summary);
 }
 
 #[test]
 fn seven_replicas_keep_every_promise() {
-    let summary = all_hold(seeds(150), |seed| SimulationConfig::drawn(7, seed));
+    let summary = all_hold(seeds(150, 2_000), |seed| SimulationConfig::drawn(7, seed));
     troubled(&summary);
 }
 
@@ -71,6 +76,11 @@ fn drawn_of_old(replicas: u32, seed: u64) -> SimulationConfig {
     assert!(config.faults.twins.is_empty(), "not one of these");
     config.max_timestamp_ahead = Duration::MAX;
     config
+}
+
+#[test]
+fn ten_replicas_keep_every_promise() {
+    all_hold(seeds(20, 500), |seed| SimulationConfig::drawn(10, seed));
 }
 
 /// Seeds that found something once, beyond those that are always run.
