@@ -19,6 +19,10 @@ const MAX_TOGETHER: usize = 64;
 /// How many bytes they have together, but for the last.
 const MAX_BYTES_TOGETHER: usize = 1024 * 1024;
 
+/// How many signatures of one peer are verified together, but for those of the
+/// last message.
+const MAX_SIGNATURES_TOGETHER: usize = 64;
+
 /// How many VIEW-CHANGEs and NEW-VIEWs of one peer are looked at in a second. Each
 /// carries many signatures: a flood of them would keep this node from everything
 /// else. What is not looked at is sent again, if its sender means it.
@@ -182,7 +186,8 @@ fn look_at(
 }
 
 /// Verifies what one peer sent, apart from what others sent: where one signature
-/// in a batch does not hold, each is verified by itself. Returns the work.
+/// in a batch does not hold, each is verified by itself. After a message that no
+/// correct replica sends the rest is not looked at. Returns the work.
 fn verify(
     verifier: &Verifier,
     from: PeerId,
@@ -190,21 +195,32 @@ fn verify(
     sound: &mut BTreeMap<usize, Input>,
     metrics: &Metrics,
 ) -> u64 {
-    let weights = messages.iter().map(|it| (it.place, it.work));
-    let weights: Vec<(usize, u64)> = weights.collect();
-    let verdicts = verifier.verify_all(messages.into_iter().map(|it| it.message).collect());
     let mut caused = 0;
-    for ((place, work), verdict) in weights.into_iter().zip(verdicts) {
-        match verdict {
-            Ok(message) => {
-                caused += work.min(MOST_FOR_SOUND);
-                let from = ReplicaId(from.0);
-                sound.insert(place, Input::Message { from, message });
+    let mut rest = messages.into_iter().peekable();
+    while rest.peek().is_some() {
+        let (mut weights, mut together, mut signatures) = (Vec::new(), Vec::new(), 0);
+        while let Some(next) = rest.next_if(|_| signatures < MAX_SIGNATURES_TOGETHER) {
+            signatures += next.message.signatures();
+            weights.push((next.place, next.work));
+            together.push(next.message);
+        }
+        let mut bad = false;
+        for ((place, work), verdict) in weights.into_iter().zip(verifier.verify_all(together)) {
+            match verdict {
+                Ok(message) => {
+                    caused += work.min(MOST_FOR_SOUND);
+                    let from = ReplicaId(from.0);
+                    sound.insert(place, Input::Message { from, message });
+                }
+                Err(reason) => {
+                    caused += BAD_TIMES * work;
+                    metrics.rejected(from.0, &reason);
+                    bad = true;
+                }
             }
-            Err(reason) => {
-                caused += BAD_TIMES * work;
-                metrics.rejected(from.0, &reason);
-            }
+        }
+        if bad {
+            break;
         }
     }
     caused

@@ -37,8 +37,11 @@ const QUEUE: usize = 1024;
 
 /// How many bytes the frames of peers have that are looked at together, but for
 /// the last; and how many frames that are at most.
-const MAX_PEER_BYTES_TOGETHER: usize = 1024 * 1024;
-const MAX_PEER_FRAMES_TOGETHER: usize = 64;
+const MAX_PEER_BYTES_TOGETHER: usize = 256 * 1024;
+const MAX_PEER_FRAMES_TOGETHER: usize = 32;
+
+/// How many transactions of one peer, or of all clients, are verified together.
+const MAX_VERIFIED_TOGETHER: usize = 64;
 
 /// How much work one peer's transactions may make in a second. One that is new
 /// and sound is none: it has to be looked at once, whoever sends it.
@@ -159,6 +162,45 @@ fn gather(frames: &mut Vec<NetworkEvent>, peers: &mut Inbox) {
         bytes = bytes.saturating_add(length(&event));
         frames.push(event);
     }
+}
+
+/// A candidate's origin and length, and the verdict if it was looked at.
+type Judged = (Origin, usize, Option<Result<CheckedTransaction, Refusal>>);
+
+/// Verifies the signatures of candidates, of each peer by themselves: where one
+/// does not hold, all that are verified with it are verified one by one, and
+/// what else that peer has sent is not looked at.
+fn check_all(candidates: Vec<Candidate>) -> Vec<Judged> {
+    let mut by_source: BTreeMap<Option<PeerId>, Vec<Candidate>> = BTreeMap::new();
+    for candidate in candidates {
+        let source = match &candidate.origin {
+            Origin::Client(_) | Origin::Fetched => None,
+            Origin::Peer(peer) => Some(*peer),
+        };
+        by_source.entry(source).or_default().push(candidate);
+    }
+    let mut judged = Vec::new();
+    for (source, candidates) in by_source {
+        let mut rest = candidates.into_iter();
+        let mut bad = false;
+        while rest.len() > 0 {
+            let (mut origins, mut unchecked) = (Vec::new(), Vec::new());
+            for next in rest.by_ref().take(MAX_VERIFIED_TOGETHER) {
+                origins.push((next.origin, next.length));
+                unchecked.push(next.unchecked);
+            }
+            let verdicts: Vec<_> = if bad {
+                unchecked.iter().map(|_| None).collect()
+            } else {
+                let checked = check_transactions(unchecked).into_iter();
+                checked.map(Some).collect()
+            };
+            bad |= source.is_some() && verdicts.iter().any(|it| matches!(it, Some(Err(_))));
+            let origins = origins.into_iter().zip(verdicts);
+            judged.extend(origins.map(|((origin, length), verdict)| (origin, length, verdict)));
+        }
+    }
+    judged
 }
 
 /// What every peer's transactions have cost in one round.
@@ -356,18 +398,16 @@ impl Ingress {
         if candidates.is_empty() {
             return Ok(());
         }
-        let mut waiting = Vec::with_capacity(candidates.len());
-        let mut unchecked = Vec::with_capacity(candidates.len());
-        for candidate in candidates {
-            waiting.push((candidate.origin, candidate.length));
-            unchecked.push(candidate.unchecked);
-        }
-        let verdicts = tokio::task::spawn_blocking(move || check_transactions(unchecked))
+        let verdicts = tokio::task::spawn_blocking(move || check_all(candidates))
             .await
             .map_err(|_| ())?;
         let (mut pooled, mut fetched, mut from_clients) = (Vec::new(), Vec::new(), Vec::new());
         let mut replies = Vec::new();
-        for ((origin, length), verdict) in waiting.into_iter().zip(verdicts) {
+        for (origin, length, verdict) in verdicts {
+            let Some(verdict) = verdict else {
+                self.budget.release(length);
+                continue;
+            };
             match (verdict, origin) {
                 (Ok(transaction), Origin::Fetched) => fetched.push(Arc::new(transaction)),
                 (Ok(transaction), origin) => {
@@ -416,5 +456,44 @@ impl Ingress {
         }
         // A client that has gone away is not told.
         let _ = reply.send(answer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{genesis, transaction};
+
+    fn candidate(bytes: &[u8], from: u32) -> Candidate {
+        let genesis = genesis();
+        let network = genesis.network_id();
+        let unchecked = UncheckedTransaction::decode(bytes, &network, &genesis.limits());
+        Candidate {
+            unchecked: unchecked.unwrap(),
+            length: bytes.len(),
+            origin: Origin::Peer(PeerId(from)),
+        }
+    }
+
+    #[test]
+    fn a_peer_with_a_bad_signature_is_not_looked_at_further_and_others_are() {
+        let sound = transaction(1, 0).bytes().to_vec();
+        let mut forged = sound.clone();
+        *forged.last_mut().unwrap() ^= 1;
+        let mut candidates = vec![candidate(&forged, 1)];
+        for _ in 0..2 * MAX_VERIFIED_TOGETHER {
+            candidates.push(candidate(&sound, 1));
+            candidates.push(candidate(&sound, 2));
+        }
+        let judged = check_all(candidates);
+        let count = |from: u32, which: fn(&Judged) -> bool| {
+            let of_peer = |it: &&Judged| matches!(it.0, Origin::Peer(PeerId(peer)) if peer == from);
+            judged.iter().filter(of_peer).filter(|it| which(it)).count()
+        };
+        let passed = |it: &Judged| matches!(it.2, Some(Ok(_)));
+        assert_eq!(count(2, passed), 2 * MAX_VERIFIED_TOGETHER);
+        assert_eq!(count(1, passed), MAX_VERIFIED_TOGETHER - 1);
+        assert_eq!(count(1, |it| matches!(it.2, Some(Err(_)))), 1);
+        assert_eq!(count(1, |it| it.2.is_none()), MAX_VERIFIED_TOGETHER + 1);
     }
 }

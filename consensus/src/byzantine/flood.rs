@@ -50,7 +50,7 @@ impl Byzantine {
         let far = View(view.0.saturating_add(1 + self.below(FAR)));
         vec![
             self.view_change(far, self.log_window),
-            self.new_view(view),
+            self.new_view(view.next()),
             Message::CheckpointCertificate(self.certificate(high)),
         ]
     }
