@@ -7,7 +7,7 @@ use crate::{BatchDigest, RequestDigest};
 
 /// A batch of requests, named by their digests. An empty one is the null
 /// request: it is executed too, so that every sequence number has its block.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Batch {
     /// The primary's time in milliseconds since the Unix epoch, later than that
     /// of the batch before when it was proposed. A view change may put another

@@ -4,6 +4,8 @@
 //! strictly ascending order: the same replica cannot be counted twice, and
 //! two encodings of one certificate do not exist.
 
+use std::hash::{Hash, Hasher};
+
 use crypto::Signature;
 use crypto::codec::{Decode, Encode};
 
@@ -28,6 +30,20 @@ pub struct CheckpointCertificate {
     pub checkpoint: Checkpoint,
     /// Who signed it, in strictly ascending order.
     pub signatures: Vec<(ReplicaId, Signature)>,
+}
+
+// Certificates of one statement prove the same, whoever signed: they hash alike.
+
+impl Hash for PreparedCertificate {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.pre_prepare.hash(hasher);
+    }
+}
+
+impl Hash for CheckpointCertificate {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.checkpoint.hash(hasher);
+    }
 }
 
 /// Whether the signers are in strictly ascending order, hence distinct.

@@ -8,6 +8,7 @@ use crate::ReplicaId;
 use crate::message::{Body, Signed};
 
 /// What a replica signs with.
+#[derive(Clone)]
 pub enum Signer {
     /// Its key.
     Key(SigningKey),

@@ -8,7 +8,7 @@ use crate::message::{Checkpoint, Signed};
 use crate::{CheckpointCertificate, CheckpointDigest, SequenceNumber};
 
 /// The attestations of one sequence number.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Attested {
     /// The CHECKPOINTs, this replica's own among them.
     pub(crate) votes: Votes<Checkpoint>,
@@ -23,7 +23,7 @@ pub(crate) struct Attested {
 /// The attestations in a bounded range of sequence numbers. It reaches below
 /// the low watermark, because every block needs its own certificate and a late
 /// one must still find its place.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Checkpoints {
     by_sequence: BTreeMap<SequenceNumber, Attested>,
 }

@@ -14,7 +14,7 @@ pub(crate) use votes::{Added, Votes};
 use crate::{Batch, SequenceNumber, Watermarks};
 
 /// The slots above the low watermark.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Log {
     low: SequenceNumber,
     window: u64,

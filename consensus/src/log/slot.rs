@@ -8,7 +8,7 @@ use crate::message::{Commit, PrePrepare, Prepare, Proposed, Signed};
 use crate::{Batch, BatchDigest, ReplicaId, View};
 
 /// How far the examination of a PRE-PREPARE has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Check {
     /// Its predecessor's time is not known yet.
     Waiting,
@@ -23,7 +23,7 @@ pub(crate) enum Check {
 }
 
 /// The first PRE-PREPARE that came for a view and sequence number.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Held {
     /// The PRE-PREPARE with its batch.
     pub(crate) proposed: Proposed,
@@ -85,7 +85,7 @@ impl Held {
 
 /// What is known of one sequence number in the current view, and what prepared
 /// in an earlier one. Votes may be here before the PRE-PREPARE is.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Slot {
     /// What the NEW-VIEW of the current view re-proposes here. Its batch may be
     /// missing still.

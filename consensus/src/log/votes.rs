@@ -24,7 +24,7 @@ pub(crate) enum Added<B> {
 }
 
 /// The first vote of every signer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Votes<B> {
     by_signer: BTreeMap<ReplicaId, Signed<B>>,
     /// How many votes came again: they count for nothing.

@@ -9,7 +9,7 @@ use crate::{CheckpointDigest, SequenceNumber};
 /// The sender has executed and made durable everything up to `sequence`, and
 /// the outcome has this digest. It names no view: correct replicas may commit
 /// the same batch in different views.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Checkpoint {
     /// The last sequence number executed.
     pub sequence: SequenceNumber,

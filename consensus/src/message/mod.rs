@@ -22,7 +22,7 @@ use crypto::codec::{self, CodecError, Decode, Encode};
 use crate::CheckpointCertificate;
 
 /// One message between replicas.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub enum Message {
     /// The primary assigns a sequence number to a batch (paper, 4.2).
     PrePrepare(Proposed),

@@ -9,7 +9,7 @@ use crate::{Batch, BatchDigest, SequenceNumber, View};
 macro_rules! vote {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
         pub struct $name {
             /// The view the statement is made in.
             pub view: View,
@@ -40,7 +40,7 @@ vote! {
 }
 
 /// A PRE-PREPARE with the batch it is about.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Proposed {
     /// The primary's statement.
     pub pre_prepare: Signed<PrePrepare>,

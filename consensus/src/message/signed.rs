@@ -1,5 +1,7 @@
 //! A statement and the signature of the replica that makes it.
 
+use std::hash::{Hash, Hasher};
+
 use crypto::codec::{self, Decode, Encode};
 use crypto::{Claim, Domain, NetworkId, PublicKey, Signature, SigningKey};
 
@@ -21,6 +23,13 @@ pub struct Signed<B> {
     pub signer: ReplicaId,
     /// Their signature over the network and the statement.
     pub signature: Signature,
+}
+
+/// The signature follows from the rest.
+impl<B: Hash> Hash for Signed<B> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        (&self.body, self.signer).hash(hasher);
+    }
 }
 
 impl<B: Body> Signed<B> {

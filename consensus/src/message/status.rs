@@ -5,7 +5,7 @@ use crypto::codec::{Decode, Encode};
 use crate::{ReplicaId, SequenceNumber, View};
 
 /// Where the sender stands. Whoever has what it lacks sends it again.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Status {
     /// The sender's view, or the one it is changing to.
     pub view: View,
@@ -33,7 +33,7 @@ pub struct Status {
 }
 
 /// What the sender of a status has of one sequence number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct SlotStatus {
     /// Which one.
     pub sequence: SequenceNumber,

@@ -1,5 +1,7 @@
 //! The view change: VIEW-CHANGE and NEW-VIEW (paper, 4.4).
 
+use std::hash::{Hash, Hasher};
+
 use crypto::Domain;
 use crypto::codec::{Decode, Encode};
 
@@ -9,7 +11,7 @@ use crate::{CheckpointCertificate, PreparedCertificate, View};
 /// The sender has left every view before `view` and votes in none of them any
 /// more. What it knows to be stable and what prepared at it is all that the
 /// new view can be built on.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct ViewChange {
     /// The view it wants to move to.
     pub view: View,
@@ -34,6 +36,15 @@ pub struct NewView {
     /// `O`: what follows from `V` for every sequence number from the newest
     /// stable checkpoint in it to the highest that prepared, in ascending order.
     pub pre_prepares: Vec<Signed<PrePrepare>>,
+}
+
+/// VIEW-CHANGEs that lead to the same prove the same, whoever signed them.
+impl Hash for NewView {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let stable = self.view_changes.iter().map(|vote| &vote.body.stable);
+        let newest = stable.flatten().map(|of| of.checkpoint.sequence).max();
+        (self.view, newest, &self.pre_prepares).hash(hasher);
+    }
 }
 
 impl Body for NewView {

@@ -7,7 +7,7 @@ use super::Replica;
 use crate::{Effect, Position, SequenceNumber};
 
 /// What is known of how far behind this replica is.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct CatchUp {
     /// The highest sequence number that a quorum attests and that is not
     /// executed here.

@@ -11,7 +11,7 @@ use crate::log::Check;
 use crate::{Effect, Record, ReplicaId, SequenceNumber};
 
 /// Whether and how long this replica listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Listening {
     /// It votes.
     No,

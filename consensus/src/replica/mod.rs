@@ -11,6 +11,8 @@ mod catch_up;
 mod checkpoint;
 mod invariants;
 mod listening;
+#[cfg(feature = "testing")]
+mod memory;
 mod new_view;
 mod normal;
 mod recovery;
@@ -34,6 +36,7 @@ use crate::{
 };
 
 /// One replica of PBFT.
+#[derive(Clone)]
 pub struct Replica {
     config: Config,
     signer: Signer,

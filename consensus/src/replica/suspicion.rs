@@ -17,7 +17,7 @@ use crate::{Effect, Evidence, Message, ReplicaId, Timer};
 const DISCONNECTED_DIVISOR: u32 = 8;
 
 /// Who suspects the primary of the current view, and how patient this replica is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Suspicion {
     /// A request has waited too long here.
     overdue: bool,

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Where this replica is between views.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct ViewChanges {
     /// Whether it has left for `view`, which has not begun.
     changing: bool,
