@@ -19,6 +19,9 @@ const FAR: u64 = 1_000_000;
 /// How many requests a batch of the flood names.
 const REQUESTS: u64 = 64;
 
+/// Beside what is said, junk that is long to make goes out only so seldom.
+const JUNK_SELDOM: u64 = 16;
+
 impl Byzantine {
     /// What is well-signed and of no use to a receiver that is in `view` and takes
     /// nothing above `high`: it has to be verified to be known as that.
@@ -69,7 +72,9 @@ impl Byzantine {
         let (view, sequence) = place(&first.message);
         let high = sequence.saturating_add(self.log_window);
         let mut junk = self.useless(view, high);
-        junk.extend(self.junk(view, high));
+        if self.below(JUNK_SELDOM) == 0 {
+            junk.extend(self.junk(view, high));
+        }
         let beside = |of: &Outgoing| {
             let (to, delay) = (of.to, of.delay);
             let junk = junk.clone().into_iter();
