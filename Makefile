@@ -33,8 +33,10 @@ test: setup ## every test of the ordinary suite
 	$(SIMULATION)
 
 .PHONY: simulate
-simulate: ## thousands of simulated networks, and planted bugs
+simulate: ## thousands of simulated networks, planted bugs, every state of small networks
 	SIMULATION_SEEDS=long $(SIMULATION) -- --nocapture
+	$(CARGO) test --release --package consensus --locked --features testing \
+		--target-dir target/consensus --test model_check -- --include-ignored --nocapture
 
 .PHONY: lint
 lint: setup ## formatting and clippy
