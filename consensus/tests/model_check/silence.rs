@@ -9,9 +9,11 @@
 //! * Steps are taken together up to the first that is not silent.
 //! * Of what can come of that, nothing is looked at that silent steps can
 //!   lead to from something else that can come of it.
-//! * Only votes of one kind need to have arrived in silence before a step, for
-//!   whatever comes of a step without the others comes of it with them, and what
-//!   comes of the others besides comes of them afterwards.
+//! * Only votes of one kind need to have arrived in silence before a step: it
+//!   depends on no others, and what comes of those comes of them afterwards, or
+//!   never if the step has left their view.
+//!
+//! That nothing is missed by it is tested where looking at every moment is feasible.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
