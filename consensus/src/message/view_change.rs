@@ -42,7 +42,7 @@ pub struct NewView {
 impl Hash for NewView {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         let stable = self.view_changes.iter().map(|vote| &vote.body.stable);
-        let newest = stable.flatten().map(|of| of.checkpoint.sequence).max();
+        let newest = stable.flatten().max_by_key(|of| of.checkpoint.sequence);
         (self.view, newest, &self.pre_prepares).hash(hasher);
     }
 }
