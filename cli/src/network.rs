@@ -148,6 +148,7 @@ fn defined(answer: ContractAnswer) -> Option<ContractDefinition> {
     let policy = answer.policy.parse().ok()?;
     Some(ContractDefinition {
         name: answer.name,
+        version: answer.version,
         policy,
     })
 }

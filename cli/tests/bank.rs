@@ -186,10 +186,10 @@ async fn check_money(network: &Network) {
     let height = client.status().await.unwrap().certified;
     for number in 1..=height {
         let block = client.stored_block(number, None).await.unwrap().block;
-        for (bytes, code) in block.transactions.iter().zip(&block.codes) {
+        for (bytes, code) in block.transactions.iter().zip(block.codes()) {
             let transaction: Transaction = crypto::decode(bytes, bytes.len()).unwrap();
             let id = transaction.proposal.id();
-            if *code == ValidationCode::Valid {
+            if code == ValidationCode::Valid {
                 effective += 1;
                 let answer = serial.call(&transaction.proposal);
                 let said = String::from_utf8(transaction.response.payload).unwrap();
@@ -199,7 +199,7 @@ async fn check_money(network: &Network) {
                     .await
                     .unwrap();
                 let holds = receipt.verify(&genesis.network_id(), &genesis.attesters());
-                assert!(holds.is_ok() && receipt.code == *code, "{holds:?}");
+                assert!(holds.is_ok() && receipt.code == code, "{holds:?}");
             }
         }
     }

@@ -199,15 +199,18 @@ fn of_two_that_change_the_same_value_one_takes_effect() {
         network.ok(&["tx", "endorse", proposal, "--out", transaction]);
         files.push(transaction.to_owned());
     }
-    network.ok(&["tx", "send", &files[0]]);
+    let first = network.ok(&["tx", "send", &files[0]]);
     let late = network.ends(&["tx", "send", &files[1]], 3);
     assert_eq!(text(&late, "code"), "MVCC_READ_CONFLICT");
     let explained = network.ok(&["tx", "explain", text(&late, "transaction_id")]);
-    let evidence = explained["evidence"][0].as_str().unwrap();
-    assert!(
-        evidence.starts_with("\"a\": the endorsers saw block 1"),
-        "{evidence}"
-    );
+    let reason = &explained["reason"];
+    assert_eq!((text(reason, "kind"), text(reason, "key")), ("read", "a"));
+    assert_eq!(reason["read"]["block"], 1);
+    let written = &reason["written"];
+    assert_eq!(reason["found"], written["place"]);
+    assert_eq!(written["place"]["block"], first["block"]);
+    assert_eq!(written["transaction_id"], first["transaction_id"]);
+    assert_eq!(explained["receipt_verified"], true);
 }
 
 #[test]

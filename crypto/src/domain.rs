@@ -31,6 +31,8 @@ pub enum Domain {
     BlockHeader,
     /// Hash of what a range query returned.
     RangeResult,
+    /// Hash of why a transaction is invalid, or of its answer when it is valid.
+    Outcome,
     /// Hash of the state accumulator: the state digest of a header.
     State,
     /// The primary's signature on a PRE-PREPARE.
@@ -55,7 +57,7 @@ pub enum Domain {
 
 impl Domain {
     /// Every domain, for tests that compare them with each other.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Genesis,
         Self::Proposal,
         Self::Endorsement,
@@ -63,6 +65,7 @@ impl Domain {
         Self::Batch,
         Self::BlockHeader,
         Self::RangeResult,
+        Self::Outcome,
         Self::State,
         Self::PrePrepare,
         Self::Prepare,
@@ -86,6 +89,7 @@ impl Domain {
             Self::Batch => "logothete/1/batch",
             Self::BlockHeader => "logothete/1/block-header",
             Self::RangeResult => "logothete/1/range-result",
+            Self::Outcome => "logothete/1/outcome",
             Self::State => "logothete/1/state",
             Self::PrePrepare => "logothete/1/pre-prepare",
             Self::Prepare => "logothete/1/prepare",

@@ -27,6 +27,10 @@ def listing(values, encode):
     return u64(len(values)) + b"".join(encode(value) for value in values)
 
 
+def optional(value, encode):
+    return u8(0) if value is None else u8(1) + encode(value)
+
+
 def _head(tag):
     tag = f"logothete/1/{tag}".encode()
     return u8(len(tag)) + tag

@@ -3,13 +3,16 @@
 import json
 
 from canonical import (
+    blob,
     domain_hash,
     leaf_hash,
     listing,
+    optional,
     proof_leads_to,
     signed_bytes,
     string,
     u8,
+    u32,
     u64,
 )
 from cryptography.exceptions import InvalidSignature
@@ -32,6 +35,7 @@ CODES = [
     "EXPIRED",
     "CREATOR_REVOKED",
     "WRONG_EFFECTS",
+    "CONTRACT_VERSION_MISMATCH",
 ]
 CONSENSUS = [
     "max_batch_transactions",
@@ -92,7 +96,7 @@ class Genesis:
             )
 
         def contract(c):
-            return string(c["name"]) + string(c["policy"])
+            return string(c["name"]) + u64(c.get("version", 1)) + string(c["policy"])
 
         return (
             u64(d["format"])
@@ -140,22 +144,61 @@ class Proposal:
 
 def assemble(genesis, key, proposal, answers):
     """The transaction that endorsers' answers make, each of them checked."""
-    effects = {(answer["rwset"], answer["response"]) for answer in answers}
+    parts = ("contract_version", "rwset", "response")
+    effects = {tuple(answer[part] for part in parts) for answer in answers}
     if len(effects) != 1:
         raise NotVerified("the endorsers do not agree on what the proposal does")
-    rwset, response = (bytes.fromhex(part) for part in effects.pop())
+    version, rwset, response = effects.pop()
+    effects = u32(version) + bytes.fromhex(rwset) + bytes.fromhex(response)
     endorsements = []
     for answer in answers:
         endorser = bytes.fromhex(answer["endorsement"]["endorser"])
         signature = bytes.fromhex(answer["endorsement"]["signature"])
         if endorser not in genesis.replicas:
             raise NotVerified("the endorser is no replica of this network")
-        action = proposal.id + rwset + response
+        action = proposal.id + effects
         verify_signature(endorser, signature, "endorsement", genesis.network, action)
         endorsements.append(endorser + signature)
-    body = proposal.bytes + rwset + response + listing(sorted(endorsements), bytes)
+    body = proposal.bytes + effects + listing(sorted(endorsements), bytes)
     transaction = body + key.sign("transaction", genesis.network, body)
     return transaction, domain_hash("transaction", transaction)
+
+
+def _version(version):
+    return u64(version["block"]) + u32(version["index"])
+
+
+def _reason(reason):
+    """The canonical bytes of why a transaction is invalid."""
+    ((kind, it),) = reason.items()
+    number = u32(["read", "range", "policy", "earlier", "member", "contract"].index(kind))
+    match kind:
+        case "read":
+            return number + u32(it["position"]) + optional(it["found"], _version)
+        case "range":
+            return number + u32(it["position"]) + optional(it["newest"], _version)
+        case "policy":
+            met = listing(it["met"], lambda pair: u8(pair[0]) + u8(pair[1]))
+            others = listing(it["strangers"], u8) + listing(it["revoked"], u8)
+            return number + optional(it["key"], u32) + _version(it["since"]) + met + others
+        case "earlier":
+            return number + _version(it["place"])
+        case "member":
+            return number + _version(it["since"])
+        case "contract":
+            return number + u32(it["agreed"]) + _version(it["since"])
+
+
+def _response(response):
+    def event(it):
+        return string(it["name"]) + blob(bytes.fromhex(it["payload"]))
+
+    return blob(bytes.fromhex(response["payload"])) + listing(response["events"], event)
+
+
+def outcome(reason, response):
+    """The hash of why a transaction is invalid, or of what a valid one answered."""
+    return domain_hash("outcome", optional(reason, _reason) + optional(response, _response))
 
 
 def digest(text):
@@ -216,6 +259,7 @@ def _verify_receipt(genesis, receipt, transaction_id, transaction_hash):
         + transaction_id
         + transaction_hash
         + u8(CODES.index(receipt["code"]))
+        + outcome(receipt["reason"], receipt["response"])
     )
     path = [digest(sibling) for sibling in proof["path"]]
     root = proof_leads_to(leaf_hash(result), proof["index"], proof["size"], path)

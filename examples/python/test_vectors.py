@@ -6,7 +6,7 @@ import pathlib
 import re
 import unittest
 
-from canonical import domain_hash, leaf_hash, u64
+from canonical import domain_hash, leaf_hash, u32, u64
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from logothete import (
     Genesis,
@@ -15,6 +15,7 @@ from logothete import (
     Proposal,
     assemble,
     block_hash,
+    outcome,
     verify_receipt,
 )
 
@@ -44,10 +45,11 @@ class Vectors(unittest.TestCase):
         self.assertEqual(proposal.bytes.hex(), known["proposal"])
         self.assertEqual(proposal.id.hex(), known["transaction_id"])
         self.assertEqual(proposal.signed.hex(), known["signed_proposal"])
-        effects = bytes.fromhex(known["rwset"]) + bytes.fromhex(known["response"])
+        effects = u32(1) + bytes.fromhex(known["rwset"]) + bytes.fromhex(known["response"])
         signature = endorser.sign("endorsement", network.network, proposal.id + effects)
         self.assertEqual((endorser.public + signature).hex(), known["endorsement"])
         answer = {
+            "contract_version": 1,
             "rwset": known["rwset"],
             "response": known["response"],
             "endorsement": {
@@ -59,6 +61,8 @@ class Vectors(unittest.TestCase):
         self.assertEqual(transaction.hex(), known["transaction"])
         self.assertEqual(transaction_hash.hex(), known["transaction_hash"])
         self.assertEqual(domain_hash("transaction", transaction), transaction_hash)
+        for reason in ["conflict", "shortfall"]:
+            self.assertEqual(outcome(known[reason], None).hex(), known[f"{reason}_outcome"])
         result = bytes.fromhex(known["result"])
         self.assertEqual(leaf_hash(result).hex(), known["results_root"])
         header = known["header"]
@@ -93,6 +97,15 @@ class Receipts(unittest.TestCase):
         self.id = bytes.fromhex(self.receipt["transaction_id"])
         self.hash = bytes.fromhex(self.receipt["transaction_hash"])
 
+    def test_a_refusal_is_proven_with_its_reason(self):
+        refused = json.loads((HERE / "golden" / "refused.json").read_text())
+        ids = [bytes.fromhex(refused[f"transaction_{part}"]) for part in ("id", "hash")]
+        self.assertEqual(verify_receipt(self.genesis, refused, *ids), "MVCC_READ_CONFLICT")
+        self.assertEqual(refused["reason"]["read"]["position"], 0)
+        for reason in [None, {"read": {"position": 1, "found": None}}, {"range": {}}]:
+            with self.assertRaises(NotVerified):
+                verify_receipt(self.genesis, {**refused, "reason": reason}, *ids)
+
     def verify(self, receipt):
         return verify_receipt(self.genesis, receipt, self.id, self.hash)
 
@@ -117,6 +130,8 @@ class Receipts(unittest.TestCase):
     def test_no_field_can_be_changed(self):
         self.refused(lambda receipt: receipt.update(code="EXPIRED"))
         self.refused(lambda receipt: receipt.update(code="FINE"))
+        self.refused(lambda receipt: receipt["response"].update(payload="00"))
+        self.refused(lambda receipt: receipt.update(response=None))
         for name, value in [("index", 3), ("size", 8), ("size", 2**64), ("path", [])]:
             self.refused(lambda receipt: receipt["proof"].update({name: value}))
         for name, value in self.receipt["header"].items():

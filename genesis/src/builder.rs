@@ -105,6 +105,9 @@ impl GenesisBuilder {
     pub fn contract(mut self, name: &str, policy: &str) -> Self {
         self.document.contracts.push(ContractDocument {
             name: name.to_owned(),
+            version: Contracts::built_in()
+                .get(name)
+                .map_or(1, |contract| contract.version().into()),
             policy: policy.to_owned(),
         });
         self

@@ -34,6 +34,7 @@ pub(crate) fn check(
         }
         contracts.push(ContractDefinition {
             name: contract.name.clone(),
+            version: check_version(i, contract)?,
             policy: check_policy(
                 &format!("contracts[{i}].policy"),
                 contract,
@@ -43,6 +44,21 @@ pub(crate) fn check(
         });
     }
     Ok(contracts)
+}
+
+/// Which versions there are is for each node to know, and not for all at once.
+fn check_version(i: usize, contract: &ContractDocument) -> Result<u32, GenesisError> {
+    let found = contract.version;
+    let version = u32::try_from(found).ok().filter(|version| *version > 0);
+    version.ok_or_else(|| {
+        let problem = Problem::OutOfRange {
+            min: 1,
+            max: u32::MAX.into(),
+            because: "",
+            found,
+        };
+        at(format!("contracts[{i}].version"), problem)
+    })
 }
 
 fn check_policy(

@@ -1,5 +1,5 @@
-//! The genesis document as people write it: JSON, every field required, none
-//! unknown. Nothing here is believed before [`Genesis`](crate::Genesis) has
+//! The genesis document as people write it: JSON, every field required (but a
+//! contract's version), none unknown. Nothing here is believed before [`Genesis`](crate::Genesis) has
 //! checked it.
 //!
 //! The canonical bytes of a document are the encoding of [`Document`] in the
@@ -79,8 +79,15 @@ pub struct ReplicaDocument {
 pub struct ContractDocument {
     /// The name of a built-in contract.
     pub name: String,
+    /// The version of it that is agreed on, 1 when it is left out.
+    #[serde(default = "first_version")]
+    pub version: u64,
     /// Whose endorsement a transaction needs, such as `OutOf(2, 'org1.peer', 'org2.peer', 'org3.peer')`.
     pub policy: String,
+}
+
+fn first_version() -> u64 {
+    1
 }
 
 /// The parameters of consensus, the same on every replica.

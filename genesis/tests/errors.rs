@@ -156,6 +156,8 @@ fn contracts() {
             ("/contracts", json!([])),
             ("/contracts/1/name", json!("casino")),
             ("/contracts/1/name", json!("asset")),
+            ("/contracts/0/version", json!(0)),
+            ("/contracts/0/version", json!(4_294_967_296_u64)),
             ("/contracts/0/policy", json!("")),
             ("/contracts/0/policy", json!("OutOf(2, 'org1.peer'")),
             ("/contracts/0/policy", json!("AND('org1.boss')")),

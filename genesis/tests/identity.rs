@@ -74,6 +74,7 @@ fn the_canonical_bytes_are_those_of_the_description() {
         "addresses",
         "key",
         "contracts",
+        "version",
         "policy",
         "consensus",
         "max_batch_transactions",

@@ -16,9 +16,10 @@ use crypto::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::endorsement::Response;
 use crate::proposal::TransactionId;
-use crate::transaction::TransactionHash;
-use crate::validation::ValidationCode;
+use crate::transaction::{Transaction, TransactionHash};
+use crate::validation::{Reason, ValidationCode, Verdict};
 
 /// What a block commits to.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
@@ -63,9 +64,36 @@ pub struct TransactionResult {
     pub transaction_hash: TransactionHash,
     /// The verdict on it.
     pub code: ValidationCode,
+    /// Hash of what there is to say beside that ([`TransactionResult::outcome`]).
+    pub outcome: Digest,
 }
 
 impl TransactionResult {
+    /// The hash of the reason, and of the answer of a transaction that took
+    /// effect: what the others would have answered never happened.
+    #[must_use]
+    pub fn outcome(reason: Option<&Reason>, response: Option<&Response>) -> Digest {
+        Domain::Outcome.hash(&encode(&(reason, response)))
+    }
+
+    /// What became of `transaction` at this place of a block of `count`.
+    pub(crate) fn new(
+        (index, count): (u64, u64),
+        (id, hash): (TransactionId, TransactionHash),
+        transaction: &Transaction,
+        verdict: &Verdict,
+    ) -> Self {
+        let response = verdict.response_of(transaction);
+        Self {
+            index,
+            count,
+            transaction_id: id,
+            transaction_hash: hash,
+            code: verdict.code,
+            outcome: Self::outcome(verdict.reason.as_ref(), response),
+        }
+    }
+
     /// The leaf that stands for this result.
     #[must_use]
     pub fn leaf(&self) -> Digest {
@@ -97,7 +125,14 @@ pub struct Block {
     /// The transactions as they were ordered.
     pub transactions: Vec<Vec<u8>>,
     /// One verdict per transaction, in the same order.
-    pub codes: Vec<ValidationCode>,
+    pub verdicts: Vec<Verdict>,
+}
+
+impl Block {
+    /// The verdicts in one word each.
+    pub fn codes(&self) -> impl Iterator<Item = ValidationCode> {
+        self.verdicts.iter().map(|verdict| verdict.code)
+    }
 }
 
 /// A block with its attestation, as it is served to others.

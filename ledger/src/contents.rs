@@ -12,10 +12,10 @@ use crate::transaction::{Limits, Refusal, UncheckedTransaction};
 #[derive(Debug, thiserror::Error)]
 pub enum ContentsError {
     /// Verdicts and transactions do not go together.
-    #[error("{codes} verdicts on {transactions} transactions")]
+    #[error("{verdicts} verdicts on {transactions} transactions")]
     Torn {
         /// The number of verdicts.
-        codes: usize,
+        verdicts: usize,
         /// The number of transactions.
         transactions: usize,
     },
@@ -46,25 +46,24 @@ pub fn claimed_results(
     network: &NetworkId,
     limits: &Limits,
 ) -> Result<Vec<TransactionResult>, ContentsError> {
-    let (codes, transactions) = (block.codes.len(), block.transactions.len());
-    if codes != transactions {
+    let (verdicts, transactions) = (block.verdicts.len(), block.transactions.len());
+    if verdicts != transactions {
         return Err(ContentsError::Torn {
-            codes,
+            verdicts,
             transactions,
         });
     }
     let count = transactions as u64;
     let mut results = Vec::with_capacity(transactions);
-    for (index, (bytes, code)) in (0_u64..).zip(block.transactions.iter().zip(&block.codes)) {
+    for (index, (bytes, verdict)) in (0_u64..).zip(block.transactions.iter().zip(&block.verdicts)) {
         let transaction = UncheckedTransaction::decode(bytes, network, limits)
             .map_err(|refusal| ContentsError::Refused { index, refusal })?;
-        results.push(TransactionResult {
-            index,
-            count,
-            transaction_id: transaction.id(),
-            transaction_hash: transaction.hash(),
-            code: *code,
-        });
+        results.push(TransactionResult::new(
+            (index, count),
+            (transaction.id(), transaction.hash()),
+            transaction.transaction(),
+            verdict,
+        ));
     }
     if transactions_root(&results) != block.header.transactions_root {
         let what = "transactions";

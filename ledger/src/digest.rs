@@ -1,6 +1,6 @@
 //! The digest of the world state: an `LtHash` over its rows.
 //!
-//! Each row `(namespace, key, version, value)` is expanded by BLAKE3 into
+//! Each row `(namespace, key, version, value, policy)` is expanded by BLAKE3 into
 //! 1024 lanes of 16 bits; the accumulator is the lane-wise sum over all rows,
 //! modulo 2^16. A write adds one row and takes the old one away, so the cost
 //! follows the writes of a block and not the size of the state, and the order
@@ -19,6 +19,7 @@ use std::fmt;
 use crypto::codec::Encode;
 use crypto::{Digest, Domain, encode};
 
+use crate::policy::EndorsementPolicy;
 use crate::rwset::Version;
 
 const LANES: usize = 1024;
@@ -43,6 +44,8 @@ pub struct StateRow<'a> {
     pub version: Version,
     /// The value.
     pub value: &'a [u8],
+    /// The key's own endorsement policy.
+    pub policy: Option<&'a EndorsementPolicy>,
 }
 
 impl StateRow<'_> {
@@ -143,6 +146,7 @@ mod tests {
                 index: row.3,
             },
             value: &row.4,
+            policy: None,
         }
     }
 
@@ -213,6 +217,13 @@ mod tests {
                 "{other:?}"
             );
         }
+        let policy = "org1".parse().unwrap();
+        let mut guarded = StateAccumulator::empty();
+        guarded.add(&StateRow {
+            policy: Some(&policy),
+            ..row(&base)
+        });
+        assert_ne!(guarded.digest(), digest);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crypto::codec::{Decode, Encode};
 use crypto::{Claim, Domain, NetworkId, PublicKey, Signature, SigningKey, encode};
 use serde::{Deserialize, Serialize};
 
+use crate::policy::EndorsementPolicy;
 use crate::proposal::TransactionId;
 use crate::rwset::{Event, ReadWriteSet};
 use crate::transaction::{Refusal, Signer};
@@ -12,6 +13,7 @@ use crate::transaction::{Refusal, Signer};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Response {
     /// What the function returned.
+    #[serde(with = "hex::serde")]
     pub payload: Vec<u8>,
     /// What it announces, in order, should the transaction take effect.
     pub events: Vec<Event>,
@@ -23,6 +25,8 @@ pub struct Response {
 pub struct EndorsedAction {
     /// The transaction the proposal leads to.
     pub transaction_id: TransactionId,
+    /// The version of the contract that executed it.
+    pub contract_version: u32,
     /// Its effects.
     pub rwset: ReadWriteSet,
     /// Its answer.
@@ -43,12 +47,17 @@ pub struct Endorsement {
 pub struct ProposalResponse {
     /// The transaction the proposal leads to.
     pub transaction_id: TransactionId,
+    /// The version of the contract that executed it.
+    pub contract_version: u32,
     /// Its effects.
     pub rwset: ReadWriteSet,
     /// Its answer.
     pub response: Response,
     /// The endorser's signature over all of that.
     pub endorsement: Endorsement,
+    /// The policies of their own that keys among the effects have, each once:
+    /// they tell a client whom else to ask, and are believed no further.
+    pub key_policies: Vec<EndorsementPolicy>,
 }
 
 impl ProposalResponse {
@@ -58,13 +67,33 @@ impl ProposalResponse {
         let signature = key.sign(Domain::Endorsement, network, &encode(&action));
         Self {
             transaction_id: action.transaction_id,
+            contract_version: action.contract_version,
             rwset: action.rwset,
             response: action.response,
             endorsement: Endorsement {
                 endorser: key.public(),
                 signature,
             },
+            key_policies: Vec::new(),
         }
+    }
+
+    /// What the endorser signed.
+    #[must_use]
+    pub fn action(&self) -> EndorsedAction {
+        EndorsedAction {
+            transaction_id: self.transaction_id,
+            contract_version: self.contract_version,
+            rwset: self.rwset.clone(),
+            response: self.response.clone(),
+        }
+    }
+
+    /// Whether the endorser says the same of the transaction.
+    pub(crate) fn agrees_with(&self, action: &EndorsedAction) -> bool {
+        self.contract_version == action.contract_version
+            && self.rwset == action.rwset
+            && self.response == action.response
     }
 
     /// Checks the endorser's signature.
@@ -77,11 +106,7 @@ impl ProposalResponse {
             endorser,
             signature,
         } = self.endorsement;
-        let body = encode(&EndorsedAction {
-            transaction_id: self.transaction_id,
-            rwset: self.rwset.clone(),
-            response: self.response.clone(),
-        });
+        let body = encode(&self.action());
         Claim::new(endorser, &signature, Domain::Endorsement, network, &body)
             .verify()
             .map_err(|_| Refusal::BadSignature {

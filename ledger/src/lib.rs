@@ -11,6 +11,10 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/contracts.md")]
+struct WritingContracts;
+
 pub mod block;
 pub mod chain;
 pub mod contents;
@@ -44,18 +48,18 @@ pub use contract::{Context, Contract, ContractError, Contracts};
 pub use endorsement::{EndorsedAction, Endorsement, ProposalResponse, Response};
 pub use identity::{Identity, OrgId, Role};
 pub use light::{AttestedHeader, LightClient, LightError};
-pub use policy::{ContractDefinition, EndorsementPolicy, Principal};
+pub use policy::{ContractDefinition, EndorsementPolicy, PolicyTree, Principal};
 pub use proof::{Receipt, ReceiptError};
 pub use proposal::{NO_EXPIRY, Proposal, SignedProposal, TransactionId};
-pub use rwset::{Event, RangeRead, Read, ReadWriteSet, Version, Write};
+pub use rwset::{Event, KeyPolicy, RangeRead, Read, ReadWriteSet, Version, Write};
 pub use simulate::{EndorseError, Simulation};
 pub use state::{MemoryState, Overlay, StateView, VersionedValue};
 pub use store::{Family, HistoryEntry, HistoryPart, Location, RecordRow, RecordWrites, StoreError};
 pub use transaction::{
-    AssembleError, CheckedTransaction, Limits, Refusal, Signer, Transaction, TransactionHash,
-    UncheckedTransaction, check_transactions,
+    AssembleError, CheckedTransaction, Limits, Locator, ParseLocatorError, Refusal, Signer,
+    Transaction, TransactionHash, UncheckedTransaction, check_transactions,
 };
-pub use validation::{ValidationCode, validate};
+pub use validation::{Reason, Shortfall, ValidationCode, Verdict, validate};
 pub use verify::{
     BlockSource, ChainProblem, ChainReport, SourceError, verify_chain, verify_folder,
 };

@@ -6,9 +6,11 @@
 use crypto::codec::{Decode, Encode};
 use crypto::{PublicKey, decode};
 
-use crate::identity::Identity;
+use crate::contract::ORGANISATIONS;
+use crate::identity::{Identity, OrgId};
 use crate::names::is_contract_name;
 use crate::policy::ContractDefinition;
+use crate::rwset::Version;
 use crate::state::{CONTRACTS, MEMBERS, StateView};
 use crate::store::StoreError;
 
@@ -27,6 +29,14 @@ pub struct Member {
 ///
 /// When the state cannot be read.
 pub fn member(view: &dyn StateView, key: &PublicKey) -> Result<Option<Member>, StoreError> {
+    Ok(member_row(view, key)?.map(|(member, _)| member))
+}
+
+/// The member with this key, and where that was written.
+pub(crate) fn member_row(
+    view: &dyn StateView,
+    key: &PublicKey,
+) -> Result<Option<(Member, Version)>, StoreError> {
     row(view, MEMBERS, &key.to_string())
 }
 
@@ -72,18 +82,39 @@ pub fn contract(
     view: &dyn StateView,
     name: &str,
 ) -> Result<Option<ContractDefinition>, StoreError> {
+    Ok(contract_row(view, name)?.map(|(contract, _)| contract))
+}
+
+/// The contract with this name, and where that was written.
+pub(crate) fn contract_row(
+    view: &dyn StateView,
+    name: &str,
+) -> Result<Option<(ContractDefinition, Version)>, StoreError> {
     row(view, CONTRACTS, name)
+}
+
+/// The organisations, which are those of genesis.
+///
+/// # Errors
+///
+/// When the state cannot be read.
+pub fn organisations(view: &dyn StateView) -> Result<Vec<OrgId>, StoreError> {
+    let found = row(view, CONTRACTS, ORGANISATIONS)?;
+    Ok(found
+        .map(|(organisations, _)| organisations)
+        .unwrap_or_default())
 }
 
 fn row<T: Decode<()>>(
     view: &dyn StateView,
     namespace: &'static str,
     key: &str,
-) -> Result<Option<T>, StoreError> {
+) -> Result<Option<(T, Version)>, StoreError> {
     let Some(found) = view.get(namespace, key)? else {
         return Ok(None);
     };
-    parsed(namespace, key, &found.value).map(Some)
+    let row = parsed(namespace, key, &found.value)?;
+    Ok(Some((row, found.version)))
 }
 
 fn parsed<T: Decode<()>>(

@@ -10,12 +10,14 @@ use crypto::{CodecError, NetworkId, decode, encode};
 use serde::{Deserialize, Serialize};
 
 use crate::block::{Attesters, BlockCertificate, BlockHeader, CertificateError, TransactionResult};
+use crate::endorsement::Response;
 use crate::proposal::TransactionId;
-use crate::transaction::TransactionHash;
-use crate::validation::ValidationCode;
+use crate::transaction::{Locator, TransactionHash};
+use crate::validation::{Reason, ValidationCode};
 
-/// Larger than any receipt of a network of a thousand attesters.
-const MAX_RECEIPT_BYTES: usize = 256 * 1024;
+/// Larger than any receipt: the largest transaction that a genesis document can
+/// allow, and the signatures of a thousand attesters.
+const MAX_RECEIPT_BYTES: usize = 5 * 1024 * 1024;
 
 /// The proof of a transaction's place and verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
@@ -27,6 +29,10 @@ pub struct Receipt {
     pub transaction_hash: TransactionHash,
     /// The verdict on it.
     pub code: ValidationCode,
+    /// What shows that the verdict is right, where there is more to show.
+    pub reason: Option<Reason>,
+    /// Its answer and events, if it took effect.
+    pub response: Option<Response>,
     /// The way from the transaction's result to the header's results root.
     pub proof: InclusionProof,
     /// The header of its block.
@@ -70,6 +76,7 @@ impl Receipt {
             transaction_id: self.transaction_id,
             transaction_hash: self.transaction_hash,
             code: self.code,
+            outcome: TransactionResult::outcome(self.reason.as_ref(), self.response.as_ref()),
         };
         self.proof
             .verify(&result.leaf(), &self.header.results_root)
@@ -82,6 +89,17 @@ impl Receipt {
                 &self.header.hash(),
             )
             .map_err(|source| ReceiptError::Certificate { block, source })
+    }
+
+    /// Whether it is this transaction's.
+    #[must_use]
+    pub fn is_of(&self, locator: Locator) -> bool {
+        match locator {
+            Locator::Id(id) => self.transaction_id == id,
+            Locator::Place(place) => {
+                self.header.number == place.block && self.proof.index == u64::from(place.index)
+            }
+        }
     }
 
     /// The canonical bytes.

@@ -3,9 +3,14 @@
 //! A transaction carries effects, not a program: nodes do not execute it again
 //! but check that everything it has read is still as it was.
 
+use std::collections::BTreeSet;
+
 use crypto::codec::{Decode, Encode};
 use crypto::{Digest, Domain, encode};
 use serde::{Deserialize, Serialize};
+
+use crate::policy::EndorsementPolicy;
+use crate::state::VersionedValue;
 
 /// Where in the order a value was written. No two writes of a key share one,
 /// so that a key that was deleted and made again is not taken for the old one.
@@ -56,6 +61,16 @@ pub struct Write {
     pub value: Option<Vec<u8>>,
 }
 
+/// A key whose endorsement policy would change.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct KeyPolicy {
+    /// The key.
+    pub key: String,
+    /// Who must endorse what is done to it from then on; none leaves that to
+    /// the contract's policy again.
+    pub policy: Option<EndorsementPolicy>,
+}
+
 /// The effects of a call on the keys of its contract. Every part is strictly
 /// ascending (ranges by start, then end), so that equal effects have equal bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
@@ -66,6 +81,42 @@ pub struct ReadWriteSet {
     pub ranges: Vec<RangeRead>,
     /// Keys written.
     pub writes: Vec<Write>,
+    /// Keys whose policies are set. A key has its policy until it is deleted.
+    pub policies: Vec<KeyPolicy>,
+}
+
+impl ReadWriteSet {
+    /// The keys that are written or whose policies are set, ascending.
+    #[must_use]
+    pub fn touched(&self) -> BTreeSet<&str> {
+        let written = self.writes.iter().map(|write| write.key.as_str());
+        let guarded = self.policies.iter().map(|policy| policy.key.as_str());
+        written.chain(guarded).collect()
+    }
+
+    /// What a touched key holds afterwards, when it holds `before`: its value,
+    /// and its policy.
+    pub(crate) fn applied(
+        &self,
+        key: &str,
+        before: Option<&VersionedValue>,
+    ) -> Option<(Vec<u8>, Option<EndorsementPolicy>)> {
+        let write = self
+            .writes
+            .binary_search_by(|write| write.key.as_str().cmp(key));
+        let value = match write {
+            Ok(at) => self.writes[at].value.clone()?,
+            Err(_) => before?.value.clone(),
+        };
+        let set = self
+            .policies
+            .binary_search_by(|set| set.key.as_str().cmp(key));
+        let policy = match set {
+            Ok(at) => self.policies[at].policy.clone(),
+            Err(_) => before.and_then(|before| before.policy.clone()),
+        };
+        Some((value, policy))
+    }
 }
 
 /// Something a contract announces to whoever watches the chain.
@@ -74,5 +125,6 @@ pub struct Event {
     /// What kind of event it is.
     pub name: String,
     /// What there is to say about it.
+    #[serde(with = "hex::serde")]
     pub payload: Vec<u8>,
 }

@@ -7,11 +7,12 @@
 
 use crypto::{NetworkId, SigningKey, encode};
 
-use crate::contract::{self, Context, ContractError, Contracts, call};
+use crate::contract::{self, Context, Contract, ContractError, Contracts, call};
 use crate::endorsement::{EndorsedAction, ProposalResponse, Response};
 use crate::identity::Identity;
 use crate::members::{self, Member, member};
 use crate::names::MAX_ENDORSEMENTS;
+use crate::policy::EndorsementPolicy;
 use crate::proposal::{Proposal, SignedProposal, TransactionId};
 use crate::rwset::ReadWriteSet;
 use crate::state::StateView;
@@ -77,10 +78,17 @@ pub enum EndorseError {
         name: String,
     },
     /// There is such a contract, but this node cannot execute it.
-    #[error("this node cannot execute contract {name:?}: another version may")]
+    #[error(
+        "the network has agreed on version {agreed} of contract {name:?}, and this node has {}",
+        installed.map_or("none".to_owned(), |version| format!("version {version}"))
+    )]
     NotInstalled {
         /// The name asked for.
         name: String,
+        /// The version that was agreed on.
+        agreed: u32,
+        /// The version that is here.
+        installed: Option<u32>,
     },
     /// The contract itself says no.
     #[error("{0}")]
@@ -132,17 +140,16 @@ impl Simulation<'_> {
         signed.verify(self.network)?;
         let proposal = &signed.proposal;
         let transaction_id = proposal.id();
-        if self.view.is_committed(&transaction_id)? {
+        if self.view.place_of(&transaction_id)?.is_some() {
             return Err(EndorseError::AlreadyCommitted { id: transaction_id });
         }
-        let (rwset, response) = self.execute(proposal, transaction_id)?;
-        self.fits(proposal, &rwset, &response)?;
-        let action = EndorsedAction {
-            transaction_id,
-            rwset,
-            response,
-        };
-        Ok(ProposalResponse::endorse(action, self.network, key))
+        let action = self.execute(proposal, transaction_id)?;
+        self.fits(proposal, &action)?;
+        let key_policies = self.key_policies(proposal, &action.rwset)?;
+        Ok(ProposalResponse {
+            key_policies,
+            ..ProposalResponse::endorse(action, self.network, key)
+        })
     }
 
     /// Executes a proposal and gives its answer. It becomes no transaction, so
@@ -154,28 +161,62 @@ impl Simulation<'_> {
     /// [`EndorseError`] when it cannot be executed.
     pub fn evaluate(&self, signed: &SignedProposal) -> Result<Response, EndorseError> {
         signed.verify(self.network)?;
-        let (_, response) = self.execute(&signed.proposal, signed.proposal.id())?;
-        Ok(response)
+        let action = self.execute(&signed.proposal, signed.proposal.id())?;
+        Ok(action.response)
     }
 
     fn execute(
         &self,
         proposal: &Proposal,
-        id: TransactionId,
-    ) -> Result<(ReadWriteSet, Response), EndorseError> {
+        transaction_id: TransactionId,
+    ) -> Result<EndorsedAction, EndorseError> {
         let name = &proposal.contract;
         let creator = self.permitted_creator(proposal)?;
-        let system = contract::system(name);
-        if system.is_none() && members::contract(self.view, name)?.is_none() {
-            return Err(EndorseError::UnknownContract { name: name.clone() });
-        }
-        let Some(contract) = system.or_else(|| self.contracts.get(name)) else {
-            return Err(EndorseError::NotInstalled { name: name.clone() });
+        let contract = match contract::system(name) {
+            Some(system) => system,
+            None => self.agreed_contract(name)?,
         };
-        let mut context = Context::new(self.view, name, &creator, id);
+        let mut context = Context::new(self.view, name, &creator, transaction_id);
         let payload = call(contract, &mut context, &proposal.function, &proposal.args)?;
         let (rwset, events) = context.finish();
-        Ok((rwset, Response { payload, events }))
+        Ok(EndorsedAction {
+            transaction_id,
+            contract_version: contract.version(),
+            rwset,
+            response: Response { payload, events },
+        })
+    }
+
+    /// The contract in the version that the network has agreed on.
+    fn agreed_contract(&self, name: &str) -> Result<&dyn Contract, EndorseError> {
+        let name = name.to_owned();
+        let Some(definition) = members::contract(self.view, &name)? else {
+            return Err(EndorseError::UnknownContract { name });
+        };
+        let agreed = definition.version;
+        match self.contracts.get(&name) {
+            Some(contract) if contract.version() == agreed => Ok(contract),
+            other => Err(EndorseError::NotInstalled {
+                name,
+                agreed,
+                installed: other.map(Contract::version),
+            }),
+        }
+    }
+
+    /// The policies of their own that keys among the effects have.
+    fn key_policies(
+        &self,
+        proposal: &Proposal,
+        rwset: &ReadWriteSet,
+    ) -> Result<Vec<EndorsementPolicy>, StoreError> {
+        let mut policies = Vec::new();
+        for key in rwset.touched() {
+            let row = self.view.get(&proposal.contract, key)?;
+            let policy = row.and_then(|row| row.policy);
+            policies.extend(policy.filter(|policy| !policies.contains(policy)));
+        }
+        Ok(policies)
     }
 
     fn permitted_creator(&self, proposal: &Proposal) -> Result<Identity, EndorseError> {
@@ -200,17 +241,13 @@ impl Simulation<'_> {
     }
 
     /// Checks that the transaction would be admitted, however many endorse it.
-    fn fits(
-        &self,
-        proposal: &Proposal,
-        rwset: &ReadWriteSet,
-        response: &Response,
-    ) -> Result<(), Refusal> {
+    fn fits(&self, proposal: &Proposal, action: &EndorsedAction) -> Result<(), Refusal> {
         /// A signature, and a key with its signature for each endorsement.
         const SIGNATURES: usize = 8 + MAX_ENDORSEMENTS * (32 + 64) + 64;
-        form::effects(rwset, response)?;
-        let parts = [encode(proposal), encode(rwset), encode(response)];
-        let found = parts.iter().map(Vec::len).sum::<usize>() + SIGNATURES;
+        form::effects(&action.rwset, &action.response)?;
+        // The id is signed with the effects, but not sent with them.
+        let effects = encode(action).len() - action.transaction_id.0.as_bytes().len();
+        let found = encode(proposal).len() + effects + SIGNATURES;
         let limit = self.limits.max_transaction_bytes;
         if found > limit {
             return Err(Refusal::TooLarge { found, limit });

@@ -4,12 +4,13 @@
 //! of memory ([`MemoryState`]), or of either with the writes of an unfinished
 //! block over it ([`Overlay`]).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::ops::Bound;
 
 use crypto::codec::{Decode, Encode};
 
+use crate::policy::EndorsementPolicy;
 use crate::proposal::TransactionId;
 use crate::rwset::Version;
 use crate::store::StoreError;
@@ -19,13 +20,16 @@ pub const MEMBERS: &str = "_members";
 /// The namespace of the contracts: name to [`crate::ContractDefinition`].
 pub const CONTRACTS: &str = "_contracts";
 
-/// A value with the place of the write it comes from.
+/// What a key holds.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct VersionedValue {
     /// Where it was written.
     pub version: Version,
     /// The value.
     pub value: Vec<u8>,
+    /// Who must endorse what is done to the key, where that is not for the
+    /// contract's policy to say.
+    pub policy: Option<EndorsementPolicy>,
 }
 
 /// The rows of a range, by ascending key.
@@ -44,12 +48,12 @@ pub trait StateView {
     /// Whoever iterates says when it is enough.
     fn range(&self, namespace: &str, start: &str, end: &str) -> Rows<'_>;
 
-    /// Whether this id stands in the chain, whatever became of its transaction.
+    /// Where this id stands in the chain, whatever became of its transaction.
     ///
     /// # Errors
     ///
     /// When the state cannot be read.
-    fn is_committed(&self, id: &TransactionId) -> Result<bool, StoreError>;
+    fn place_of(&self, id: &TransactionId) -> Result<Option<Version>, StoreError>;
 }
 
 type Namespaces<V> = BTreeMap<String, BTreeMap<String, V>>;
@@ -82,16 +86,16 @@ fn entries<'a, V>(
 #[derive(Clone, Debug, Default)]
 pub struct MemoryState {
     namespaces: Namespaces<VersionedValue>,
-    committed: BTreeSet<TransactionId>,
+    committed: BTreeMap<TransactionId, Version>,
 }
 
 impl MemoryState {
-    /// Writes a key; no value deletes it.
-    pub fn write(&mut self, namespace: &str, key: &str, version: Version, value: Option<Vec<u8>>) {
+    /// Writes a key; no row deletes it.
+    pub fn write(&mut self, namespace: &str, key: &str, row: Option<VersionedValue>) {
         let keys = self.namespaces.entry(namespace.to_owned()).or_default();
-        match value {
-            Some(value) => {
-                keys.insert(key.to_owned(), VersionedValue { version, value });
+        match row {
+            Some(row) => {
+                keys.insert(key.to_owned(), row);
             }
             None => {
                 keys.remove(key);
@@ -100,8 +104,8 @@ impl MemoryState {
     }
 
     /// Notes that an id stands in the chain.
-    pub fn commit_id(&mut self, id: TransactionId) {
-        self.committed.insert(id);
+    pub fn commit_id(&mut self, id: TransactionId, place: Version) {
+        self.committed.insert(id, place);
     }
 
     /// Every row: namespace, key and value.
@@ -124,8 +128,8 @@ impl StateView for MemoryState {
         Box::new(entries.map(|(key, value)| Ok((key.clone(), value.clone()))))
     }
 
-    fn is_committed(&self, id: &TransactionId) -> Result<bool, StoreError> {
-        Ok(self.committed.contains(id))
+    fn place_of(&self, id: &TransactionId) -> Result<Option<Version>, StoreError> {
+        Ok(self.committed.get(id).copied())
     }
 }
 
@@ -135,7 +139,7 @@ pub struct Overlay<'a> {
     base: &'a dyn StateView,
     /// A value that is none stands for a key that was deleted.
     written: Namespaces<Option<VersionedValue>>,
-    committed: BTreeSet<TransactionId>,
+    committed: BTreeMap<TransactionId, Version>,
 }
 
 impl<'a> Overlay<'a> {
@@ -145,22 +149,21 @@ impl<'a> Overlay<'a> {
         Self {
             base,
             written: BTreeMap::new(),
-            committed: BTreeSet::new(),
+            committed: BTreeMap::new(),
         }
     }
 
-    /// Writes a key; no value deletes it.
-    pub fn write(&mut self, namespace: &str, key: &str, version: Version, value: Option<Vec<u8>>) {
-        let value = value.map(|value| VersionedValue { version, value });
+    /// Writes a key; no row deletes it.
+    pub fn write(&mut self, namespace: &str, key: &str, row: Option<VersionedValue>) {
         self.written
             .entry(namespace.to_owned())
             .or_default()
-            .insert(key.to_owned(), value);
+            .insert(key.to_owned(), row);
     }
 
     /// Notes that an id stands in the chain.
-    pub fn commit_id(&mut self, id: TransactionId) {
-        self.committed.insert(id);
+    pub fn commit_id(&mut self, id: TransactionId, place: Version) {
+        self.committed.insert(id, place);
     }
 }
 
@@ -182,8 +185,11 @@ impl StateView for Overlay<'_> {
         Box::new(merged)
     }
 
-    fn is_committed(&self, id: &TransactionId) -> Result<bool, StoreError> {
-        Ok(self.committed.contains(id) || self.base.is_committed(id)?)
+    fn place_of(&self, id: &TransactionId) -> Result<Option<Version>, StoreError> {
+        match self.committed.get(id) {
+            Some(place) => Ok(Some(*place)),
+            None => self.base.place_of(id),
+        }
     }
 }
 
@@ -233,9 +239,17 @@ mod tests {
         view.range("kv", start, end).map(Result::unwrap).collect()
     }
 
-    fn make(all: &Changes, block: u64, mut write: impl FnMut(&str, Version, Option<Vec<u8>>)) {
+    fn row(block: u64, index: u32, value: u8) -> VersionedValue {
+        VersionedValue {
+            version: Version { block, index },
+            value: vec![value],
+            policy: None,
+        }
+    }
+
+    fn make(all: &Changes, block: u64, mut write: impl FnMut(&str, Option<VersionedValue>)) {
         for ((key, value), index) in all.iter().zip(0..) {
-            write(key, Version { block, index }, value.map(|byte| vec![byte]));
+            write(key, value.map(|byte| row(block, index, byte)));
         }
     }
 
@@ -246,11 +260,11 @@ mod tests {
             below in changes(), above in changes(), start in "[a-e]{0,2}", end in "[a-e]{0,2}"
         ) {
             let mut base = MemoryState::default();
-            make(&below, 1, |key, version, value| base.write("kv", key, version, value));
+            make(&below, 1, |key, row| base.write("kv", key, row));
             let mut expected = base.clone();
-            make(&above, 2, |key, version, value| expected.write("kv", key, version, value));
+            make(&above, 2, |key, row| expected.write("kv", key, row));
             let mut overlay = Overlay::new(&base);
-            make(&above, 2, |key, version, value| overlay.write("kv", key, version, value));
+            make(&above, 2, |key, row| overlay.write("kv", key, row));
             prop_assert_eq!(rows(&overlay, &start, &end), rows(&expected, &start, &end));
             for (key, _) in below.iter().chain(&above) {
                 prop_assert_eq!(overlay.get("kv", key).unwrap(), expected.get("kv", key).unwrap());
@@ -261,9 +275,9 @@ mod tests {
     #[test]
     fn namespaces_do_not_see_each_other() {
         let mut base = MemoryState::default();
-        base.write("kv", "a", Version { block: 1, index: 0 }, Some(vec![1]));
+        base.write("kv", "a", Some(row(1, 0, 1)));
         let mut overlay = Overlay::new(&base);
-        overlay.write("kw", "b", Version { block: 2, index: 0 }, Some(vec![2]));
+        overlay.write("kw", "b", Some(row(2, 0, 2)));
         assert_eq!(rows(&overlay, "", "").len(), 1);
         assert_eq!(overlay.get("kw", "a").unwrap(), None);
         assert_eq!(overlay.get("k", "va").unwrap(), None);
@@ -273,10 +287,11 @@ mod tests {
     fn an_id_is_committed_once_it_is_in_the_base_or_over_it() {
         let [below, above, other] = [1, 2, 3].map(|i| TransactionId(crypto::Digest([i; 32])));
         let mut base = MemoryState::default();
-        base.commit_id(below);
+        let [first, second] = [1, 2].map(|block| Version { block, index: 0 });
+        base.commit_id(below, first);
         let mut overlay = Overlay::new(&base);
-        overlay.commit_id(above);
-        let found = [below, above, other].map(|id| overlay.is_committed(&id).unwrap());
-        assert_eq!(found, [true, true, false]);
+        overlay.commit_id(above, second);
+        let found = [below, above, other].map(|id| overlay.place_of(&id).unwrap());
+        assert_eq!(found, [Some(first), Some(second), None]);
     }
 }

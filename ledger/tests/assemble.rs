@@ -21,6 +21,7 @@ fn answers_make_a_transaction_only_when_they_agree_and_are_signed() {
     let answer = |payload: &[u8], key: &SigningKey| {
         let action = EndorsedAction {
             transaction_id: proposal.id(),
+            contract_version: 1,
             rwset: ReadWriteSet::default(),
             response: Response {
                 payload: payload.to_vec(),

@@ -63,7 +63,7 @@ fn ask(network: &Network, ledger: &Ledger) {
     use ValidationCode::{DuplicateTransaction, MvccReadConflict, UnknownCreator, Valid};
     let second = ledger.block(2).unwrap().unwrap();
     assert_eq!(
-        second.codes,
+        second.codes().collect::<Vec<_>>(),
         [
             Valid,
             MvccReadConflict,
@@ -243,7 +243,10 @@ fn the_second_of_two_blind_writes_in_a_block_stands() {
             network.put(3, "a", b"3"),
         ],
     );
-    assert_eq!(block.codes, [ValidationCode::Valid; 3]);
+    assert_eq!(
+        block.codes().collect::<Vec<_>>(),
+        [ValidationCode::Valid; 3]
+    );
     let value = ledger.state("kv", "a").unwrap().unwrap();
     assert_eq!((value.version.index, value.value), (2, b"3".to_vec()));
     assert_eq!(ledger.history("kv", "a", part(10)).unwrap().len(), 3);

@@ -6,7 +6,7 @@ use common::Network;
 use crypto::{Digest, SigningKey};
 use ledger::{
     Contracts, EndorseError, Ledger, Limits, NO_EXPIRY, Proposal, ProposalResponse, Response,
-    SignedProposal, Simulation, StateView, Transaction, ValidationCode, Version,
+    SignedProposal, Simulation, StateView, Transaction, Verdict, Version,
 };
 
 /// A network with an endorser's things about it.
@@ -91,7 +91,7 @@ fn what_two_endorsers_agree_on_is_committed_and_read_back() {
         .to_vec();
     let transaction = Transaction::from_responses(proposal, answers, &it.network.client).unwrap();
     let committed = it.network.commit(&it.ledger, &[transaction]);
-    assert_eq!(committed.block.codes, [ValidationCode::Valid]);
+    assert_eq!(committed.block.verdicts, [Verdict::VALID]);
 
     let query = it.sign(it.proposal(2, "get", &["greeting"]));
     assert_eq!(it.evaluate(&query).unwrap().payload, b"hello");

@@ -36,14 +36,15 @@ fn signed(
 ) -> Transaction {
     let action = EndorsedAction {
         transaction_id: proposal.id(),
-        rwset: rwset.clone(),
-        response: response.clone(),
+        contract_version: 1,
+        rwset,
+        response,
     };
     let endorse = |key: &&SigningKey| {
         ProposalResponse::endorse(action.clone(), &network.id(), key).endorsement
     };
     let endorsements = endorsers.iter().map(endorse).collect();
-    Transaction::assemble(proposal, rwset, response, endorsements, &network.client)
+    Transaction::assemble(proposal, action.clone(), endorsements, &network.client)
 }
 
 /// Signs again as the creator, after something was altered.
@@ -191,13 +192,14 @@ fn the_creator_and_every_endorser_must_have_signed_this_very_thing() {
 #[test]
 fn endorsements_of_different_effects_or_calls_cannot_be_combined() {
     let network = Network::new();
+    let action = |transaction: &Transaction| EndorsedAction {
+        transaction_id: transaction.proposal.id(),
+        contract_version: transaction.contract_version,
+        rwset: transaction.rwset.clone(),
+        response: transaction.response.clone(),
+    };
     let endorse = |transaction: &Transaction, key: &SigningKey| {
-        let action = EndorsedAction {
-            transaction_id: transaction.proposal.id(),
-            rwset: transaction.rwset.clone(),
-            response: transaction.response.clone(),
-        };
-        ProposalResponse::endorse(action, &network.id(), key).endorsement
+        ProposalResponse::endorse(action(transaction), &network.id(), key).endorsement
     };
     let good = network.put(3, "a", b"1");
     let mut other_effects = good.clone();
@@ -206,16 +208,13 @@ fn endorsements_of_different_effects_or_calls_cannot_be_combined() {
     other_answer.response.payload = b"other".to_vec();
     let mut other_call = good.clone();
     other_call.proposal.args = vec!["x".to_owned()];
-    for other in [other_effects, other_answer, other_call] {
+    let mut other_version = good.clone();
+    other_version.contract_version = 2;
+    for other in [other_effects, other_answer, other_call, other_version] {
         let [own, foreign] = [&network.attesters[0], &network.attesters[1]];
         let endorsements = vec![endorse(&good, own), endorse(&other, foreign)];
-        let mixed = Transaction::assemble(
-            good.proposal.clone(),
-            good.rwset.clone(),
-            good.response.clone(),
-            endorsements,
-            &network.client,
-        );
+        let proposal = good.proposal.clone();
+        let mixed = Transaction::assemble(proposal, action(&good), endorsements, &network.client);
         let bad = Refusal::BadSignature {
             signer: Signer::Endorser(foreign.public()),
         };

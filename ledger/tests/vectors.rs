@@ -3,9 +3,9 @@
 
 use crypto::{Digest, SigningKey, encode};
 use ledger::{
-    BlockHeader, EndorsedAction, Event, NO_EXPIRY, Proposal, ProposalResponse, Read, ReadWriteSet,
-    Response, Transaction, TransactionHash, TransactionResult, ValidationCode, Version, Write,
-    attested_bytes,
+    BlockHeader, EndorsedAction, Event, KeyPolicy, NO_EXPIRY, Proposal, ProposalResponse, Read,
+    ReadWriteSet, Reason, Response, Shortfall, Transaction, TransactionHash, TransactionResult,
+    ValidationCode, Version, Write, attested_bytes,
 };
 use serde_json::{Value, json};
 
@@ -22,6 +22,10 @@ fn effects() -> (ReadWriteSet, Response) {
             key: "asset1".to_owned(),
             value: Some(b"{}".to_vec()),
         }],
+        policies: vec![KeyPolicy {
+            key: "asset1".to_owned(),
+            policy: Some("org1 and org2".parse().unwrap()),
+        }],
     };
     let response = Response {
         payload: b"Tomoko".to_vec(),
@@ -31,6 +35,23 @@ fn effects() -> (ReadWriteSet, Response) {
         }],
     };
     (rwset, response)
+}
+
+/// Why a transaction may be invalid.
+fn reasons() -> (Reason, Reason) {
+    let since = Version { block: 3, index: 1 };
+    let conflict = Reason::Read {
+        position: 2,
+        found: Some(since),
+    };
+    let shortfall = Reason::Policy(Shortfall {
+        key: Some(0),
+        since,
+        met: vec![(1, 0)],
+        strangers: vec![1],
+        revoked: vec![2],
+    });
+    (conflict, shortfall)
 }
 
 fn vectors() -> Value {
@@ -51,18 +72,13 @@ fn vectors() -> Value {
     let (rwset, response) = effects();
     let action = EndorsedAction {
         transaction_id: proposal.id(),
+        contract_version: 1,
         rwset: rwset.clone(),
         response: response.clone(),
     };
-    let answer = ProposalResponse::endorse(action, &network, &endorser);
+    let answer = ProposalResponse::endorse(action.clone(), &network, &endorser);
     let endorsements = vec![answer.endorsement];
-    let transaction = Transaction::assemble(
-        proposal.clone(),
-        rwset.clone(),
-        response.clone(),
-        endorsements,
-        &client,
-    );
+    let transaction = Transaction::assemble(proposal.clone(), action, endorsements, &client);
     let bytes = encode(&transaction);
     let result = TransactionResult {
         index: 0,
@@ -70,6 +86,7 @@ fn vectors() -> Value {
         transaction_id: proposal.id(),
         transaction_hash: TransactionHash::of_bytes(&bytes),
         code: ValidationCode::Valid,
+        outcome: TransactionResult::outcome(None, Some(&response)),
     };
     let header = BlockHeader {
         number: 4,
@@ -80,6 +97,7 @@ fn vectors() -> Value {
         timestamp_ms: 1_800_000_000_000,
         sequence: 4,
     };
+    let (conflict, shortfall) = reasons();
     json!({
         "client_seed": hex::encode([9; 32]),
         "endorser_seed": hex::encode([1; 32]),
@@ -94,6 +112,11 @@ fn vectors() -> Value {
         "endorsement": hex::encode(encode(&answer.endorsement)),
         "transaction": hex::encode(bytes),
         "transaction_hash": result.transaction_hash,
+        "outcome": result.outcome,
+        "conflict": conflict,
+        "conflict_outcome": TransactionResult::outcome(Some(&conflict), None),
+        "shortfall": shortfall,
+        "shortfall_outcome": TransactionResult::outcome(Some(&shortfall), None),
         "result": hex::encode(encode(&result)),
         "results_root": header.results_root,
         "header": header,

@@ -5,9 +5,10 @@ use std::fmt::Debug;
 use crypto::codec::{Decode, Encode};
 use crypto::{Digest, PublicKey, Signature, decode, encode};
 use ledger::{
-    ContractDefinition, EndorsedAction, Endorsement, Event, Identity, Proposal, ProposalResponse,
-    RangeRead, Read, ReadWriteSet, Response, Role, SignedProposal, Transaction, TransactionId,
-    ValidationCode, Version, VersionedValue, Write,
+    ContractDefinition, EndorsedAction, Endorsement, EndorsementPolicy, Event, Identity, KeyPolicy,
+    Proposal, ProposalResponse, RangeRead, Read, ReadWriteSet, Reason, Response, Role, Shortfall,
+    SignedProposal, Transaction, TransactionId, ValidationCode, Verdict, Version, VersionedValue,
+    Write,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -61,11 +62,52 @@ fn rwset() -> impl Strategy<Value = ReadWriteSet> {
         0..3,
     );
     let writes = vec(write.prop_map(|(key, value)| Write { key, value }), 0..4);
-    (reads, ranges, writes).prop_map(|(reads, ranges, writes)| ReadWriteSet {
+    let guard = (".{0,6}", prop::option::of(policy()));
+    let policies = vec(
+        guard.prop_map(|(key, policy)| KeyPolicy { key, policy }),
+        0..3,
+    );
+    (reads, ranges, writes, policies).prop_map(|(reads, ranges, writes, policies)| ReadWriteSet {
         reads,
         ranges,
         writes,
+        policies,
     })
+}
+
+fn policy() -> impl Strategy<Value = EndorsementPolicy> {
+    let texts = vec![
+        "org1",
+        "org1 and (org2 or org3.admin)",
+        "2 of (org1, org2, org3)",
+    ];
+    select(texts).prop_map(|text| text.parse().unwrap())
+}
+
+fn reason() -> impl Strategy<Value = Option<Reason>> {
+    let read = || (any::<u32>(), prop::option::of(version()));
+    let bytes = || vec(any::<u8>(), 0..3);
+    let shortfall = (
+        (any::<Option<u32>>(), version()),
+        vec(any::<(u8, u8)>(), 0..3),
+        (bytes(), bytes()),
+    );
+    prop::option::of(prop_oneof![
+        read().prop_map(|(position, found)| Reason::Read { position, found }),
+        read().prop_map(|(position, newest)| Reason::Range { position, newest }),
+        shortfall.prop_map(|((key, since), met, (strangers, revoked))| {
+            Reason::Policy(Shortfall {
+                key,
+                since,
+                met,
+                strangers,
+                revoked,
+            })
+        }),
+        version().prop_map(|place| Reason::Earlier { place }),
+        version().prop_map(|since| Reason::Member { since }),
+        (any::<u32>(), version()).prop_map(|(agreed, since)| Reason::Contract { agreed, since }),
+    ])
 }
 
 fn response() -> impl Strategy<Value = Response> {
@@ -105,42 +147,52 @@ proptest! {
 
     #[test]
     fn endorsements(
-        id in digest(), rwset in rwset(), response in response(), endorsement in endorsement(),
-        at in any::<Index>(), to in any::<u8>()
+        id in digest(), contract_version in any::<u32>(), rwset in rwset(), response in response(),
+        endorsement in endorsement(), key_policies in vec(policy(), 0..3), at in any::<Index>(), to in any::<u8>()
     ) {
         let transaction_id = TransactionId(id);
-        let action = EndorsedAction { transaction_id, rwset, response };
+        let action = EndorsedAction { transaction_id, contract_version, rwset, response };
         check(&action, at, to)?;
         let EndorsedAction { rwset, response, .. } = action;
-        check(&ProposalResponse { transaction_id, rwset, response, endorsement }, at, to)?;
+        let response = ProposalResponse {
+            transaction_id, contract_version, rwset, response, endorsement, key_policies
+        };
+        check(&response, at, to)?;
     }
 
     #[test]
     fn transactions(
-        proposal in proposal(), rwset in rwset(), response in response(),
+        proposal in proposal(), contract_version in any::<u32>(), rwset in rwset(),
+        response in response(),
         endorsements in vec(endorsement(), 0..4), signature in signature(),
         at in any::<Index>(), to in any::<u8>()
     ) {
-        check(&Transaction { proposal, rwset, response, endorsements, signature }, at, to)?;
+        check(
+            &Transaction { proposal, contract_version, rwset, response, endorsements, signature },
+            at, to
+        )?;
     }
 
     #[test]
     fn rows_of_the_state(
         name in "[a-z0-9-]{1,64}", role in select(vec![Role::Admin, Role::Client, Role::Peer]),
         key in key(), version in version(), value in any::<Vec<u8>>(),
+        number in any::<u32>(), own in prop::option::of(policy()),
         at in any::<Index>(), to in any::<u8>()
     ) {
         let organisation = name.parse().unwrap();
         let policy = format!("OR('{name}.{role}', 'org1.peer')").parse().unwrap();
         check(&Identity { name: name.clone(), organisation, role, key }, at, to)?;
-        check(&ContractDefinition { name, policy }, at, to)?;
-        check(&VersionedValue { version, value }, at, to)?;
+        check(&ContractDefinition { name, version: number, policy }, at, to)?;
+        check(&VersionedValue { version, value, policy: own }, at, to)?;
         check(&version, at, to)?;
     }
 
     #[test]
-    fn verdicts(code in select(ValidationCode::ALL.to_vec()), at in any::<Index>(), to in any::<u8>()) {
+    fn verdicts(
+        code in select(ValidationCode::ALL.to_vec()), reason in reason(), at in any::<Index>(), to in any::<u8>()) {
         check(&code, at, to)?;
+        check(&Verdict { code, reason }, at, to)?;
     }
 
     #[test]

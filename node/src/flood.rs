@@ -10,7 +10,7 @@ use consensus::byzantine::{Byzantine, Mode, Modes};
 use consensus::{Config, Message, SequenceNumber, View};
 use crypto::{Digest, Domain, SigningKey, encode};
 use futures::future::join_all;
-use ledger::{NO_EXPIRY, Proposal, ReadWriteSet, Response, Transaction};
+use ledger::{EndorsedAction, NO_EXPIRY, Proposal, ReadWriteSet, Response, Transaction};
 use tokio::sync::watch;
 use tokio_util::bytes::Bytes;
 use tokio_util::sync::CancellationToken;
@@ -145,8 +145,13 @@ impl Flood {
             nonce: Domain::Batch.hash(&encode(&drawn)).0,
             valid_until_block: NO_EXPIRY,
         };
-        let nothing = (ReadWriteSet::default(), Response::default());
-        Transaction::assemble(proposal, nothing.0, nothing.1, Vec::new(), creator)
+        let nothing = EndorsedAction {
+            transaction_id: proposal.id(),
+            contract_version: 1,
+            rwset: ReadWriteSet::default(),
+            response: Response::default(),
+        };
+        Transaction::assemble(proposal, nothing, Vec::new(), creator)
     }
 
     /// Whether this peer gets now what it may refuse at a look. Each has its turn:

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crypto::{SigningKey, encode};
 use genesis::{Genesis, GenesisBuilder, NewReplica};
 use ledger::{
-    CheckedTransaction, EndorsedAction, Endorsement, NO_EXPIRY, Proposal, ReadWriteSet, Response,
-    Transaction, UncheckedTransaction, check_transactions,
+    CheckedTransaction, EndorsedAction, NO_EXPIRY, Proposal, ReadWriteSet, Response, Transaction,
+    UncheckedTransaction, check_transactions,
 };
 
 /// The consensus key of replica `id`.
@@ -58,18 +58,12 @@ fn endorsed(nonce: u8, padding: usize, endorser: u8) -> Arc<CheckedTransaction> 
     };
     let action = EndorsedAction {
         transaction_id: proposal.id(),
+        contract_version: 1,
         rwset: ReadWriteSet::default(),
         response: Response::default(),
     };
     let answer = ledger::ProposalResponse::endorse(action, &network, &replica_key(endorser));
-    let endorsement: Endorsement = answer.endorsement;
-    let transaction = Transaction::assemble(
-        proposal,
-        answer.rwset,
-        answer.response,
-        vec![endorsement],
-        &alice(),
-    );
+    let transaction = Transaction::from_responses(proposal, vec![answer], &alice()).unwrap();
     let bytes = encode(&transaction);
     let unchecked = UncheckedTransaction::decode(&bytes, &network, &genesis.limits()).unwrap();
     let checked = check_transactions(vec![unchecked]).remove(0);

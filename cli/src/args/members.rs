@@ -46,8 +46,17 @@ pub(crate) enum MemberCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ContractCommand {
-    /// The contracts and their policies
+    /// The contracts, their versions and policies
     List,
+    /// Say for one's organisation which version of a contract is to be executed
+    Version {
+        /// The contract
+        contract: String,
+        /// A number from 1
+        version: u32,
+        #[command(flatten)]
+        common: Signed,
+    },
     /// Show a contract's endorsement policy, or say for one's organisation what it is to be
     Policy {
         /// The contract

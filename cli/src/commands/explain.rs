@@ -62,6 +62,11 @@ const MEANINGS: &[(&str, &str, &str)] = &[
         "Whoever endorsed it was at fault, or lies: propose again, with another node first.",
     ),
     (
+        "CONTRACT_VERSION_MISMATCH",
+        "It was executed by another version of its contract than the network has agreed on.",
+        "Propose again: nodes endorse with the version that was agreed on.",
+    ),
+    (
         "EXPIRED",
         "It was ordered, or proposed, after the last block in which it could take effect.",
         "Propose again.",

@@ -44,6 +44,14 @@ pub(crate) async fn members(global: &Global, command: MemberCommand) -> Outcome 
 pub(crate) async fn contracts(global: &Global, command: ContractCommand) -> Outcome {
     match command {
         ContractCommand::List => list_contracts(global).await,
+        ContractCommand::Version {
+            contract,
+            version,
+            common,
+        } => {
+            let args = vec![contract, version.to_string()];
+            call(global, "_contracts", "set_version", args, &common).await
+        }
         ContractCommand::Policy {
             contract,
             policy: None,
@@ -161,8 +169,8 @@ async fn list_contracts(global: &Global) -> Outcome {
     let answer = network.ask(async |node| node.contracts().await).await?;
     global.output.print(&answer, |answer| {
         let rows = answer.contracts.iter();
-        let rows = rows.map(|of| [of.name.clone(), of.policy.clone()]);
-        table(["CONTRACT", "ENDORSEMENT POLICY"], rows)
+        let rows = rows.map(|of| [of.name.clone(), of.version.to_string(), of.policy.clone()]);
+        table(["CONTRACT", "VERSION", "ENDORSEMENT POLICY"], rows)
     });
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! One file per family of commands. Each prints one result, or ends in a
 //! [`Failure`](crate::exit::Failure).
 
+pub(crate) mod because;
 pub(crate) mod block;
 pub(crate) mod demo;
 pub(crate) mod evidence;

@@ -3,34 +3,40 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ledger::TransactionId;
-use node::api::types::{HistoryWrite, ReadAnswer, TransactionAnswer, VersionAnswer};
+use ledger::{Locator, ParseLocatorError, Receipt};
+use node::api::types::TransactionAnswer;
 use serde_json::json;
 
+use super::because;
 use super::explain::meaning;
 use crate::args::Global;
 use crate::exit::{Failure, Outcome};
 use crate::flow;
 use crate::network::Network;
-use crate::output::table;
 
-fn parse(id: &str) -> Outcome<TransactionId> {
-    id.parse().map_err(|_| {
-        Failure::usage(format!(
-            "{id:?} is no transaction id: it has 64 hexadecimal digits"
-        ))
-    })
+fn parse(name: &str) -> Outcome<Locator> {
+    let parsed = name.parse();
+    parsed.map_err(|error: ParseLocatorError| Failure::usage(error.to_string()))
 }
 
-async fn find(network: &Network, id: &TransactionId) -> Outcome<TransactionAnswer> {
+async fn find(network: &Network, locator: Locator) -> Outcome<TransactionAnswer> {
     network
-        .ask(async |node| node.transaction(id, Duration::ZERO).await)
+        .ask(async |node| node.transaction(locator, Duration::ZERO).await)
         .await
+}
+
+/// The receipt of a transaction, verified.
+async fn proof(network: &Network, locator: Locator) -> Outcome<Receipt> {
+    let receipt = network
+        .ask(async |node| node.receipt(locator, Duration::ZERO).await)
+        .await?;
+    flow::verify(network, locator, &receipt)?;
+    Ok(receipt)
 }
 
 pub(crate) async fn get(global: &Global, id: &str) -> Outcome {
     let network = Network::open(global)?;
-    let found = find(&network, &parse(id)?).await?;
+    let found = find(&network, parse(id)?).await?;
     global.output.print(&found, show);
     Ok(())
 }
@@ -60,11 +66,7 @@ fn show(it: &TransactionAnswer) -> String {
 
 pub(crate) async fn receipt(global: &Global, id: &str, out: Option<&Path>) -> Outcome {
     let network = Network::open(global)?;
-    let id = parse(id)?;
-    let receipt = network
-        .ask(async |node| node.receipt(&id, Duration::ZERO).await)
-        .await?;
-    flow::verify(&network, &id, &receipt)?;
+    let receipt = proof(&network, parse(id)?).await?;
     if let Some(out) = out {
         let json = serde_json::to_string_pretty(&receipt).unwrap_or_default();
         std::fs::write(out, json + "\n").map_err(|error| {
@@ -83,15 +85,18 @@ pub(crate) async fn receipt(global: &Global, id: &str, out: Option<&Path>) -> Ou
     Ok(())
 }
 
-/// Why a transaction is valid or not, with what the chain shows for it.
+/// Why a transaction is valid or not, with what the chain shows for it. What one
+/// node tells must be what a quorum attests.
 pub(crate) async fn explain(global: &Global, id: &str) -> Outcome {
     let network = Network::open(global)?;
-    let found = find(&network, &parse(id)?).await?;
-    let evidence = match found.code.as_str() {
-        "MVCC_READ_CONFLICT" => conflicts(&network, &found).await?,
-        "ENDORSEMENT_POLICY_FAILURE" => policy(&network, &found).await,
-        _ => Vec::new(),
-    };
+    let locator = parse(id)?;
+    let found = find(&network, locator).await?;
+    let receipt = proof(&network, locator).await?;
+    if !because::is_proven(&found, &receipt) {
+        let message = "the node explains the verdict otherwise than a quorum attests";
+        return Err(Failure::not_verified(message).hint("`--node` asks another one"));
+    }
+    let evidence: Vec<String> = found.reason.iter().flat_map(because::lines).collect();
     let (why, remedy) = meaning(&found.code).unwrap_or(("", ""));
     let answer = json!({
         "transaction_id": found.transaction_id,
@@ -100,61 +105,20 @@ pub(crate) async fn explain(global: &Global, id: &str) -> Outcome {
         "code": found.code,
         "why": why,
         "remedy": remedy,
+        "reason": found.reason,
         "evidence": evidence,
+        "receipt_verified": true,
     });
     global.output.print(&answer, |_| {
         let mut text = format!("{}\n\n{}: {why}\n{remedy}", show(&found), found.code);
         if !evidence.is_empty() {
+            let attesters = receipt.certificate.signatures.len();
             text = format!(
-                "{text}\n\n{}",
-                table(["EVIDENCE"], evidence.iter().map(|it| [it.clone()]))
+                "{text}\n\nwhat shows it, as {attesters} replicas attest:\n  {}",
+                evidence.join("\n  ")
             );
         }
         text
     });
     Ok(())
-}
-
-/// The keys that were written between the simulation and the verdict.
-async fn conflicts(network: &Network, found: &TransactionAnswer) -> Outcome<Vec<String>> {
-    let mut evidence = Vec::new();
-    for read in &found.reads {
-        let history = network.ask(async |node| node.history(&found.contract, &read.key).await);
-        if let Some(write) = overtaken(read, &history.await?.entries, found) {
-            let seen = read.version.map_or("no value".to_owned(), place);
-            let by = write.transaction_id.as_deref().unwrap_or("genesis");
-            evidence.push(format!(
-                "{:?}: the endorsers saw {seen}, but {by} wrote it at {}",
-                read.key,
-                place(write.version)
-            ));
-        }
-    }
-    Ok(evidence)
-}
-
-fn place(version: VersionAnswer) -> String {
-    format!("block {} position {}", version.block, version.index)
-}
-
-/// The last write before the transaction, if it is not what the transaction saw.
-fn overtaken<'a>(
-    read: &ReadAnswer,
-    history: &'a [HistoryWrite],
-    found: &TransactionAnswer,
-) -> Option<&'a HistoryWrite> {
-    let before =
-        |it: &&HistoryWrite| (it.version.block, it.version.index) < (found.block, found.index);
-    let last = history.iter().rfind(before)?;
-    let seen = (last.value.is_some()).then_some(last.version);
-    (read.version != seen).then_some(last)
-}
-
-async fn policy(network: &Network, found: &TransactionAnswer) -> Vec<String> {
-    let policy = network.policy(&found.contract).await;
-    let policy = policy.map(|policy| policy.to_string());
-    vec![
-        format!("the policy asks for {}", policy.unwrap_or_default()),
-        format!("endorsed by {}", found.endorsers.join(", ")),
-    ]
 }

@@ -144,6 +144,7 @@ mod tests {
     fn answer(seed: u8, read: u64, write: &str) -> ProposalResponse {
         let action = EndorsedAction {
             transaction_id: TransactionId(Digest([1; 32])),
+            contract_version: 1,
             rwset: ReadWriteSet {
                 reads: vec![Read {
                     key: "a".to_owned(),
@@ -157,6 +158,7 @@ mod tests {
                     key: "b".to_owned(),
                     value: Some(write.as_bytes().to_vec()),
                 }],
+                policies: Vec::new(),
             },
             response: Response::default(),
         };

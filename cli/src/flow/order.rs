@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ledger::{Receipt, Transaction, TransactionId};
+use ledger::{Locator, Receipt, Transaction, TransactionId};
 use node::api::ClientError;
 use tokio::time::Instant;
 
@@ -93,10 +93,11 @@ async fn attempt(
 }
 
 /// Whether this is the receipt of that transaction, by a quorum of the network.
-pub(crate) fn verify(network: &Network, id: &TransactionId, receipt: &Receipt) -> Outcome {
-    if receipt.transaction_id != *id {
+pub(crate) fn verify(network: &Network, locator: impl Into<Locator>, receipt: &Receipt) -> Outcome {
+    let locator = locator.into();
+    if !receipt.is_of(locator) {
         let other = receipt.transaction_id;
-        let message = format!("asked for the receipt of {id}, the node gave that of {other}");
+        let message = format!("asked for the receipt of {locator}, the node gave that of {other}");
         return Err(Failure::not_verified(message));
     }
     let genesis = network.genesis();

@@ -45,6 +45,9 @@ pub enum LedgerError {
         /// What it must be here.
         expected: String,
     },
+    /// A block that gives a reason for a verdict which the chain does not bear out.
+    #[error("the reason that the block gives points at something that is not there")]
+    NoSuchEvidence,
 }
 
 impl LedgerError {

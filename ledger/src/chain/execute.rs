@@ -13,10 +13,10 @@ use crate::block::{Block, BlockHeader, TransactionResult, result_leaves, transac
 use crate::digest::{StateAccumulator, StateRow};
 use crate::proposal::TransactionId;
 use crate::rwset::{Event, Version};
-use crate::state::{Overlay, StateView};
+use crate::state::{Overlay, StateView, VersionedValue};
 use crate::store::{BlockWrite, IndexedTransaction, Location, StateChange};
 use crate::transaction::{CheckedTransaction, Limits, UncheckedTransaction, check_transactions};
-use crate::validation::{ValidationCode, validate};
+use crate::validation::{ValidationCode, Verdict, validate};
 
 /// The block that the next one follows.
 #[derive(Clone, Debug)]
@@ -85,6 +85,7 @@ struct Execution<'a> {
     overlay: Overlay<'a>,
     accumulator: StateAccumulator,
     bodies: Vec<Vec<u8>>,
+    verdicts: Vec<Verdict>,
     results: Vec<TransactionResult>,
     indexed: Vec<IndexedTransaction>,
     changes: Vec<StateChange>,
@@ -104,6 +105,7 @@ pub(crate) fn execute(
         overlay: Overlay::new(view),
         accumulator: accumulator.clone(),
         bodies: Vec::with_capacity(batch.transactions.len()),
+        verdicts: Vec::with_capacity(batch.transactions.len()),
         results: Vec::with_capacity(batch.transactions.len()),
         indexed: Vec::with_capacity(batch.transactions.len()),
         changes: Vec::new(),
@@ -127,16 +129,17 @@ impl Execution<'_> {
         version: Version,
         count: u64,
     ) -> Result<(), LedgerError> {
-        let id = transaction.id();
-        let code = validate(&self.overlay, transaction, version.block)?;
+        let (id, hash) = (transaction.id(), transaction.hash());
+        let verdict = validate(&self.overlay, transaction, version.block)?;
+        let code = verdict.code;
         self.bodies.push(transaction.bytes().to_vec());
-        self.results.push(TransactionResult {
-            index: version.index.into(),
-            count,
-            transaction_id: id,
-            transaction_hash: transaction.hash(),
-            code,
-        });
+        self.results.push(TransactionResult::new(
+            (version.index.into(), count),
+            (id, hash),
+            transaction.transaction(),
+            &verdict,
+        ));
+        self.verdicts.push(verdict);
         // An id keeps its first place; what comes again under it has none.
         if code != ValidationCode::DuplicateTransaction {
             let location = Location {
@@ -144,12 +147,8 @@ impl Execution<'_> {
                 index: version.index,
                 code,
             };
-            self.overlay.commit_id(id);
-            self.indexed.push(IndexedTransaction {
-                id,
-                hash: transaction.hash(),
-                location,
-            });
+            self.overlay.commit_id(id, version);
+            self.indexed.push(IndexedTransaction { id, hash, location });
         }
         if code == ValidationCode::Valid {
             self.apply(transaction, version)?;
@@ -164,17 +163,22 @@ impl Execution<'_> {
     ) -> Result<(), LedgerError> {
         let body = transaction.transaction();
         let namespace = &body.proposal.contract;
-        for write in &body.rwset.writes {
+        for key in body.rwset.touched() {
+            let before = self.overlay.get(namespace, key)?;
+            let (value, policy) = match body.rwset.applied(key, before.as_ref()) {
+                Some((value, policy)) => (Some(value), policy),
+                None => (None, None),
+            };
             let change = StateChange {
                 namespace: namespace.clone(),
-                key: write.key.clone(),
+                key: key.to_owned(),
                 version,
                 transaction_id: Some(transaction.id()),
-                value: write.value.clone(),
+                value,
+                policy,
             };
-            account(&mut self.accumulator, &self.overlay, &change)?;
-            self.overlay
-                .write(namespace, &write.key, version, write.value.clone());
+            account(&mut self.accumulator, before.as_ref(), &change);
+            self.overlay.write(namespace, key, change.row());
             self.changes.push(change);
         }
         let events = body.response.events.iter();
@@ -197,7 +201,7 @@ impl Execution<'_> {
         let block = Block {
             header,
             transactions: self.bodies,
-            codes: self.results.iter().map(|result| result.code).collect(),
+            verdicts: self.verdicts,
         };
         Executed {
             block,
@@ -214,16 +218,17 @@ impl Execution<'_> {
 /// Takes up a change in the accumulator: the row it replaces goes, its own comes.
 fn account(
     accumulator: &mut StateAccumulator,
-    before: &dyn StateView,
+    before: Option<&VersionedValue>,
     change: &StateChange,
-) -> Result<(), LedgerError> {
+) {
     let StateChange { namespace, key, .. } = change;
-    if let Some(old) = before.get(namespace, key)? {
+    if let Some(old) = before {
         accumulator.remove(&StateRow {
             namespace,
             key,
             version: old.version,
             value: &old.value,
+            policy: old.policy.as_ref(),
         });
     }
     if let Some(value) = &change.value {
@@ -232,9 +237,9 @@ fn account(
             key,
             version: change.version,
             value,
+            policy: change.policy.as_ref(),
         });
     }
-    Ok(())
 }
 
 /// Makes the block that follows `parent` again from what `block` holds, and
@@ -254,7 +259,7 @@ pub(crate) fn replay(
     expect.same("predecessor", &header.previous_hash, &parent.hash)?;
     let timestamp = parent.next_timestamp(header.timestamp_ms);
     expect.same("timestamp", &header.timestamp_ms, &timestamp)?;
-    let (verdicts, bodies) = (block.codes.len(), block.transactions.len());
+    let (verdicts, bodies) = (block.verdicts.len(), block.transactions.len());
     expect.same("number of verdicts", &verdicts, &bodies)?;
     let batch = OrderedBatch {
         sequence: header.sequence,
@@ -263,7 +268,7 @@ pub(crate) fn replay(
     };
     let executed = execute(view, parent, accumulator, batch)?;
     let made = &executed.block;
-    for (index, (found, code)) in block.codes.iter().zip(&made.codes).enumerate() {
+    for (index, (found, code)) in block.codes().zip(made.codes()).enumerate() {
         let found = format!("{found} on transaction {index}");
         let code = format!("{code} on transaction {index}");
         expect.same("verdict", &found, &code)?;

@@ -87,6 +87,7 @@ impl GenesisState {
                 version: Version { block: 0, index },
                 transaction_id: None,
                 value: Some(value),
+                policy: None,
             })
             .collect();
         Self::from_changes(network, attesters, limits, changes)
@@ -106,6 +107,7 @@ impl GenesisState {
                     key: &change.key,
                     version: change.version,
                     value,
+                    policy: None,
                 });
             }
         }
@@ -126,7 +128,7 @@ impl GenesisState {
             block: Block {
                 header,
                 transactions: Vec::new(),
-                codes: Vec::new(),
+                verdicts: Vec::new(),
             },
             changes,
             accumulator,

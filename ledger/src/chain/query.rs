@@ -8,15 +8,22 @@ use crate::block::{Block, BlockCertificate, StoredBlock, TransactionResult, resu
 use crate::names::is_namespace;
 use crate::proof::Receipt;
 use crate::proposal::TransactionId;
+use crate::rwset::Version;
 use crate::state::VersionedValue;
 use crate::store::{Family, HistoryEntry, HistoryPart, Location, StoreView, number_key};
-use crate::transaction::{Transaction, TransactionHash};
+use crate::transaction::{Locator, Transaction, TransactionHash};
+use crate::validation::{Reason, Verdict};
+
+/// A transaction of a block in its bytes, and the verdict on it.
+type Entry = (Vec<u8>, Verdict);
 
 /// A transaction that stands in the chain.
 #[derive(Clone, Debug)]
 pub struct CommittedTransaction {
     /// Where, and with what verdict.
     pub location: Location,
+    /// What shows that the verdict is right, where there is more to show.
+    pub reason: Option<Reason>,
     /// The transaction.
     pub transaction: Transaction,
 }
@@ -124,32 +131,27 @@ impl Ledger {
         Ok(self.store.view().location(id)?)
     }
 
-    /// The transaction with this id.
+    /// A transaction of the chain.
     ///
     /// # Errors
     ///
     /// When the store cannot be read.
     pub fn transaction(
         &self,
-        id: &TransactionId,
+        locator: impl Into<Locator>,
     ) -> Result<Option<CommittedTransaction>, LedgerError> {
         let view = self.store.view();
-        let Some(location) = view.location(id)? else {
+        let Some((place, (bytes, verdict))) = self.find(&view, locator.into())? else {
             return Ok(None);
         };
-        let bytes = self.body(&view, location.block, location.index)?;
-        let transaction = decode(&bytes, bytes.len()).map_err(|error| {
-            let key = number_key(location.block);
-            view.bad_value(
-                Family::Blocks,
-                &key,
-                Some(location.block),
-                error.to_string(),
-            )
-        })?;
         Ok(Some(CommittedTransaction {
-            location,
-            transaction,
+            location: Location {
+                block: place.block,
+                index: place.index,
+                code: verdict.code,
+            },
+            reason: verdict.reason,
+            transaction: parsed(&view, place.block, &bytes)?,
         }))
     }
 
@@ -164,7 +166,10 @@ impl Ledger {
     ) -> Result<Option<Vec<u8>>, LedgerError> {
         let view = self.store.view();
         match view.place_of(&hash.0)? {
-            Some(place) => self.body(&view, place.block, place.index).map(Some),
+            Some(place) => match self.entry(&view, place)? {
+                Some((body, _)) => Ok(Some(body)),
+                None => Err(points_nowhere(&view, place)),
+            },
             None => Ok(None),
         }
     }
@@ -174,28 +179,31 @@ impl Ledger {
     /// # Errors
     ///
     /// When the store cannot be read.
-    pub fn receipt(&self, id: &TransactionId) -> Result<Option<Receipt>, LedgerError> {
+    pub fn receipt(&self, locator: impl Into<Locator>) -> Result<Option<Receipt>, LedgerError> {
         let view = self.store.view();
-        let Some(location) = view.location(id)? else {
+        let Some((place, (bytes, verdict))) = self.find(&view, locator.into())? else {
             return Ok(None);
         };
-        let Some(certificate) = view.certificate(location.block)? else {
+        let Some(certificate) = view.certificate(place.block)? else {
             return Ok(None);
         };
-        let recent = self.with_results(&view, location.block)?;
-        let index = index_of(location.index);
+        let recent = self.with_results(&view, place.block)?;
+        let index = index_of(place.index);
         let leaves = result_leaves(&recent.results);
         let proven = recent
             .results
             .get(index)
             .zip(InclusionProof::build(&leaves, index));
         let Some((result, proof)) = proven else {
-            return Err(points_nowhere(&view, location.block, location.index));
+            return Err(points_nowhere(&view, place));
         };
+        let transaction = parsed(&view, place.block, &bytes)?;
         Ok(Some(Receipt {
             transaction_id: result.transaction_id,
             transaction_hash: result.transaction_hash,
             code: result.code,
+            response: verdict.response_of(&transaction).cloned(),
+            reason: verdict.reason,
             proof,
             header: recent.block.header.clone(),
             certificate,
@@ -231,15 +239,52 @@ impl Ledger {
         Ok(self.store.view().history(namespace, key, part)?)
     }
 
-    fn body(&self, view: &StoreView<'_>, block: u64, index: u32) -> Result<Vec<u8>, LedgerError> {
-        let at = index_of(index);
-        let body = match self.recent.get(block) {
-            Some(recent) => recent.block.transactions.get(at).cloned(),
-            None => view.block(block)?.and_then(|mut found| {
-                (at < found.transactions.len()).then(|| found.transactions.swap_remove(at))
-            }),
+    /// The last write to a key before this place of the order.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn last_write(
+        &self,
+        namespace: &str,
+        key: &str,
+        before: Version,
+    ) -> Result<Option<HistoryEntry>, LedgerError> {
+        Ok(self.store.view().last_write(namespace, key, before)?)
+    }
+
+    /// Where a transaction stands, with its bytes and the verdict on it.
+    fn find(
+        &self,
+        view: &StoreView<'_>,
+        locator: Locator,
+    ) -> Result<Option<(Version, Entry)>, LedgerError> {
+        match locator {
+            Locator::Place(place) => Ok(self.entry(view, place)?.map(|entry| (place, entry))),
+            Locator::Id(id) => {
+                let Some(location) = view.location(&id)? else {
+                    return Ok(None);
+                };
+                let place = location.place();
+                match self.entry(view, place)? {
+                    Some(entry) => Ok(Some((place, entry))),
+                    None => Err(points_nowhere(view, place)),
+                }
+            }
+        }
+    }
+
+    /// The transaction at this place, if there is one.
+    fn entry(&self, view: &StoreView<'_>, place: Version) -> Result<Option<Entry>, LedgerError> {
+        let at = index_of(place.index);
+        let entry = |block: &Block| {
+            let body = block.transactions.get(at)?.clone();
+            Some((body, block.verdicts.get(at)?.clone()))
         };
-        body.ok_or_else(|| points_nowhere(view, block, index))
+        Ok(match self.recent.get(place.block) {
+            Some(recent) => entry(&recent.block),
+            None => view.block(place.block)?.as_ref().and_then(entry),
+        })
     }
 
     fn with_results(&self, view: &StoreView<'_>, number: u64) -> Result<RecentBlock, LedgerError> {
@@ -261,35 +306,49 @@ impl Ledger {
 
 /// Works the results of a stored block out from its bytes.
 fn results_of(block: &Block) -> Result<Vec<TransactionResult>, String> {
-    if block.codes.len() != block.transactions.len() {
+    if block.verdicts.len() != block.transactions.len() {
         return Err(format!(
             "{} verdicts on {} transactions",
-            block.codes.len(),
+            block.verdicts.len(),
             block.transactions.len()
         ));
     }
     let count = block.transactions.len() as u64;
-    let bodies = block.transactions.iter().zip(&block.codes).zip(0..);
+    let bodies = block.transactions.iter().zip(&block.verdicts).zip(0..);
     bodies
-        .map(|((bytes, code), index)| {
+        .map(|((bytes, verdict), index)| {
             let transaction: Transaction =
                 decode(bytes, bytes.len()).map_err(|error| error.to_string())?;
-            Ok(TransactionResult {
-                index,
-                count,
-                transaction_id: transaction.proposal.id(),
-                transaction_hash: TransactionHash::of_bytes(bytes),
-                code: *code,
-            })
+            let name = (transaction.proposal.id(), TransactionHash::of_bytes(bytes));
+            Ok(TransactionResult::new(
+                (index, count),
+                name,
+                &transaction,
+                verdict,
+            ))
         })
         .collect()
+}
+
+/// A transaction of a stored block.
+fn parsed(view: &StoreView<'_>, block: u64, bytes: &[u8]) -> Result<Transaction, LedgerError> {
+    let transaction = decode(bytes, bytes.len()).map_err(|error| {
+        view.bad_value(
+            Family::Blocks,
+            &number_key(block),
+            Some(block),
+            error.to_string(),
+        )
+    });
+    Ok(transaction?)
 }
 
 fn index_of(index: u32) -> usize {
     usize::try_from(index).expect("a usize has at least 32 bits")
 }
 
-fn points_nowhere(view: &StoreView<'_>, block: u64, index: u32) -> LedgerError {
+fn points_nowhere(view: &StoreView<'_>, place: Version) -> LedgerError {
+    let Version { block, index } = place;
     let what = format!("an index says it has a transaction {index}, and it has not");
     view.bad_value(Family::Blocks, &number_key(block), Some(block), what)
         .into()

@@ -4,6 +4,7 @@ use crypto::Digest;
 
 use super::{Ledger, LedgerError};
 use crate::proposal::TransactionId;
+use crate::rwset::Version;
 use crate::state::{Rows, StateView, VersionedValue};
 use crate::store::{StoreError, StoreView, TipRow};
 
@@ -49,7 +50,7 @@ impl StateView for Snapshot<'_> {
         Box::new(self.view.state_range(namespace, start, end))
     }
 
-    fn is_committed(&self, id: &TransactionId) -> Result<bool, StoreError> {
-        Ok(self.view.location(id)?.is_some())
+    fn place_of(&self, id: &TransactionId) -> Result<Option<Version>, StoreError> {
+        Ok(self.view.location(id)?.map(|location| location.place()))
     }
 }

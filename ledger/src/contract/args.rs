@@ -16,6 +16,6 @@ pub(super) fn number<T: FromStr + Display>(
     let number = number.filter(|number| number.to_string() == text);
     number.ok_or_else(|| {
         let found: String = text.chars().take(40).collect();
-        ContractError::Failed(format!("{name}: expected {expected}, found {found:?}"))
+        ContractError::failed(format!("{name}: expected {expected}, found {found:?}"))
     })
 }

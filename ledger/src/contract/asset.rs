@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Contract, ContractError, Function};
+use super::{Context, Contract, ContractError, Function, json};
 
 /// The asset-transfer contract.
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +96,7 @@ impl Contract for AssetContract {
                 let asset = Asset::from_args(args)?;
                 if exists(context, &asset.id)? {
                     let message = format!("the asset {} already exists", asset.id);
-                    return Err(ContractError::Failed(message));
+                    return Err(ContractError::failed(message));
                 }
                 asset.put(context)
             }
@@ -134,11 +134,11 @@ impl Asset {
     }
 
     fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("strings and numbers are JSON")
+        json(self)
     }
 
     fn from_json(bytes: &[u8]) -> Result<Self, ContractError> {
-        serde_json::from_slice(bytes).map_err(|error| ContractError::Failed(error.to_string()))
+        serde_json::from_slice(bytes).map_err(|error| ContractError::failed(error.to_string()))
     }
 
     fn put(&self, context: &mut Context<'_>) -> Result<Vec<u8>, ContractError> {
@@ -153,7 +153,7 @@ fn int(position: usize, text: &str) -> Result<i64, ContractError> {
         return Ok(0);
     }
     text.parse().map_err(|_| {
-        ContractError::Failed(format!(
+        ContractError::failed(format!(
             "Error managing parameter param{position}. Conversion error. Cannot convert passed value {text} to int"
         ))
     })
@@ -178,7 +178,7 @@ fn exists(context: &mut Context<'_>, id: &str) -> Result<bool, ContractError> {
 }
 
 fn missing(id: &str) -> ContractError {
-    ContractError::Failed(format!("the asset {id} does not exist"))
+    ContractError::failed(format!("the asset {id} does not exist"))
 }
 
 fn must_exist(context: &mut Context<'_>, id: &str) -> Result<(), ContractError> {
@@ -211,7 +211,7 @@ fn all(context: &mut Context<'_>) -> Result<Vec<u8>, ContractError> {
         .iter()
         .map(|(_, bytes)| Asset::from_json(bytes))
         .collect::<Result<_, _>>()?;
-    Ok(serde_json::to_vec(&assets).expect("strings and numbers are JSON"))
+    Ok(json(&assets))
 }
 
 #[cfg(test)]
@@ -305,7 +305,7 @@ mod tests {
         let mut world = World::new(&AssetContract);
         world.submit("InitLedger", &[]);
         let effects = |function: &str, args: &[&str]| {
-            let (rwset, _) = world.call(function, args).unwrap();
+            let (rwset, _) = world.simulate(function, args).unwrap();
             let reads: Vec<_> = rwset.reads.into_iter().map(|read| read.key).collect();
             let writes: Vec<_> = rwset.writes.into_iter().map(|write| write.key).collect();
             (reads.join(","), rwset.ranges.len(), writes.join(","))

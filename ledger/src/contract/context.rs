@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::identity::Identity;
+use crate::identity::{Identity, OrgId};
+use crate::members;
 use crate::names::{
     MAX_EVENTS, MAX_KEY_BYTES, MAX_KEYS, MAX_RANGE_BYTES, MAX_RANGE_ROWS, MAX_RANGES,
     MAX_VALUE_BYTES, is_call_name,
 };
+use crate::policy::EndorsementPolicy;
 use crate::proposal::TransactionId;
-use crate::rwset::{Event, RangeRead, Read, ReadWriteSet, Version, Write};
+use crate::rwset::{Event, KeyPolicy, RangeRead, Read, ReadWriteSet, Version, Write};
 use crate::state::StateView;
 
 use super::ContractError;
@@ -23,6 +25,7 @@ pub struct Context<'a> {
     reads: BTreeMap<String, Option<Version>>,
     ranges: BTreeMap<(String, String), Vec<(String, Version)>>,
     writes: BTreeMap<String, Option<Vec<u8>>>,
+    policies: BTreeMap<String, Option<EndorsementPolicy>>,
     events: Vec<Event>,
 }
 
@@ -41,6 +44,7 @@ impl<'a> Context<'a> {
             reads: BTreeMap::new(),
             ranges: BTreeMap::new(),
             writes: BTreeMap::new(),
+            policies: BTreeMap::new(),
             events: Vec::new(),
         }
     }
@@ -135,6 +139,59 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
+    /// Says who must endorse what is done to a key from now on, instead of whom
+    /// the contract's policy asks for; none leaves it to that again. The key must
+    /// exist, or be written by this call; the policy goes when the key is deleted.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such key, or too many have their policies set.
+    pub fn set_policy(
+        &mut self,
+        key: &str,
+        policy: Option<EndorsementPolicy>,
+    ) -> Result<(), ContractError> {
+        let written = self.writes.get(key).is_some_and(Option::is_some);
+        if !written && self.get(key)?.is_none() {
+            let key = key.to_owned();
+            return Err(ContractError::NothingToGuard { key });
+        }
+        if !self.policies.contains_key(key) {
+            at_most("policies set", self.policies.len() + 1, MAX_KEYS)?;
+        }
+        self.policies.insert(key.to_owned(), policy);
+        Ok(())
+    }
+
+    /// The policy that this text is, of organisations that there are.
+    ///
+    /// # Errors
+    ///
+    /// When it is none, or names others.
+    pub fn policy(&self, text: &str) -> Result<EndorsementPolicy, ContractError> {
+        let organisations = self.organisations()?;
+        let bad = |reason| ContractError::BadPolicy { reason };
+        let policy = EndorsementPolicy::parse(text, &organisations);
+        let policy = policy.map_err(|error| bad(error.to_string()))?;
+        for principal in policy.principals() {
+            let organisation = &principal.organisation;
+            if !organisations.contains(organisation) {
+                return Err(bad(format!("there is no organisation {organisation}")));
+            }
+        }
+        Ok(policy)
+    }
+
+    /// The organisations of the network. Genesis says once and for all which they
+    /// are, so that to have looked is not a read that could be overtaken.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be read.
+    pub fn organisations(&self) -> Result<Vec<OrgId>, ContractError> {
+        Ok(members::organisations(self.view)?)
+    }
+
     /// Announces something, should the transaction take effect.
     ///
     /// # Errors
@@ -160,6 +217,7 @@ impl<'a> Context<'a> {
         let reads = self.reads.into_iter();
         let ranges = self.ranges.into_iter();
         let writes = self.writes.into_iter();
+        let policies = self.policies.into_iter();
         let rwset = ReadWriteSet {
             reads: reads.map(|(key, version)| Read { key, version }).collect(),
             ranges: ranges
@@ -170,6 +228,9 @@ impl<'a> Context<'a> {
                 })
                 .collect(),
             writes: writes.map(|(key, value)| Write { key, value }).collect(),
+            policies: policies
+                .map(|(key, policy)| KeyPolicy { key, policy })
+                .collect(),
         };
         (rwset, self.events)
     }

@@ -1,11 +1,12 @@
 //! `kv`: keys and values, and nothing more.
 //!
 //! Putting and deleting look at nothing, so they conflict with nothing, and can
-//! be repeated: of two the later one stands.
+//! be repeated: of two the later one stands. A key can be given an endorsement
+//! policy of its own.
 
 use serde::Serialize;
 
-use super::{Context, Contract, ContractError, Function};
+use super::{Context, Contract, ContractError, Function, json};
 
 /// The key-value contract. Values are text.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +36,10 @@ const FUNCTIONS: &[Function] = &[
         name: "range",
         args: &["start", "end"],
     },
+    Function {
+        name: "set_policy",
+        args: &["key", "policy"],
+    },
 ];
 
 impl Contract for KvContract {
@@ -59,12 +64,22 @@ impl Contract for KvContract {
             }
             ("get", [key]) => context
                 .get(key)?
-                .ok_or_else(|| ContractError::Failed(format!("the key {key} does not exist"))),
+                .ok_or_else(|| ContractError::failed(format!("the key {key} does not exist"))),
             ("delete", [key]) => {
                 context.delete(key)?;
                 Ok(Vec::new())
             }
             ("range", [start, end]) => range(context, start, end),
+            // An empty policy leaves the key to the contract's again.
+            ("set_policy", [key, policy]) => {
+                let policy = if policy.is_empty() {
+                    None
+                } else {
+                    Some(context.policy(policy)?)
+                };
+                context.set_policy(key, policy)?;
+                Ok(Vec::new())
+            }
             _ => unreachable!("calls are checked against the functions"),
         }
     }
@@ -77,12 +92,12 @@ fn range(context: &mut Context<'_>, start: &str, end: &str) -> Result<Vec<u8>, C
         .map(|(key, value)| match String::from_utf8(value) {
             Ok(value) => Ok(Row { key, value }),
             // Endorsers that agree can write what `put` would not.
-            Err(_) => Err(ContractError::Failed(format!(
+            Err(_) => Err(ContractError::failed(format!(
                 "the value of the key {key} is not text"
             ))),
         })
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(serde_json::to_vec(&rows).expect("strings are JSON"))
+    Ok(json(&rows))
 }
 
 #[cfg(test)]
@@ -132,6 +147,24 @@ mod tests {
             r#"[{"key":"c","value":"ö"}]"#
         );
         assert_eq!(world.submit("range", &["c", "a"]), "[]");
+    }
+
+    #[test]
+    fn a_key_is_given_a_policy_and_relieved_of_it() {
+        let mut world = World::new(&KvContract);
+        let message = "the key a does not exist, so it has no policy";
+        world.fails("set_policy", &["a", "org1"], message);
+        world.submit("put", &["a", "1"]);
+        let message = "there is no organisation org9";
+        world.fails("set_policy", &["a", "org1 and org9"], message);
+        let (rwset, _) = world.simulate("set_policy", &["a", "majority"]).unwrap();
+        let policy = "OutOf(2, 'org1.peer', 'org2.peer')".parse().unwrap();
+        assert_eq!((rwset.writes.len(), rwset.policies.len()), (0, 1));
+        assert_eq!(rwset.policies[0].policy, Some(policy));
+        // That there was a key is what the call relies on.
+        assert_eq!(rwset.reads[0].key, "a");
+        let (rwset, _) = world.simulate("set_policy", &["a", ""]).unwrap();
+        assert_eq!(rwset.policies[0].policy, None);
     }
 
     #[test]

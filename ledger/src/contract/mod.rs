@@ -3,7 +3,8 @@
 //! A contract is executed by endorsers, on a snapshot, and its effects are what
 //! is ordered. It must do the same wherever it runs: it gets no clock, no
 //! randomness and no way out, and answers in JSON whose bytes depend on the
-//! values alone.
+//! values alone. `docs/contracts.md` shows how one is written, and [`testing`] how
+//! it is tested.
 
 mod args;
 mod asset;
@@ -11,9 +12,12 @@ mod context;
 mod kv;
 mod smallbank;
 mod system;
+pub mod testing;
 mod token;
 
 use std::collections::BTreeMap;
+
+use serde::Serialize;
 
 pub use asset::AssetContract;
 pub use context::Context;
@@ -37,6 +41,13 @@ pub struct Function {
 pub trait Contract: Send + Sync {
     /// The name it is called by, which is also the namespace of its keys.
     fn name(&self) -> &'static str;
+
+    /// Its version, raised with every change of what a call does. All endorsers
+    /// of a transaction must have executed the version that the network has
+    /// agreed on.
+    fn version(&self) -> u32 {
+        1
+    }
 
     /// Its functions. Calls of others, or with another number of arguments, do
     /// not reach it.
@@ -88,6 +99,18 @@ pub enum ContractError {
         /// How much there may be.
         limit: usize,
     },
+    /// A policy for a key that does not exist.
+    #[error("the key {key} does not exist, so it has no policy")]
+    NothingToGuard {
+        /// The key.
+        key: String,
+    },
+    /// A policy that nobody could meet, or that is none.
+    #[error("{reason}")]
+    BadPolicy {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A key that cannot be one.
     #[error("key must not be an empty string")]
     EmptyKey,
@@ -100,6 +123,25 @@ pub enum ContractError {
     /// The state cannot be read: not the contract's fault, nor the caller's.
     #[error("failed to read from world state: {0}")]
     State(#[from] StoreError),
+}
+
+impl ContractError {
+    /// The contract itself says no, for this reason.
+    #[must_use]
+    pub fn failed(reason: impl Into<String>) -> Self {
+        Self::Failed(reason.into())
+    }
+}
+
+/// An answer, an event or a value as JSON, whose bytes depend on the value alone
+/// as long as it holds no map of an order of its own.
+///
+/// # Panics
+///
+/// When `value` has no form in JSON: its type is wrong then, and not its contents.
+#[must_use]
+pub fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("what contracts answer has a form in JSON")
 }
 
 /// The contracts a node can execute, by name.
@@ -165,6 +207,3 @@ pub(crate) fn call(
     }
     contract.invoke(context, function, args)
 }
-
-#[cfg(test)]
-mod testing;

@@ -10,7 +10,7 @@
 use serde::Serialize;
 
 use super::args::number;
-use super::{Context, Contract, ContractError, Function};
+use super::{Context, Contract, ContractError, Function, json};
 
 /// The smallbank contract.
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +98,7 @@ impl Contract for SmallbankContract {
                     savings: savings(context, customer)?,
                     customer: customer.clone(),
                 };
-                Ok(serde_json::to_vec(&balances).expect("strings and numbers are JSON"))
+                Ok(json(&balances))
             }
             _ => unreachable!("calls are checked against the functions"),
         }
@@ -114,7 +114,9 @@ fn create(
 ) -> Result<Vec<u8>, ContractError> {
     let account = format!("account/{customer}");
     if context.get(&account)?.is_some() {
-        return Err(failed(format!("customer {customer} has accounts already")));
+        return Err(ContractError::failed(format!(
+            "customer {customer} has accounts already"
+        )));
     }
     context.put(&account, name.to_owned().into_bytes())?;
     set(context, &checking_key(customer), checking)?;
@@ -129,7 +131,9 @@ fn transact_savings(
 ) -> Result<Vec<u8>, ContractError> {
     let balance = sum(savings(context, customer)?, amount)?;
     if balance < 0 {
-        return Err(failed(format!("the savings of {customer} do not cover it")));
+        return Err(ContractError::failed(format!(
+            "the savings of {customer} do not cover it"
+        )));
     }
     set(context, &savings_key(customer), balance)?;
     shown(balance)
@@ -144,7 +148,9 @@ fn send_payment(
     distinct(from, to)?;
     let (there, here) = (checking(context, from)?, checking(context, to)?);
     if there < amount {
-        return Err(failed(format!("the checking of {from} does not cover it")));
+        return Err(ContractError::failed(format!(
+            "the checking of {from} does not cover it"
+        )));
     }
     let left = there - amount;
     set(context, &checking_key(from), left)?;
@@ -184,7 +190,7 @@ fn amalgamate(context: &mut Context<'_>, from: &str, to: &str) -> Result<Vec<u8>
 /// undo the first, and make money.
 fn distinct(from: &str, to: &str) -> Result<(), ContractError> {
     if from == to {
-        return Err(failed("two different customers are needed"));
+        return Err(ContractError::failed("two different customers are needed"));
     }
     Ok(())
 }
@@ -207,7 +213,8 @@ fn savings(context: &mut Context<'_>, customer: &str) -> Result<i64, ContractErr
 
 fn get(context: &mut Context<'_>, key: &str, customer: &str) -> Result<i64, ContractError> {
     let found = context.get(key)?;
-    let found = found.ok_or_else(|| failed(format!("customer {customer} has no accounts")))?;
+    let found = found
+        .ok_or_else(|| ContractError::failed(format!("customer {customer} has no accounts")))?;
     number(key, &String::from_utf8_lossy(&found), "a balance")
 }
 
@@ -222,7 +229,9 @@ fn amount_of(text: &str) -> Result<i64, ContractError> {
 fn deposit(text: &str) -> Result<i64, ContractError> {
     let amount = amount_of(text)?;
     if amount < 0 {
-        return Err(failed(format!("an amount of {amount} is negative")));
+        return Err(ContractError::failed(format!(
+            "an amount of {amount} is negative"
+        )));
     }
     Ok(amount)
 }
@@ -232,16 +241,12 @@ fn sum(a: i64, b: i64) -> Result<i64, ContractError> {
 }
 
 fn too_large() -> ContractError {
-    failed("the balance would not fit in 63 bits")
+    ContractError::failed("the balance would not fit in 63 bits")
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "an answer like the others")]
 fn shown(balance: i64) -> Result<Vec<u8>, ContractError> {
     Ok(balance.to_string().into_bytes())
-}
-
-fn failed(message: impl Into<String>) -> ContractError {
-    ContractError::Failed(message.into())
 }
 
 #[cfg(test)]
@@ -251,7 +256,7 @@ mod tests {
     use super::super::testing::World;
     use super::*;
 
-    fn bank() -> World {
+    fn bank() -> World<'static> {
         let mut world = World::new(&SmallbankContract);
         for customer in ["1", "2", "3"] {
             world.submit("create_account", &[customer, "a name", "100", "50"]);
@@ -260,7 +265,7 @@ mod tests {
     }
 
     fn balances(world: &World, customer: &str) -> (i64, i64) {
-        let (_, shown) = world.call("query", &[customer]).unwrap();
+        let shown = world.evaluate("query", &[customer]);
         let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
         let of = |name: &str| shown[name].as_i64().unwrap();
         (of("checking"), of("savings"))

@@ -1,82 +1,177 @@
-//! A world for one contract: calls, and their effects applied at once.
+//! A world for one contract, for tests of whoever writes it: calls by whom one
+//! likes, and their effects applied at once.
+//!
+//! Every call is executed twice, and must do the same both times: what does not
+//! would not be endorsed alike by two nodes.
 
-use crypto::{Digest, SigningKey};
+use crypto::{Digest, SigningKey, encode};
 
-use super::{Context, Contract, ContractError, call};
-use crate::identity::{Identity, Role};
+use super::{Context, Contract, ContractError, ORGANISATIONS, call};
+use crate::endorsement::Response;
+use crate::identity::{Identity, OrgId, Role};
 use crate::proposal::TransactionId;
-use crate::rwset::{ReadWriteSet, Version};
-use crate::state::MemoryState;
+use crate::rwset::{Event, ReadWriteSet, Version};
+use crate::state::{CONTRACTS, MemoryState, StateView, VersionedValue};
 
-pub(super) struct World {
-    contract: &'static dyn Contract,
+/// A world with one contract in it and the organisations `org1` and `org2`.
+pub struct World<'a> {
+    contract: &'a dyn Contract,
     creator: Identity,
     state: MemoryState,
     block: u64,
 }
 
-impl World {
-    pub(super) fn new(contract: &'static dyn Contract) -> Self {
-        Self {
+impl<'a> World<'a> {
+    /// A world in which nothing has happened yet. The client alice of org1 calls.
+    ///
+    /// # Panics
+    ///
+    /// Never.
+    #[must_use]
+    pub fn new(contract: &'a dyn Contract) -> Self {
+        let [org1, org2] = ["org1", "org2"].map(organisation);
+        let mut world = Self {
             contract,
             creator: Identity {
                 name: "alice".to_owned(),
-                organisation: "org1".parse().unwrap(),
+                organisation: org1.clone(),
                 role: Role::Client,
                 key: SigningKey::from_seed(&[1; 32]).public(),
             },
             state: MemoryState::default(),
             block: 0,
-        }
+        };
+        world.write_to(CONTRACTS, ORGANISATIONS, &encode(&vec![org1, org2]));
+        world
     }
 
     /// Whoever calls from now on.
-    pub(super) fn act_as(&mut self, name: &str, organisation: &str, role: Role) {
+    ///
+    /// # Panics
+    ///
+    /// When no organisation can be called so.
+    pub fn act_as(&mut self, name: &str, of: &str, role: Role) {
         name.clone_into(&mut self.creator.name);
-        self.creator.organisation = organisation.parse().unwrap();
+        self.creator.organisation = organisation(of);
         self.creator.role = role;
     }
 
-    /// Calls without applying.
-    pub(super) fn call(
+    /// What a call would do and answer, without doing it.
+    ///
+    /// # Errors
+    ///
+    /// When the contract says no.
+    ///
+    /// # Panics
+    ///
+    /// When the contract does something else the second time.
+    pub fn simulate(
         &self,
         function: &str,
         args: &[&str],
-    ) -> Result<(ReadWriteSet, String), ContractError> {
+    ) -> Result<(ReadWriteSet, Response), ContractError> {
+        let (first, second) = (self.once(function, args), self.once(function, args));
+        match (&first, &second) {
+            (Ok(one), Ok(other)) => assert_eq!(one, other, "executed twice, it did two things"),
+            (Err(one), Err(other)) => assert_eq!(one.to_string(), other.to_string()),
+            _ => panic!("executed twice, it failed once: {first:?}, {second:?}"),
+        }
+        first
+    }
+
+    fn once(
+        &self,
+        function: &str,
+        args: &[&str],
+    ) -> Result<(ReadWriteSet, Response), ContractError> {
         let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
         let id = TransactionId(Digest([7; 32]));
         let mut context = Context::new(&self.state, self.contract.name(), &self.creator, id);
         let payload = call(self.contract, &mut context, function, &args)?;
-        let (rwset, _) = context.finish();
-        Ok((rwset, String::from_utf8(payload).unwrap()))
+        let (rwset, events) = context.finish();
+        Ok((rwset, Response { payload, events }))
     }
 
-    /// Calls, applies the effects and gives the answer.
-    #[track_caller]
-    pub(super) fn submit(&mut self, function: &str, args: &[&str]) -> String {
-        self.attempt(function, args).unwrap()
-    }
-
-    /// Calls, and applies the effects unless the contract says no.
-    pub(super) fn attempt(
+    /// Calls, applies the effects, and gives answer and events; nothing is changed
+    /// where the contract says no.
+    ///
+    /// # Errors
+    ///
+    /// When the contract says no.
+    pub fn attempt(
         &mut self,
         function: &str,
         args: &[&str],
-    ) -> Result<String, ContractError> {
-        let (rwset, payload) = self.call(function, args)?;
-        let version = self.next_version();
-        for write in rwset.writes {
-            let name = self.contract.name();
-            self.state.write(name, &write.key, version, write.value);
-        }
-        Ok(payload)
-    }
-
-    /// Writes past the contract.
-    pub(super) fn write(&mut self, key: &str, value: &[u8]) {
+    ) -> Result<(String, Vec<Event>), ContractError> {
+        let (rwset, response) = self.simulate(function, args)?;
         let version = self.next_version();
         let name = self.contract.name();
-        self.state.write(name, key, version, Some(value.to_vec()));
+        for key in rwset.touched() {
+            let before = self.state.get(name, key)?;
+            let after = rwset.applied(key, before.as_ref());
+            let row = after.map(|(value, policy)| VersionedValue {
+                version,
+                value,
+                policy,
+            });
+            self.state.write(name, key, row);
+        }
+        let answer = String::from_utf8_lossy(&response.payload).into_owned();
+        Ok((answer, response.events))
+    }
+
+    /// The answer of a call that is to succeed, its effects applied.
+    ///
+    /// # Panics
+    ///
+    /// When the contract says no.
+    #[track_caller]
+    pub fn submit(&mut self, function: &str, args: &[&str]) -> String {
+        match self.attempt(function, args) {
+            Ok((answer, _)) => answer,
+            Err(error) => panic!("{function} {args:?}: {error}"),
+        }
+    }
+
+    /// The answer of a call that is to succeed, without its effects.
+    ///
+    /// # Panics
+    ///
+    /// When the contract says no.
+    #[must_use]
+    #[track_caller]
+    pub fn evaluate(&self, function: &str, args: &[&str]) -> String {
+        match self.simulate(function, args) {
+            Ok((_, response)) => String::from_utf8_lossy(&response.payload).into_owned(),
+            Err(error) => panic!("{function} {args:?}: {error}"),
+        }
+    }
+
+    /// Sees to it that a call fails for this reason.
+    ///
+    /// # Panics
+    ///
+    /// When it does not.
+    #[track_caller]
+    pub fn fails(&self, function: &str, args: &[&str], reason: &str) {
+        match self.simulate(function, args) {
+            Ok((_, response)) => panic!("{function} {args:?} answered {response:?}"),
+            Err(error) => assert_eq!(error.to_string(), reason),
+        }
+    }
+
+    /// Writes a key past the contract, as enough endorsers could who agree on it.
+    pub fn write(&mut self, key: &str, value: &[u8]) {
+        self.write_to(self.contract.name(), key, value);
+    }
+
+    fn write_to(&mut self, namespace: &str, key: &str, value: &[u8]) {
+        let row = VersionedValue {
+            version: self.next_version(),
+            value: value.to_vec(),
+            policy: None,
+        };
+        self.state.write(namespace, key, Some(row));
     }
 
     fn next_version(&mut self) -> Version {
@@ -86,9 +181,48 @@ impl World {
             index: 0,
         }
     }
+}
 
-    pub(super) fn fails(&self, function: &str, args: &[&str], message: &str) {
-        let error = self.call(function, args).unwrap_err();
-        assert_eq!(error.to_string(), message);
+fn organisation(name: &str) -> OrgId {
+    name.parse().expect("the name of an organisation")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    use super::super::Function;
+    use super::*;
+
+    /// A contract that counts how often it was called, in memory of its own.
+    struct Counting(AtomicU8);
+
+    impl Contract for Counting {
+        fn name(&self) -> &'static str {
+            "counting"
+        }
+
+        fn functions(&self) -> &'static [Function] {
+            &[Function {
+                name: "count",
+                args: &[],
+            }]
+        }
+
+        fn invoke(
+            &self,
+            _: &mut Context<'_>,
+            _: &str,
+            _: &[String],
+        ) -> Result<Vec<u8>, ContractError> {
+            Ok(vec![self.0.fetch_add(1, Ordering::Relaxed)])
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "it did two things")]
+    fn what_does_two_things_is_noticed() {
+        let counting = Counting(AtomicU8::new(0));
+        World::new(&counting).submit("count", &[]);
     }
 }

@@ -8,7 +8,7 @@
 use serde::Serialize;
 
 use super::args::number;
-use super::{Context, Contract, ContractError, Function};
+use super::{Context, Contract, ContractError, Function, json};
 use crate::identity::{OrgId, Role};
 use crate::names::is_call_name;
 
@@ -146,7 +146,7 @@ fn initialize(
 ) -> Result<Vec<u8>, ContractError> {
     must_be_admin(context)?;
     if context.get(INFO)?.is_some() {
-        return Err(failed("the token is initialized already"));
+        return Err(ContractError::failed("the token is initialized already"));
     }
     let info = Info {
         decimals: number("decimals", decimals, "a whole number up to 255")?,
@@ -161,13 +161,17 @@ fn initialize(
 fn mint(context: &mut Context<'_>, to: &str, amount: u64) -> Result<Vec<u8>, ContractError> {
     must_be_admin(context)?;
     let info = context.get(INFO)?.ok_or_else(not_initialized)?;
-    let info: Info = serde_json::from_slice(&info).map_err(|error| failed(error.to_string()))?;
+    let info: Info =
+        serde_json::from_slice(&info).map_err(|error| ContractError::failed(error.to_string()))?;
     if context.creator().organisation != info.issuer {
         let issuer = info.issuer;
-        return Err(failed(format!("only admins of {issuer} mint")));
+        return Err(ContractError::failed(format!(
+            "only admins of {issuer} mint"
+        )));
     }
     let supply = get(context, SUPPLY)?.checked_add(amount);
-    let supply = supply.ok_or_else(|| failed("the supply would not be below 2^64"))?;
+    let supply =
+        supply.ok_or_else(|| ContractError::failed("the supply would not be below 2^64"))?;
     put(context, SUPPLY, supply)?;
     credit(context, to, amount)?;
     moved(context, None, Some(to), amount)
@@ -176,7 +180,7 @@ fn mint(context: &mut Context<'_>, to: &str, amount: u64) -> Result<Vec<u8>, Con
 fn burn(context: &mut Context<'_>, from: &str, amount: u64) -> Result<Vec<u8>, ContractError> {
     debit(context, from, amount)?;
     let supply = get(context, SUPPLY)?.checked_sub(amount);
-    let supply = supply.ok_or_else(|| failed("more is burnt than there is"))?;
+    let supply = supply.ok_or_else(|| ContractError::failed("more is burnt than there is"))?;
     put(context, SUPPLY, supply)?;
     moved(context, Some(from), None, amount)
 }
@@ -190,7 +194,7 @@ fn transfer(
     // A call does not see its own writes: of two to one balance the second would
     // undo the first.
     if from == to {
-        return Err(failed("an account transfers to another one"));
+        return Err(ContractError::failed("an account transfers to another one"));
     }
     debit(context, from, amount)?;
     credit(context, to, amount)?;
@@ -223,7 +227,7 @@ fn spend_allowance(
     let key = allowance_key(owner, spender)?;
     let allowance = get(context, &key)?;
     let left = allowance.checked_sub(amount).ok_or_else(|| {
-        failed(format!(
+        ContractError::failed(format!(
             "{spender} may spend {allowance} of {owner}, and not {amount}"
         ))
     })?;
@@ -233,16 +237,17 @@ fn spend_allowance(
 fn debit(context: &mut Context<'_>, account: &str, amount: u64) -> Result<(), ContractError> {
     check_account(account)?;
     let balance = get(context, &balance_key(account))?;
-    let left = balance
-        .checked_sub(amount)
-        .ok_or_else(|| failed(format!("{account} has {balance}, and not {amount}")))?;
+    let left = balance.checked_sub(amount).ok_or_else(|| {
+        ContractError::failed(format!("{account} has {balance}, and not {amount}"))
+    })?;
     put(context, &balance_key(account), left)
 }
 
 fn credit(context: &mut Context<'_>, account: &str, amount: u64) -> Result<(), ContractError> {
     check_account(account)?;
     let balance = get(context, &balance_key(account))?.checked_add(amount);
-    let balance = balance.ok_or_else(|| failed("the balance would not be below 2^64"))?;
+    let balance =
+        balance.ok_or_else(|| ContractError::failed("the balance would not be below 2^64"))?;
     put(context, &balance_key(account), balance)
 }
 
@@ -260,7 +265,10 @@ fn must_be_admin(context: &Context<'_>) -> Result<(), ContractError> {
     if context.creator().role == Role::Admin {
         return Ok(());
     }
-    Err(failed(format!("{} is no admin", caller(context))))
+    Err(ContractError::failed(format!(
+        "{} is no admin",
+        caller(context)
+    )))
 }
 
 /// Whatever is not `NAME@ORGANISATION` can be nobody's, and what it is given would be lost.
@@ -270,7 +278,7 @@ fn check_account(account: &str) -> Result<(), ContractError> {
         return Ok(());
     }
     let found: String = account.chars().take(80).collect();
-    Err(failed(format!(
+    Err(ContractError::failed(format!(
         "an account is NAME@ORGANISATION, and not {found:?}"
     )))
 }
@@ -305,7 +313,9 @@ fn put(context: &mut Context<'_>, key: &str, value: u64) -> Result<(), ContractE
 fn positive(text: &str) -> Result<u64, ContractError> {
     let expected = "a whole number from 1 to below 2^64";
     match number("amount", text, expected)? {
-        0 => Err(failed(format!("amount: expected {expected}, found \"0\""))),
+        0 => Err(ContractError::failed(format!(
+            "amount: expected {expected}, found \"0\""
+        ))),
         amount => Ok(amount),
     }
 }
@@ -315,16 +325,8 @@ fn shown(number: u64) -> Result<Vec<u8>, ContractError> {
     Ok(number.to_string().into_bytes())
 }
 
-fn json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("strings and numbers are JSON")
-}
-
-fn failed(message: impl Into<String>) -> ContractError {
-    ContractError::Failed(message.into())
-}
-
 fn not_initialized() -> ContractError {
-    failed("the token is not initialized")
+    ContractError::failed("the token is not initialized")
 }
 
 #[cfg(test)]
@@ -334,7 +336,7 @@ mod tests {
     use super::super::testing::World;
     use super::*;
 
-    fn issued(to: &str, amount: &str) -> World {
+    fn issued(to: &str, amount: &str) -> World<'static> {
         let mut world = World::new(&TokenContract);
         world.act_as("root", "org1", Role::Admin);
         world.submit("initialize", &["Euro", "EUR", "2"]);
@@ -444,11 +446,10 @@ mod tests {
                     _ => world.attempt("transfer_from", &[accounts[to], other, &amount]),
                 };
                 let balance = |account: &str| -> u64 {
-                    let (_, shown) = world.call("balance", &[account]).unwrap();
-                    shown.parse().unwrap()
+                    world.evaluate("balance", &[account]).parse().unwrap()
                 };
                 let sum: u64 = accounts.into_iter().map(balance).sum();
-                let (_, supply) = world.call("supply", &[]).unwrap();
+                let supply = world.evaluate("supply", &[]);
                 prop_assert_eq!(sum.to_string(), supply);
             }
         }

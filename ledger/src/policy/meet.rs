@@ -20,10 +20,10 @@ const MAX_STEPS: usize = 4096;
 type Amounts<'a> = BTreeMap<&'a Principal, usize>;
 
 /// Whether distinct `endorsers`, each for one principal at most, meet `rule`.
-pub(super) fn meets(rule: &Rule, endorsers: &[Identity]) -> bool {
+pub(super) fn meets<'a>(rule: &Rule, endorsers: impl IntoIterator<Item = &'a Identity>) -> bool {
     let mut keys = BTreeSet::new();
     let members: Vec<Principal> = endorsers
-        .iter()
+        .into_iter()
         .filter(|endorser| keys.insert(endorser.key))
         .map(Principal::of)
         .collect();

@@ -6,6 +6,7 @@
 
 mod meet;
 mod parse;
+mod tree;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::identity::{Identity, OrgId, Role};
 pub use parse::ParsePolicyError;
+pub use tree::PolicyTree;
 
 /// Members of one role of one organisation, any of whom will do.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,8 +108,21 @@ impl EndorsementPolicy {
     ///
     /// `AND('org1.peer', 'org1.peer')` therefore takes two peers of the organisation.
     #[must_use]
-    pub fn satisfied_by(&self, endorsers: &[Identity]) -> bool {
+    pub fn satisfied_by<'a>(&self, endorsers: impl IntoIterator<Item = &'a Identity>) -> bool {
         meet::meets(&self.rule, endorsers)
+    }
+
+    /// As many of its principals (by position, from left to right) as these
+    /// endorsers meet, each with the number of the one that does.
+    #[must_use]
+    pub fn assign(&self, endorsers: &[(u8, Identity)]) -> Vec<(u8, u8)> {
+        tree::assign(&self.rule, endorsers)
+    }
+
+    /// The policy as a tree, when these of its principals are met.
+    #[must_use]
+    pub fn tree(&self, met: &[(u8, u8)]) -> PolicyTree {
+        PolicyTree::new(&self.rule, met)
     }
 
     /// The policy that `text` is in a network of these organisations, of which
@@ -186,6 +201,8 @@ impl<'de> Deserialize<'de> for EndorsementPolicy {
 pub struct ContractDefinition {
     /// Its name, which is also the namespace of its keys.
     pub name: String,
+    /// The version of it that transactions must have been executed by.
+    pub version: u32,
     /// Who must endorse its transactions.
     pub policy: EndorsementPolicy,
 }

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::block::{Block, BlockCertificate};
 use crate::digest::StateAccumulator;
+use crate::policy::EndorsementPolicy;
 use crate::proposal::TransactionId;
 use crate::rwset::Version;
 use crate::state::VersionedValue;
@@ -27,6 +28,8 @@ pub(crate) struct StateChange {
     pub(crate) transaction_id: Option<TransactionId>,
     /// The value; none deletes.
     pub(crate) value: Option<Vec<u8>>,
+    /// The key's own endorsement policy.
+    pub(crate) policy: Option<EndorsementPolicy>,
 }
 
 impl StateChange {
@@ -41,7 +44,17 @@ impl StateChange {
             transaction_id: self.transaction_id,
             deleted: self.value.is_none(),
             value: self.value.clone().unwrap_or_default(),
+            policy: self.policy.clone(),
         }
+    }
+
+    /// What the key holds afterwards.
+    pub(crate) fn row(&self) -> Option<VersionedValue> {
+        Some(VersionedValue {
+            version: self.version,
+            value: self.value.clone()?,
+            policy: self.policy.clone(),
+        })
     }
 }
 
@@ -51,16 +64,6 @@ pub(crate) struct IndexedTransaction {
     pub(crate) id: TransactionId,
     pub(crate) hash: TransactionHash,
     pub(crate) location: Location,
-}
-
-impl IndexedTransaction {
-    /// Its place, as the index by hash keeps it.
-    pub(crate) fn place(&self) -> Version {
-        Version {
-            block: self.location.block,
-            index: self.location.index,
-        }
-    }
 }
 
 /// Everything that a block changes on disk.
@@ -101,7 +104,7 @@ impl Batch<'_> {
             let id_key = indexed.id.0.as_bytes();
             self.put(Family::Transactions, id_key, &indexed.location);
             let hash_key = transaction_hash_key(&indexed.hash.0);
-            self.put(Family::Hashes, &hash_key, &indexed.place());
+            self.put(Family::Hashes, &hash_key, &indexed.location.place());
         }
         for change in write.changes {
             self.change(change);
@@ -117,15 +120,9 @@ impl Batch<'_> {
 
     fn change(&mut self, change: &StateChange) {
         let key = state_key(&change.namespace, &change.key);
-        match &change.value {
+        match change.row() {
             None => self.delete(Family::State, &key),
-            Some(value) => {
-                let value = VersionedValue {
-                    version: change.version,
-                    value: value.clone(),
-                };
-                self.put(Family::State, &key, &value);
-            }
+            Some(row) => self.put(Family::State, &key, &row),
         }
         self.put(
             Family::History,

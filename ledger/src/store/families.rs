@@ -6,6 +6,7 @@
 use crypto::Digest;
 use crypto::codec::{Decode, Encode};
 
+use crate::policy::EndorsementPolicy;
 use crate::proposal::TransactionId;
 use crate::rwset::Version;
 use crate::validation::ValidationCode;
@@ -71,6 +72,17 @@ pub struct Location {
     pub code: ValidationCode,
 }
 
+impl Location {
+    /// Its place.
+    #[must_use]
+    pub fn place(&self) -> Version {
+        Version {
+            block: self.block,
+            index: self.index,
+        }
+    }
+}
+
 /// What one write did to a key, as the history keeps it under the write's version.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct HistoryRow {
@@ -80,6 +92,8 @@ pub(crate) struct HistoryRow {
     pub(crate) deleted: bool,
     /// The value written; empty when deleted.
     pub(crate) value: Vec<u8>,
+    /// The key's own endorsement policy from then on.
+    pub(crate) policy: Option<EndorsementPolicy>,
 }
 
 /// The newest block.
@@ -90,7 +104,7 @@ pub(crate) struct TipRow {
 }
 
 /// The version of this layout. Another one is refused, not guessed at.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 /// The keys of [`Family::Meta`].
 pub(crate) mod meta {

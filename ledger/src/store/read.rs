@@ -12,6 +12,7 @@ use super::{
 };
 use crate::block::{Block, BlockCertificate};
 use crate::digest::StateAccumulator;
+use crate::policy::EndorsementPolicy;
 use crate::proposal::TransactionId;
 use crate::rwset::Version;
 use crate::state::VersionedValue;
@@ -25,6 +26,8 @@ pub struct HistoryEntry {
     pub transaction_id: Option<TransactionId>,
     /// The value written; none when the key was deleted.
     pub value: Option<Vec<u8>>,
+    /// The key's own endorsement policy from then on.
+    pub policy: Option<EndorsementPolicy>,
 }
 
 /// How much of a history to read.
@@ -262,21 +265,54 @@ impl<'a> StoreView<'a> {
         let (mut entries, mut length) = (Vec::new(), 0_usize);
         for row in rows.take(part.max_entries) {
             let (key, bytes) = row?;
-            let Some(version) = history_version(&prefix, &key) else {
-                return Err(self.bad_value(Family::History, &key, None, "not a history key"));
-            };
-            let row: HistoryRow = self.parse(Family::History, &key, Some(version.block), &bytes)?;
-            entries.push(HistoryEntry {
-                version,
-                transaction_id: row.transaction_id,
-                value: (!row.deleted).then_some(row.value),
-            });
+            entries.push(self.history_entry(&prefix, &key, &bytes)?);
             length = length.saturating_add(bytes.len());
             if length >= part.max_bytes {
                 break;
             }
         }
         Ok(entries)
+    }
+
+    /// The last write to a key before this version.
+    pub(crate) fn last_write(
+        &self,
+        namespace: &str,
+        key: &str,
+        before: Version,
+    ) -> Result<Option<HistoryEntry>, StoreError> {
+        let prefix = history_prefix(namespace, key);
+        let mut options = self.options();
+        options.set_iterate_lower_bound(prefix.clone());
+        options.set_iterate_upper_bound(history_key(namespace, key, before));
+        let family = self.store.family(Family::History);
+        let mut rows = self
+            .store
+            .db
+            .iterator_cf_opt(family, options, IteratorMode::End);
+        let row = rows.next().transpose();
+        match row.map_err(self.read_error(Family::History))? {
+            Some((key, bytes)) => self.history_entry(&prefix, &key, &bytes).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn history_entry(
+        &self,
+        prefix: &[u8],
+        key: &[u8],
+        bytes: &[u8],
+    ) -> Result<HistoryEntry, StoreError> {
+        let Some(version) = history_version(prefix, key) else {
+            return Err(self.bad_value(Family::History, key, None, "not a history key"));
+        };
+        let row: HistoryRow = self.parse(Family::History, key, Some(version.block), bytes)?;
+        Ok(HistoryEntry {
+            version,
+            transaction_id: row.transaction_id,
+            value: (!row.deleted).then_some(row.value),
+            policy: row.policy,
+        })
     }
 }
 

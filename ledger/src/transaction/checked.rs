@@ -43,6 +43,12 @@ impl UncheckedTransaction {
         })
     }
 
+    /// The transaction, of which nothing but its form is known.
+    #[must_use]
+    pub fn transaction(&self) -> &Transaction {
+        &self.transaction
+    }
+
     /// The transaction's id.
     #[must_use]
     pub fn id(&self) -> TransactionId {

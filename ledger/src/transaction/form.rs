@@ -51,9 +51,11 @@ fn read_write_set(rwset: &ReadWriteSet) -> Result<(), Refusal> {
     at_most("reads", rwset.reads.len(), MAX_KEYS)?;
     at_most("ranges", rwset.ranges.len(), MAX_RANGES)?;
     at_most("writes", rwset.writes.len(), MAX_KEYS)?;
+    at_most("policies", rwset.policies.len(), MAX_KEYS)?;
     ascending("reads", &rwset.reads, |read| &read.key)?;
     ascending("ranges", &rwset.ranges, |range| (&range.start, &range.end))?;
     ascending("writes", &rwset.writes, |write| &write.key)?;
+    ascending("policies", &rwset.policies, |policy| &policy.key)?;
     for read in &rwset.reads {
         key("the reads", &read.key)?;
     }
@@ -64,6 +66,9 @@ fn read_write_set(rwset: &ReadWriteSet) -> Result<(), Refusal> {
         key("the writes", &write.key)?;
         let length = write.value.as_ref().map_or(0, Vec::len);
         no_longer("a value", length, MAX_VALUE_BYTES)?;
+    }
+    for policy in &rwset.policies {
+        key("the policies", &policy.key)?;
     }
     Ok(())
 }

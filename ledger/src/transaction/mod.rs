@@ -10,6 +10,7 @@
 
 mod checked;
 pub(crate) mod form;
+mod locator;
 mod refusal;
 
 use std::fmt;
@@ -21,9 +22,10 @@ use crypto::{Digest, Domain, PublicKey, Signature, SigningKey, encode};
 use serde::{Deserialize, Serialize};
 
 pub use checked::{CheckedTransaction, UncheckedTransaction, check_transactions};
+pub use locator::{Locator, ParseLocatorError};
 pub use refusal::{Refusal, Signer};
 
-use crate::endorsement::{Endorsement, ProposalResponse, Response};
+use crate::endorsement::{EndorsedAction, Endorsement, ProposalResponse, Response};
 use crate::proposal::Proposal;
 use crate::rwset::ReadWriteSet;
 
@@ -82,6 +84,8 @@ impl FromStr for TransactionHash {
 pub struct Transaction {
     /// The call.
     pub proposal: Proposal,
+    /// The version of the contract that executed it.
+    pub contract_version: u32,
     /// Its effects.
     pub rwset: ReadWriteSet,
     /// Its answer.
@@ -93,8 +97,9 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// Puts a transaction together and signs it; `key` must be the creator's.
-    /// Endorsements are put in order, and repeated ones left out.
+    /// Puts a transaction together of a proposal and what was endorsed of it,
+    /// and signs it; `key` must be the creator's. Endorsements are put in order,
+    /// and repeated ones left out.
     ///
     /// # Panics
     ///
@@ -102,8 +107,7 @@ impl Transaction {
     #[must_use]
     pub fn assemble(
         proposal: Proposal,
-        rwset: ReadWriteSet,
-        response: Response,
+        action: EndorsedAction,
         mut endorsements: Vec<Endorsement>,
         key: &SigningKey,
     ) -> Self {
@@ -112,8 +116,9 @@ impl Transaction {
         endorsements.dedup_by_key(|each| each.endorser);
         let mut transaction = Self {
             proposal,
-            rwset,
-            response,
+            contract_version: action.contract_version,
+            rwset: action.rwset,
+            response: action.response,
             endorsements,
             signature: Signature([0; SIGNATURE_BYTES]),
         };
@@ -140,8 +145,8 @@ impl Transaction {
         key: &SigningKey,
     ) -> Result<Self, AssembleError> {
         let first = responses.first().ok_or(AssembleError::NoResponse)?;
-        let (rwset, response) = (first.rwset.clone(), first.response.clone());
         let (one, id) = (first.endorsement.endorser, proposal.id());
+        let action = first.action();
         let mut endorsements = Vec::with_capacity(responses.len());
         for answer in responses {
             let endorser = answer.endorsement.endorser;
@@ -151,13 +156,13 @@ impl Transaction {
             answer
                 .verify(&proposal.network)
                 .map_err(|_| AssembleError::BadSignature { endorser })?;
-            if answer.rwset != rwset || answer.response != response {
+            if !answer.agrees_with(&action) {
                 let other = endorser;
                 return Err(AssembleError::Disagreement { one, other });
             }
             endorsements.push(answer.endorsement);
         }
-        Ok(Self::assemble(proposal, rwset, response, endorsements, key))
+        Ok(Self::assemble(proposal, action, endorsements, key))
     }
 }
 

@@ -35,11 +35,13 @@ pub enum ValidationCode {
     CreatorRevoked = 9,
     /// It calls the system, which does something else when it is called so.
     WrongEffects = 10,
+    /// It was executed by another version of its contract than the network has agreed on.
+    ContractVersionMismatch = 11,
 }
 
 impl ValidationCode {
     /// Every code; its position is its number.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Valid,
         Self::MvccReadConflict,
         Self::PhantomReadConflict,
@@ -51,6 +53,7 @@ impl ValidationCode {
         Self::Expired,
         Self::CreatorRevoked,
         Self::WrongEffects,
+        Self::ContractVersionMismatch,
     ];
 
     /// The code as one word.
@@ -68,6 +71,7 @@ impl ValidationCode {
             Self::Expired => "EXPIRED",
             Self::CreatorRevoked => "CREATOR_REVOKED",
             Self::WrongEffects => "WRONG_EFFECTS",
+            Self::ContractVersionMismatch => "CONTRACT_VERSION_MISMATCH",
         }
     }
 }
@@ -113,6 +117,6 @@ mod tests {
             assert_eq!(serde_json::to_string(&code).unwrap(), json);
             assert_eq!(serde_json::from_str::<ValidationCode>(&json).unwrap(), code);
         }
-        assert!(decode::<ValidationCode>(&[11], 1).is_err());
+        assert!(decode::<ValidationCode>(&[12], 1).is_err());
     }
 }

@@ -12,18 +12,20 @@
 mod code;
 mod mvcc;
 mod policy;
+mod verdict;
 
 #[cfg(test)]
 mod tests;
 
 pub use code::ValidationCode;
+pub use verdict::{Reason, Shortfall, Verdict};
 
 use crate::contract::{self, Context, Contract, ContractError};
 use crate::identity::Identity;
-use crate::members::{self, member};
+use crate::members::{contract_row, member_row};
 use crate::state::StateView;
 use crate::store::StoreError;
-use crate::transaction::CheckedTransaction;
+use crate::transaction::{CheckedTransaction, Transaction};
 
 /// Decides what becomes of `transaction` in block `number`, when `view` is the
 /// state before it. The first check that fails gives the verdict:
@@ -31,8 +33,8 @@ use crate::transaction::CheckedTransaction;
 /// 1. its id does not stand in the chain yet,
 /// 2. it has not expired,
 /// 3. its creator is a member, not revoked, of a role that may propose,
-/// 4. its contract exists,
-/// 5. its endorsers meet the contract's policy,
+/// 4. its contract exists, in the version that was executed,
+/// 5. its endorsers meet the policy of the contract, or of the keys it writes,
 /// 6. every key it has read has the version it had,
 /// 7. every range it has read holds the same keys and versions.
 ///
@@ -46,45 +48,83 @@ pub fn validate(
     view: &dyn StateView,
     transaction: &CheckedTransaction,
     number: u64,
-) -> Result<ValidationCode, StoreError> {
+) -> Result<Verdict, StoreError> {
+    match check(view, transaction, number) {
+        Ok(()) => Ok(Verdict::VALID),
+        Err(Stop::Verdict(verdict)) => Ok(verdict),
+        Err(Stop::Store(error)) => Err(error),
+    }
+}
+
+/// Why checking ends early.
+enum Stop {
+    Verdict(Verdict),
+    Store(StoreError),
+}
+
+impl Stop {
+    fn because(code: ValidationCode, reason: Reason) -> Self {
+        let reason = Some(reason);
+        Self::Verdict(Verdict { code, reason })
+    }
+}
+
+impl From<ValidationCode> for Stop {
+    fn from(code: ValidationCode) -> Self {
+        Self::Verdict(Verdict { code, reason: None })
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+fn check(view: &dyn StateView, transaction: &CheckedTransaction, number: u64) -> Result<(), Stop> {
     let body = transaction.transaction();
     let proposal = &body.proposal;
-    if view.is_committed(&transaction.id())? {
-        return Ok(ValidationCode::DuplicateTransaction);
+    if let Some(place) = view.place_of(&transaction.id())? {
+        let code = ValidationCode::DuplicateTransaction;
+        return Err(Stop::because(code, Reason::Earlier { place }));
     }
     if number > proposal.valid_until_block {
-        return Ok(ValidationCode::Expired);
+        return Err(ValidationCode::Expired.into());
     }
-    let Some(creator) = member(view, &proposal.creator)? else {
-        return Ok(ValidationCode::UnknownCreator);
-    };
-    if creator.revoked {
-        return Ok(ValidationCode::CreatorRevoked);
-    }
-    if !creator.identity.role.may_propose() {
-        return Ok(ValidationCode::CreatorNotPermitted);
-    }
+    let creator = permitted_creator(view, body)?;
     let system = contract::system(&proposal.contract);
     if system.is_none() {
-        let Some(definition) = members::contract(view, &proposal.contract)? else {
-            return Ok(ValidationCode::UnknownContract);
+        let Some((definition, since)) = contract_row(view, &proposal.contract)? else {
+            return Err(ValidationCode::UnknownContract.into());
         };
-        if !policy::is_met(view, &definition.policy, &body.endorsements)? {
-            return Ok(ValidationCode::EndorsementPolicyFailure);
+        let agreed = definition.version;
+        if agreed != body.contract_version {
+            let code = ValidationCode::ContractVersionMismatch;
+            return Err(Stop::because(code, Reason::Contract { agreed, since }));
         }
+        policy::check(view, body, &definition, since)?;
     }
-    if !mvcc::reads_hold(view, &proposal.contract, &body.rwset.reads)? {
-        return Ok(ValidationCode::MvccReadConflict);
-    }
-    if !mvcc::ranges_hold(view, &proposal.contract, &body.rwset.ranges)? {
-        return Ok(ValidationCode::PhantomReadConflict);
-    }
+    mvcc::check(view, &proposal.contract, &body.rwset)?;
     if let Some(system) = system
-        && !executes_to(view, system, &creator.identity, transaction)?
+        && !executes_to(view, system, &creator, transaction)?
     {
-        return Ok(ValidationCode::WrongEffects);
+        return Err(ValidationCode::WrongEffects.into());
     }
-    Ok(ValidationCode::Valid)
+    Ok(())
+}
+
+fn permitted_creator(view: &dyn StateView, body: &Transaction) -> Result<Identity, Stop> {
+    let Some((creator, since)) = member_row(view, &body.proposal.creator)? else {
+        return Err(ValidationCode::UnknownCreator.into());
+    };
+    let code = if creator.revoked {
+        ValidationCode::CreatorRevoked
+    } else if !creator.identity.role.may_propose() {
+        ValidationCode::CreatorNotPermitted
+    } else {
+        return Ok(creator.identity);
+    };
+    Err(Stop::because(code, Reason::Member { since }))
 }
 
 /// Whether the call, executed here, has the effects and the answer that the
@@ -102,7 +142,10 @@ fn executes_to(
         Ok(payload) => {
             let (rwset, events) = context.finish();
             let response = &body.response;
-            Ok(rwset == body.rwset && payload == response.payload && events == response.events)
+            Ok(system.version() == body.contract_version
+                && rwset == body.rwset
+                && payload == response.payload
+                && events == response.events)
         }
         Err(ContractError::State(error)) => Err(error),
         Err(_) => Ok(false),

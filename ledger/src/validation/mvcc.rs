@@ -1,38 +1,36 @@
 //! Whether what a transaction has read is still as it was.
 
+use super::verdict::Reason;
+use super::{Stop, ValidationCode};
 use crate::names::MAX_RANGE_ROWS;
-use crate::rwset::{RangeRead, Read, Version};
+use crate::rwset::{RangeRead, ReadWriteSet, Version};
 use crate::state::StateView;
 use crate::store::StoreError;
 
-/// Whether every key still has the version that was read.
-pub(super) fn reads_hold(
+/// Checks that every key still has the version that was read, and then that
+/// every range still holds the same keys with the same versions.
+pub(super) fn check(
     view: &dyn StateView,
     namespace: &str,
-    reads: &[Read],
-) -> Result<bool, StoreError> {
-    for read in reads {
-        let found = view.get(namespace, &read.key)?;
-        if found.map(|found| found.version) != read.version {
-            return Ok(false);
+    rwset: &ReadWriteSet,
+) -> Result<(), Stop> {
+    for (read, position) in rwset.reads.iter().zip(0..) {
+        let found = view.get(namespace, &read.key)?.map(|found| found.version);
+        if found != read.version {
+            let code = ValidationCode::MvccReadConflict;
+            return Err(Stop::because(code, Reason::Read { position, found }));
         }
     }
-    Ok(true)
-}
-
-/// Whether every range still holds the same keys with the same versions.
-pub(super) fn ranges_hold(
-    view: &dyn StateView,
-    namespace: &str,
-    ranges: &[RangeRead],
-) -> Result<bool, StoreError> {
-    for range in ranges {
-        match versions(view, namespace, range)? {
-            Some(rows) if RangeRead::digest(&rows) == range.result => {}
-            _ => return Ok(false),
+    for (range, position) in rwset.ranges.iter().zip(0..) {
+        let rows = versions(view, namespace, range)?;
+        if rows.as_ref().map(RangeRead::digest) != Some(range.result) {
+            let rows = rows.unwrap_or_default();
+            let newest = rows.into_iter().map(|(_, version)| version).max();
+            let code = ValidationCode::PhantomReadConflict;
+            return Err(Stop::because(code, Reason::Range { position, newest }));
         }
     }
-    Ok(true)
+    Ok(())
 }
 
 /// What a range holds now; none when that is more than can have been read.

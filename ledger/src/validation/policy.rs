@@ -1,23 +1,86 @@
 //! Whether those who endorsed a transaction are those its contract asks for.
+//!
+//! As in Fabric, a key that has a policy of its own is guarded by that and not
+//! by its contract's, which asks for the rest.
 
+use super::verdict::{Reason, Shortfall};
+use super::{Stop, ValidationCode};
 use crate::endorsement::Endorsement;
+use crate::identity::Identity;
 use crate::members::member;
-use crate::policy::EndorsementPolicy;
+use crate::policy::{ContractDefinition, EndorsementPolicy};
+use crate::rwset::Version;
 use crate::state::StateView;
 use crate::store::StoreError;
+use crate::transaction::Transaction;
 
-/// Whether the members among the endorsers meet `policy`. Strangers and revoked
-/// keys count for nothing, but do not spoil the endorsements of others.
-pub(super) fn is_met(
+/// Checks the policy of the contract, which was written at `since`, and those
+/// of the keys that have one.
+pub(super) fn check(
     view: &dyn StateView,
-    policy: &EndorsementPolicy,
-    endorsements: &[Endorsement],
-) -> Result<bool, StoreError> {
-    let mut endorsers = Vec::with_capacity(endorsements.len());
-    for endorsement in endorsements {
-        let endorser = member(view, &endorsement.endorser)?;
-        let endorser = endorser.filter(|member| !member.revoked);
-        endorsers.extend(endorser.map(|member| member.identity));
+    body: &Transaction,
+    definition: &ContractDefinition,
+    since: Version,
+) -> Result<(), Stop> {
+    let endorsers = Endorsers::look_up(view, &body.endorsements)?;
+    let touched = body.rwset.touched();
+    let mut asks_contract = touched.is_empty();
+    for (key, position) in touched.iter().zip(0..) {
+        let row = view.get(&body.proposal.contract, key)?;
+        match row.and_then(|row| Some((row.policy?, row.version))) {
+            Some((policy, since)) => endorsers.meet(&policy, Some(position), since)?,
+            None => asks_contract = true,
+        }
     }
-    Ok(policy.satisfied_by(&endorsers))
+    if asks_contract {
+        endorsers.meet(&definition.policy, None, since)?;
+    }
+    Ok(())
+}
+
+/// Who endorsed, as the state says.
+struct Endorsers {
+    /// Strangers and revoked keys count for nothing, but do not spoil the
+    /// endorsements of others.
+    counted: Vec<(u8, Identity)>,
+    strangers: Vec<u8>,
+    revoked: Vec<u8>,
+}
+
+impl Endorsers {
+    fn look_up(view: &dyn StateView, endorsements: &[Endorsement]) -> Result<Self, StoreError> {
+        let mut endorsers = Self {
+            counted: Vec::with_capacity(endorsements.len()),
+            strangers: Vec::new(),
+            revoked: Vec::new(),
+        };
+        for (endorsement, position) in endorsements.iter().zip(0..) {
+            match member(view, &endorsement.endorser)? {
+                None => endorsers.strangers.push(position),
+                Some(member) if member.revoked => endorsers.revoked.push(position),
+                Some(member) => endorsers.counted.push((position, member.identity)),
+            }
+        }
+        Ok(endorsers)
+    }
+
+    fn meet(
+        &self,
+        policy: &EndorsementPolicy,
+        key: Option<u32>,
+        since: Version,
+    ) -> Result<(), Stop> {
+        if policy.satisfied_by(self.counted.iter().map(|(_, identity)| identity)) {
+            return Ok(());
+        }
+        let shortfall = Shortfall {
+            key,
+            since,
+            met: policy.assign(&self.counted),
+            strangers: self.strangers.clone(),
+            revoked: self.revoked.clone(),
+        };
+        let code = ValidationCode::EndorsementPolicyFailure;
+        Err(Stop::because(code, Reason::Policy(shortfall)))
+    }
 }

@@ -12,7 +12,6 @@ use crypto::encode;
 use super::{BlockSource, ChainProblem, ChainReport, Replayed, SourceError, replay_all};
 use crate::block::StoredBlock;
 use crate::chain::{Executed, GenesisState};
-use crate::state::VersionedValue;
 use crate::store::{
     Family, OpenMode, StateChange, Store, StoreError, StoreView, TipRow, block_hash_key, meta,
     state_key, transaction_hash_key,
@@ -128,7 +127,7 @@ impl Audit<'_> {
             let id_key = indexed.id.0.as_bytes();
             self.expect(Family::Transactions, id_key, number, &indexed.location)?;
             let hash_key = transaction_hash_key(&indexed.hash.0);
-            self.expect(Family::Hashes, &hash_key, number, &indexed.place())?;
+            self.expect(Family::Hashes, &hash_key, number, &indexed.location.place())?;
             rows.transactions += 1;
             rows.hashes += 1;
         }
@@ -182,13 +181,9 @@ impl Audit<'_> {
         expected.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         for (key, value) in expected {
             let block = value.version.block;
-            let value = VersionedValue {
-                version: value.version,
-                value: value.value.clone(),
-            };
             match stored.next().transpose()? {
                 Some((found, bytes)) if *found == *key => {
-                    if *bytes != *encode(&value) {
+                    if *bytes != *encode(value) {
                         return Err(self.altered(Family::State, &key, block));
                     }
                 }

@@ -134,12 +134,7 @@ impl Replayed {
     fn new(genesis: &GenesisState) -> Self {
         let mut state = MemoryState::default();
         for change in genesis.changes() {
-            state.write(
-                &change.namespace,
-                &change.key,
-                change.version,
-                change.value.clone(),
-            );
+            state.write(&change.namespace, &change.key, change.row());
         }
         Self {
             state,
@@ -154,15 +149,11 @@ impl Replayed {
 
     fn advance(&mut self, executed: &Executed) {
         for change in &executed.changes {
-            self.state.write(
-                &change.namespace,
-                &change.key,
-                change.version,
-                change.value.clone(),
-            );
+            self.state
+                .write(&change.namespace, &change.key, change.row());
         }
         for indexed in &executed.indexed {
-            self.state.commit_id(indexed.id);
+            self.state.commit_id(indexed.id, indexed.location.place());
         }
         self.accumulator = executed.accumulator.clone();
         self.parent = executed.parent();

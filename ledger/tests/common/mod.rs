@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crypto::{Digest, Domain, NetworkId, SigningKey, encode};
 use ledger::{
     Attesters, BlockCertificate, CheckedTransaction, Committed, ContractDefinition, EndorsedAction,
-    Endorsement, Event, GenesisState, Identity, Ledger, Limits, OrderedBatch, OrgId, Proposal,
+    Event, GenesisState, Identity, Ledger, Limits, OrderedBatch, OrgId, Proposal, ProposalResponse,
     Read, ReadWriteSet, Response, Role, Transaction, UncheckedTransaction, Version, Write,
     attested_bytes, check_transactions,
 };
@@ -44,6 +44,7 @@ impl Network {
         members.push(identity("alice".to_owned(), Role::Client, &client));
         let kv = ContractDefinition {
             name: "kv".to_owned(),
+            version: 1,
             policy: "OutOf(1, 'org1.peer')".parse().unwrap(),
         };
         let keys = attesters.iter().map(SigningKey::public).collect();
@@ -88,8 +89,8 @@ impl Network {
         };
         let rwset = ReadWriteSet {
             reads,
-            ranges: vec![],
             writes,
+            ..ReadWriteSet::default()
         };
         let response = Response {
             payload: b"done".to_vec(),
@@ -99,16 +100,14 @@ impl Network {
             }],
         };
         let endorser = &self.attesters[usize::from(nonce) % 3];
-        let action = encode(&EndorsedAction {
+        let action = EndorsedAction {
             transaction_id: proposal.id(),
-            rwset: rwset.clone(),
-            response: response.clone(),
-        });
-        let endorsement = Endorsement {
-            endorser: endorser.public(),
-            signature: endorser.sign(Domain::Endorsement, &self.id(), &action),
+            contract_version: 1,
+            rwset,
+            response,
         };
-        Transaction::assemble(proposal, rwset, response, vec![endorsement], client)
+        let answer = ProposalResponse::endorse(action, &self.id(), endorser);
+        Transaction::from_responses(proposal, vec![answer], client).unwrap()
     }
 
     /// A transaction that puts one key.

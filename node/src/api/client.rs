@@ -7,8 +7,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use ledger::{
-    AttestedHeader, ProposalResponse, Receipt, SignedProposal, StoredBlock, Transaction,
-    TransactionId,
+    AttestedHeader, Locator, ProposalResponse, Receipt, SignedProposal, StoredBlock, Transaction,
 };
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{RequestBuilder, Response, StatusCode};
@@ -228,10 +227,11 @@ impl ApiClient {
     /// [`ClientError`].
     pub async fn transaction(
         &self,
-        id: &TransactionId,
+        locator: impl Into<Locator>,
         wait: Duration,
     ) -> Result<TransactionAnswer, ClientError> {
-        let path = format!("/v1/transactions/{id}?wait_ms={}", wait.as_millis());
+        let locator = locator.into();
+        let path = format!("/v1/transactions/{locator}?wait_ms={}", wait.as_millis());
         self.get_json(&path, wait).await
     }
 
@@ -242,10 +242,14 @@ impl ApiClient {
     /// [`ClientError`].
     pub async fn receipt(
         &self,
-        id: &TransactionId,
+        locator: impl Into<Locator>,
         wait: Duration,
     ) -> Result<Receipt, ClientError> {
-        let path = format!("/v1/transactions/{id}/receipt?wait_ms={}", wait.as_millis());
+        let locator = locator.into();
+        let path = format!(
+            "/v1/transactions/{locator}/receipt?wait_ms={}",
+            wait.as_millis()
+        );
         let bytes = self
             .ask(self.get(&path, wait).header(ACCEPT, OCTETS))
             .await?;

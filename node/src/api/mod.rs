@@ -10,6 +10,7 @@
 pub mod client;
 mod error;
 mod present;
+mod reason;
 mod routes;
 mod server;
 mod stream;

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use crypto::PublicKey;
 use ledger::{
-    Block, BlockCertificate, Identity, Ledger, LedgerError, Snapshot, StoredBlock, Transaction,
-    TransactionId, ValidationCode,
+    Block, BlockCertificate, CommittedTransaction, Identity, Ledger, LedgerError, Snapshot,
+    StoredBlock, Transaction, ValidationCode,
 };
 
+use super::reason::resolve;
 use super::types::{
-    Attestation, BlockAnswer, BlockEvent, BlockTransaction, EventAnswer, HeaderAnswer, Place,
-    ReadAnswer, TransactionAnswer, TransactionEvent,
+    Attestation, BlockAnswer, BlockEvent, BlockTransaction, EventAnswer, HeaderAnswer, ReadAnswer,
+    TransactionAnswer, TransactionEvent,
 };
 
 /// Bytes as text: what is no UTF-8 is shown as replacement characters.
@@ -50,7 +51,10 @@ impl<'a> Names<'a> {
         Ok(name)
     }
 
-    fn of_endorsers(&mut self, transaction: &Transaction) -> Result<Vec<String>, LedgerError> {
+    pub(super) fn of_endorsers(
+        &mut self,
+        transaction: &Transaction,
+    ) -> Result<Vec<String>, LedgerError> {
         let endorsements = transaction.endorsements.iter();
         endorsements.map(|each| self.of(&each.endorser)).collect()
     }
@@ -58,8 +62,8 @@ impl<'a> Names<'a> {
 
 /// The transactions of a block, decoded. They were when they were committed.
 fn transactions(block: &Block) -> impl Iterator<Item = (Transaction, ValidationCode)> + '_ {
-    let pairs = block.transactions.iter().zip(&block.codes);
-    pairs.filter_map(|(bytes, code)| Some((crypto::decode(bytes, bytes.len()).ok()?, *code)))
+    let pairs = block.transactions.iter().zip(block.codes());
+    pairs.filter_map(|(bytes, code)| Some((crypto::decode(bytes, bytes.len()).ok()?, code)))
 }
 
 pub(super) fn block(ledger: &Ledger, stored: &StoredBlock) -> Result<BlockAnswer, LedgerError> {
@@ -106,27 +110,41 @@ fn attestations(certificate: &BlockCertificate) -> Vec<Attestation> {
 
 pub(super) fn transaction(
     ledger: &Ledger,
-    id: &TransactionId,
-    place: Place,
-    transaction: Transaction,
+    found: CommittedTransaction,
 ) -> Result<TransactionAnswer, LedgerError> {
+    let CommittedTransaction {
+        location,
+        reason,
+        transaction,
+    } = found;
     let mut names = Names::new(ledger)?;
+    let reason = match reason {
+        Some(reason) => {
+            let place = location.place();
+            Some(resolve(ledger, &mut names, place, &transaction, &reason)?)
+        }
+        None => None,
+    };
     let reads = transaction.rwset.reads.iter().map(|read| ReadAnswer {
         key: read.key.clone(),
         version: read.version.map(Into::into),
     });
     let writes = transaction.rwset.writes.iter();
+    let policies = transaction.rwset.policies.iter();
     Ok(TransactionAnswer {
-        transaction_id: id.to_string(),
-        block: place.block,
-        index: place.index,
-        code: place.code.to_string(),
+        transaction_id: transaction.proposal.id().to_string(),
+        block: location.block,
+        index: location.index,
+        code: location.code.to_string(),
+        reason,
         creator: names.of(&transaction.proposal.creator)?,
         endorsers: names.of_endorsers(&transaction)?,
         response: text(&transaction.response.payload),
         events: events(&transaction),
         reads: reads.collect(),
         writes: writes.map(|write| write.key.clone()).collect(),
+        policies: policies.map(|set| set.key.clone()).collect(),
+        contract_version: transaction.contract_version,
         contract: transaction.proposal.contract,
         function: transaction.proposal.function,
         args: transaction.proposal.args,

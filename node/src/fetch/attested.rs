@@ -131,7 +131,7 @@ mod tests {
         gap.remove(2);
         assert_eq!(taken(&genesis, gap), served[..2]);
         let mut stuffed = served.clone();
-        stuffed[3].block.codes.push(ledger::ValidationCode::Valid);
+        stuffed[3].block.verdicts.push(ledger::Verdict::VALID);
         assert_eq!(taken(&genesis, stuffed), served[..3]);
         let mut swapped = served.clone();
         swapped[3].block.header.results_root = swapped[3].block.header.previous_hash;

@@ -137,15 +137,7 @@ async fn put(endorsers: &[Node], nonce: u8, key: &str) -> Transaction {
                 .unwrap(),
         );
     }
-    let endorsements = responses.iter().map(|each| each.endorsement).collect();
-    let first = responses.remove(0);
-    Transaction::assemble(
-        proposal,
-        first.rwset,
-        first.response,
-        endorsements,
-        &alice(),
-    )
+    Transaction::from_responses(proposal, responses, &alice()).unwrap()
 }
 
 async fn submit(node: &Node, transaction: &Transaction) -> Submitted {
@@ -196,13 +188,8 @@ async fn whoever_is_given_transactions_all_commit_them_once_and_alike() {
     let mut count = 0;
     for number in 1..=ledger.tip().number {
         let block = ledger.block(number).unwrap().unwrap();
-        assert!(
-            block
-                .codes
-                .iter()
-                .all(|code| *code == ValidationCode::Valid)
-        );
-        count += block.codes.len();
+        assert!(block.codes().all(|code| code == ValidationCode::Valid));
+        count += block.verdicts.len();
     }
     assert_eq!(count, ids.len(), "each stands in the chain once");
     let attesters = nodes[0].services().genesis.attesters();

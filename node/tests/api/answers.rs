@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crypto::encode;
-use ledger::{Proposal, ProposalResponse, SignedProposal, StoredBlock, TransactionId};
+use ledger::{Proposal, ProposalResponse, StoredBlock, TransactionId};
 use node::services::ConsensusStatus;
 use serde_json::{Value, json};
 
@@ -143,6 +143,8 @@ async fn an_endorsement_and_an_answer_come_as_text_or_as_bytes() {
             "endorser": endorsed.endorsement.endorser.to_string(),
             "signature": endorsed.endorsement.signature.to_string(),
         },
+        "contract_version": 1,
+        "key_policies": [],
         "rwset": hex::encode(encode(&endorsed.rwset)),
         "response": hex::encode(encode(&endorsed.response)),
         "payload": "",
@@ -277,34 +279,21 @@ async fn whatever_the_document_describes_is_there() {
 async fn one_who_is_no_member_any_more_is_shown_by_key() {
     let node = Node::start().await;
     let stranger = crypto::SigningKey::from_seed(&[7; 32]);
-    let mut transaction = node.put(1, "k", "v");
+    let members = node.put(1, "k", "v");
     let proposal = Proposal {
         creator: stranger.public(),
-        ..transaction.proposal
+        ..members.proposal
     };
-    let signed: SignedProposal = proposal.sign(&stranger);
-    transaction = ledger::Transaction::assemble(
-        signed.proposal,
-        transaction.rwset,
-        transaction.response,
-        transaction.endorsements,
-        &stranger,
-    );
-    // Its endorsements are for another call: only what is told of it counts here.
     let network = node.genesis.network_id();
     let action = ledger::EndorsedAction {
-        transaction_id: transaction.proposal.id(),
-        rwset: transaction.rwset.clone(),
-        response: transaction.response.clone(),
+        transaction_id: proposal.id(),
+        contract_version: members.contract_version,
+        rwset: members.rwset,
+        response: members.response,
     };
     let endorsed = ProposalResponse::endorse(action, &network, &crate::common::replica_key(0));
-    let transaction = ledger::Transaction::assemble(
-        transaction.proposal,
-        endorsed.rwset,
-        endorsed.response,
-        vec![endorsed.endorsement],
-        &stranger,
-    );
+    let transaction =
+        ledger::Transaction::from_responses(proposal, vec![endorsed], &stranger).unwrap();
     node.client.submit(&transaction).await.unwrap();
     node.commit();
     let block = node.client.block("latest").await.unwrap();

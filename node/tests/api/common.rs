@@ -146,15 +146,8 @@ impl Node {
     pub(crate) fn put(&self, nonce: u8, key: &str, value: &str) -> Transaction {
         let signed = self.proposal(nonce, "kv", ("put", &[key, value]));
         let endorse = |id| self.scripted.endorse_with(&signed, &replica_key(id));
-        let (first, second) = (endorse(0).unwrap(), endorse(1).unwrap());
-        let endorsements = vec![first.endorsement, second.endorsement];
-        Transaction::assemble(
-            signed.proposal,
-            first.rwset,
-            first.response,
-            endorsements,
-            &alice(),
-        )
+        let answers = vec![endorse(0).unwrap(), endorse(1).unwrap()];
+        Transaction::from_responses(signed.proposal, answers, &alice()).unwrap()
     }
 
     /// Commits what the pool holds as the next block, whose number this is.

@@ -1,14 +1,15 @@
-//! `_contracts`: which contracts there are, and who must endorse them.
+//! `_contracts`: which contracts there are, in which version, and who must
+//! endorse them.
 //!
-//! A policy is changed by the organisations: an admin says for its organisation
-//! which policy a contract is to have, and once more than half of them say the
-//! same, it has it. Until then an organisation may change its mind.
+//! Both are changed by the organisations: an admin says for its organisation what
+//! is to change, and once more than half of them say the same, it changes. Until
+//! then an organisation may change its mind.
 
 use crypto::{decode, encode};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::super::{Context, Contract, ContractError, Function};
-use super::{failed, json, must_be_admin};
+use super::super::{Context, Contract, ContractError, Function, json};
+use super::must_be_admin;
 use crate::identity::OrgId;
 use crate::names::is_contract_name;
 use crate::policy::{ContractDefinition, EndorsementPolicy};
@@ -21,13 +22,53 @@ pub(crate) struct SystemContracts;
 /// Where it stands which organisations there are. No contract has this name.
 pub(crate) const ORGANISATIONS: &str = "_organisations";
 
-const FUNCTIONS: &[Function] = &[Function {
-    name: "set_policy",
-    args: &["contract", "policy"],
-}];
+const FUNCTIONS: &[Function] = &[
+    Function {
+        name: "set_policy",
+        args: &["contract", "policy"],
+    },
+    Function {
+        name: "set_version",
+        args: &["contract", "version"],
+    },
+];
 
 fn vote_key(contract: &str, organisation: &OrgId) -> String {
     format!("_vote/{contract}/{organisation}")
+}
+
+/// What an organisation wants of a contract.
+enum Change {
+    Policy(EndorsementPolicy),
+    Version(u32),
+}
+
+impl Change {
+    /// The change as organisations vote for it, in one spelling.
+    fn vote(&self) -> Vec<u8> {
+        let vote = match self {
+            Self::Policy(policy) => format!("policy {policy}"),
+            Self::Version(version) => format!("version {version}"),
+        };
+        vote.into_bytes()
+    }
+
+    fn apply(&self, definition: &mut ContractDefinition) {
+        match self {
+            Self::Policy(policy) => definition.policy = policy.clone(),
+            Self::Version(version) => definition.version = *version,
+        }
+    }
+
+    /// What it is called, what is wanted, and the event that tells of it.
+    fn shown(&self, adopted: bool) -> (&'static str, Value, &'static str) {
+        match (self, adopted) {
+            (Self::Policy(policy), true) => ("policy", json!(policy), "PolicyChanged"),
+            (Self::Policy(policy), false) => ("policy", json!(policy), "PolicyProposed"),
+            (Self::Version(version), true) => ("version", json!(version), "VersionChanged"),
+            (Self::Version(version), false) => ("version", json!(version), "VersionProposed"),
+        }
+    }
 }
 
 impl Contract for SystemContracts {
@@ -47,85 +88,87 @@ impl Contract for SystemContracts {
     ) -> Result<Vec<u8>, ContractError> {
         must_be_admin(context)?;
         match (function, args) {
-            ("set_policy", [contract, policy]) => set_policy(context, contract, policy),
+            ("set_policy", [contract, text]) => {
+                let policy = context.policy(text)?;
+                vote(context, contract, &Change::Policy(policy))
+            }
+            ("set_version", [contract, text]) => {
+                let version = text.parse().ok().filter(|version| *version > 0);
+                let version = version.ok_or_else(|| {
+                    ContractError::failed(format!(
+                        "{:?} is no version: those are numbers from 1",
+                        cut(text)
+                    ))
+                })?;
+                vote(context, contract, &Change::Version(version))
+            }
             _ => unreachable!("calls are checked against the functions"),
         }
     }
 }
 
-fn set_policy(
+/// Votes for a change, which is made once enough organisations want it.
+fn vote(
     context: &mut Context<'_>,
     contract: &str,
-    text: &str,
+    change: &Change,
 ) -> Result<Vec<u8>, ContractError> {
-    if !is_contract_name(contract) || context.get(contract)?.is_none() {
-        let found: String = contract.chars().take(80).collect();
-        return Err(failed(format!("there is no contract {found:?}")));
-    }
-    let organisations = organisations(context)?;
-    let policy = checked(text, &organisations)?;
-    let agree = count(context, contract, &policy, &organisations)?;
+    let mut definition = definition(context, contract)?;
+    let organisations = context.organisations()?;
+    let agree = count(context, contract, change, &organisations)?;
     let needed = organisations.len() / 2 + 1;
     let adopted = agree.len() >= needed;
     if adopted {
-        let definition = ContractDefinition {
-            name: contract.to_owned(),
-            policy: policy.clone(),
-        };
+        change.apply(&mut definition);
         context.put(contract, encode(&definition))?;
         for organisation in &organisations {
             context.delete(&vote_key(contract, organisation))?;
         }
     } else {
         let own = context.creator().organisation.clone();
-        let vote = policy.to_string().into_bytes();
-        context.put(&vote_key(contract, &own), vote)?;
+        context.put(&vote_key(contract, &own), change.vote())?;
     }
     let agree: Vec<_> = agree.iter().map(OrgId::as_str).collect();
+    let (what, wanted, event) = change.shown(adopted);
     let shown = json!({
         "adopted": adopted,
         "agree": agree,
         "contract": contract,
         "needed": needed,
-        "policy": policy.to_string(),
+        what: wanted,
     });
-    let event = if adopted {
-        "PolicyChanged"
-    } else {
-        "PolicyProposed"
-    };
     context.event(event, json(&shown))?;
     Ok(json(&shown))
 }
 
-fn organisations(context: &mut Context<'_>) -> Result<Vec<OrgId>, ContractError> {
-    let found = context.get(ORGANISATIONS)?.unwrap_or_default();
-    decode(&found, found.len())
-        .map_err(|error| failed(format!("the row {ORGANISATIONS} is damaged: {error}")))
-}
-
-/// A policy that could be met by organisations that there are.
-fn checked(text: &str, organisations: &[OrgId]) -> Result<EndorsementPolicy, ContractError> {
-    let policy = EndorsementPolicy::parse(text, organisations);
-    let policy = policy.map_err(|error| failed(error.to_string()))?;
-    for principal in policy.principals() {
-        let organisation = &principal.organisation;
-        if !organisations.contains(organisation) {
-            return Err(failed(format!("there is no organisation {organisation}")));
-        }
+fn definition(
+    context: &mut Context<'_>,
+    contract: &str,
+) -> Result<ContractDefinition, ContractError> {
+    let unknown = || ContractError::failed(format!("there is no contract {:?}", cut(contract)));
+    if !is_contract_name(contract) {
+        return Err(unknown());
     }
-    Ok(policy)
+    let found = context.get(contract)?.ok_or_else(unknown)?;
+    decode(&found, found.len()).map_err(|error| {
+        ContractError::failed(format!("the row of {contract} is damaged: {error}"))
+    })
 }
 
-/// The organisations that want this policy, the caller's included.
+/// As much of what a caller says as is said back.
+fn cut(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+/// The organisations that want this change, the caller's included.
 fn count(
     context: &mut Context<'_>,
     contract: &str,
-    policy: &EndorsementPolicy,
+    change: &Change,
     organisations: &[OrgId],
 ) -> Result<Vec<OrgId>, ContractError> {
     let own = context.creator().organisation.clone();
-    let wanted = policy.to_string().into_bytes();
+    let wanted = change.vote();
     let mut agree = Vec::new();
     for organisation in organisations {
         // Of the caller's own vote the last one counts; that it was read makes two

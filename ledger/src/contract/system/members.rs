@@ -10,8 +10,8 @@ use crypto::codec::{Decode, Encode};
 use crypto::{PublicKey, decode, encode};
 use serde_json::json;
 
-use super::super::{Context, Contract, ContractError, Function};
-use super::{failed, json, must_be_admin};
+use super::super::{Context, Contract, ContractError, Function, json};
+use super::must_be_admin;
 use crate::identity::{Identity, OrgId, Role};
 use crate::members::Member;
 use crate::names::is_member_name;
@@ -79,7 +79,7 @@ fn enroll(
 ) -> Result<Vec<u8>, ContractError> {
     if !is_member_name(name) {
         let found: String = name.chars().take(80).collect();
-        return Err(failed(format!(
+        return Err(ContractError::failed(format!(
             "{found:?} cannot be a member's name: 1 to 64 lower-case letters, digits or hyphens \
              can, a letter first"
         )));
@@ -87,10 +87,14 @@ fn enroll(
     let role = match role {
         "admin" => Role::Admin,
         "client" => Role::Client,
-        _ => return Err(failed("a member is enrolled as client or as admin")),
+        _ => {
+            return Err(ContractError::failed(
+                "a member is enrolled as client or as admin",
+            ));
+        }
     };
     if context.get(&name_key(name))?.is_some() {
-        return Err(failed(format!("the name {name} is taken")));
+        return Err(ContractError::failed(format!("the name {name} is taken")));
     }
     let key = unused_key(context, key)?;
     let identity = Identity {
@@ -109,7 +113,7 @@ fn enroll(
 fn revoke(context: &mut Context<'_>, name: &str) -> Result<Vec<u8>, ContractError> {
     let Member { identity, revoked } = own_member(context, name)?;
     if revoked {
-        return Err(failed(format!("{name} is revoked already")));
+        return Err(ContractError::failed(format!("{name} is revoked already")));
     }
     retire(context, &identity)?;
     if identity.role == Role::Admin {
@@ -122,7 +126,7 @@ fn revoke(context: &mut Context<'_>, name: &str) -> Result<Vec<u8>, ContractErro
 fn rotate(context: &mut Context<'_>, name: &str, key: &str) -> Result<Vec<u8>, ContractError> {
     let Member { identity, revoked } = own_member(context, name)?;
     if identity.role == Role::Peer {
-        return Err(failed(format!(
+        return Err(ContractError::failed(format!(
             "{name} is a replica, whose key is that of the genesis document"
         )));
     }
@@ -140,7 +144,7 @@ fn rotate(context: &mut Context<'_>, name: &str, key: &str) -> Result<Vec<u8>, C
 /// The member of this name, which is one of the caller's organisation.
 fn own_member(context: &mut Context<'_>, name: &str) -> Result<Member, ContractError> {
     let organisation = context.creator().organisation.clone();
-    let unknown = || failed(format!("{organisation} has no member {name:.80}"));
+    let unknown = || ContractError::failed(format!("{organisation} has no member {name:.80}"));
     if !is_member_name(name) {
         return Err(unknown());
     }
@@ -155,12 +159,12 @@ fn own_member(context: &mut Context<'_>, name: &str) -> Result<Member, ContractE
 fn unused_key(context: &mut Context<'_>, text: &str) -> Result<PublicKey, ContractError> {
     let key: PublicKey = text
         .parse()
-        .map_err(|_| failed("a key is 64 hexadecimal digits"))?;
+        .map_err(|_| ContractError::failed("a key is 64 hexadecimal digits"))?;
     key.check_strong()
-        .map_err(|_| failed("this key is weak: anybody could sign for it"))?;
+        .map_err(|_| ContractError::failed("this key is weak: anybody could sign for it"))?;
     // The name is derived from the key, not from the text: there is one row for it.
     if context.get(&key.to_string())?.is_some() {
-        return Err(failed("this key is or was a member's"));
+        return Err(ContractError::failed("this key is or was a member's"));
     }
     Ok(key)
 }
@@ -192,7 +196,9 @@ fn count_admins(
     let key = admins_key(organisation);
     let before: u32 = row(context, &key)?.unwrap_or(0);
     match before.checked_add_signed(change) {
-        None | Some(0) => Err(failed(format!("{organisation} would be without an admin"))),
+        None | Some(0) => Err(ContractError::failed(format!(
+            "{organisation} would be without an admin"
+        ))),
         Some(after) => context.put(&key, encode(&after)),
     }
 }
@@ -206,7 +212,7 @@ fn row<T: Decode<()> + Encode>(
     };
     let row = decode(&found, found.len());
     row.map(Some)
-        .map_err(|error| failed(format!("the row {key} is damaged: {error}")))
+        .map_err(|error| ContractError::failed(format!("the row {key} is damaged: {error}")))
 }
 
 fn announce(

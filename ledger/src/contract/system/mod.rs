@@ -31,15 +31,7 @@ fn must_be_admin(context: &Context<'_>) -> Result<(), ContractError> {
         return Ok(());
     }
     let (name, organisation, role) = (&creator.name, &creator.organisation, creator.role);
-    Err(failed(format!(
+    Err(ContractError::failed(format!(
         "{name} of {organisation} is a {role}, and only admins do this"
     )))
-}
-
-fn failed(message: impl Into<String>) -> ContractError {
-    ContractError::Failed(message.into())
-}
-
-fn json(value: &serde_json::Value) -> Vec<u8> {
-    value.to_string().into_bytes()
 }

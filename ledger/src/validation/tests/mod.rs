@@ -1,23 +1,26 @@
 //! The verdicts, one by one and in their order. The conflicts between
 //! transactions are compared with a reference in `model`.
 
+mod guarded;
 mod model;
+mod reasons;
 mod system;
 
 use std::sync::Arc;
 
-use crypto::{Digest, PublicKey, SigningKey, encode};
+use crypto::{Digest, SigningKey, encode};
 
-use super::{ValidationCode, validate};
+use super::{ValidationCode, Verdict, validate};
 use crate::block::Attesters;
 use crate::chain::{Executed, GenesisState, OrderedBatch, Parent, execute};
 use crate::digest::StateAccumulator;
 use crate::endorsement::{EndorsedAction, ProposalResponse, Response};
 use crate::identity::{Identity, Role};
+use crate::members::{contract_row, member_row};
 use crate::policy::ContractDefinition;
 use crate::proposal::{NO_EXPIRY, Proposal};
-use crate::rwset::{RangeRead, Read, ReadWriteSet, Version, Write};
-use crate::state::{CONTRACTS, MEMBERS, MemoryState, Overlay};
+use crate::rwset::{KeyPolicy, RangeRead, Read, ReadWriteSet, Version, Write};
+use crate::state::{CONTRACTS, MEMBERS, MemoryState, Overlay, StateView, VersionedValue};
 use crate::transaction::{
     CheckedTransaction, Limits, Transaction, UncheckedTransaction, check_transactions,
 };
@@ -62,6 +65,7 @@ impl Chain {
         ];
         let contract = |name: &str, policy: &str| ContractDefinition {
             name: name.to_owned(),
+            version: 1,
             policy: policy.parse().unwrap(),
         };
         let contracts = [
@@ -73,8 +77,7 @@ impl Chain {
             GenesisState::new(NETWORK, attesters, Limits::default(), &members, &contracts);
         let mut state = MemoryState::default();
         for change in genesis.changes() {
-            let value = change.value.clone();
-            state.write(&change.namespace, &change.key, change.version, value);
+            state.write(&change.namespace, &change.key, change.row());
         }
         Self {
             state,
@@ -91,6 +94,12 @@ impl Chain {
         &mut self,
         transactions: Vec<Arc<CheckedTransaction>>,
     ) -> Vec<ValidationCode> {
+        let verdicts = self.verdicts(transactions);
+        verdicts.into_iter().map(|verdict| verdict.code).collect()
+    }
+
+    /// The same, with reasons.
+    fn verdicts(&mut self, transactions: Vec<Arc<CheckedTransaction>>) -> Vec<Verdict> {
         let sequence = self.parent.header.number + 1;
         let batch = OrderedBatch {
             sequence,
@@ -99,17 +108,16 @@ impl Chain {
         };
         let executed = execute(&self.state, &self.parent, &self.accumulator, batch).unwrap();
         self.advance(&executed);
-        executed.block.codes
+        executed.block.verdicts
     }
 
     fn advance(&mut self, executed: &Executed) {
         for change in &executed.changes {
-            let value = change.value.clone();
             self.state
-                .write(&change.namespace, &change.key, change.version, value);
+                .write(&change.namespace, &change.key, change.row());
         }
         for indexed in &executed.indexed {
-            self.state.commit_id(indexed.id);
+            self.state.commit_id(indexed.id, indexed.location.place());
         }
         self.accumulator = executed.accumulator.clone();
         self.parent = executed.parent();
@@ -121,6 +129,7 @@ impl Chain {
 pub(super) struct Draft {
     nonce: u64,
     contract: &'static str,
+    version: u32,
     creator: u8,
     endorsers: Vec<u8>,
     valid_until_block: u64,
@@ -132,6 +141,7 @@ impl Draft {
         Self {
             nonce,
             contract: "kv",
+            version: 1,
             creator: CLIENT,
             endorsers: vec![PEER1],
             valid_until_block: NO_EXPIRY,
@@ -165,6 +175,14 @@ impl Draft {
         self
     }
 
+    fn guards(mut self, key: &str, policy: Option<&str>) -> Self {
+        self.rwset.policies.push(KeyPolicy {
+            key: key.to_owned(),
+            policy: policy.map(|policy| policy.parse().unwrap()),
+        });
+        self
+    }
+
     pub(super) fn checked(&self) -> Arc<CheckedTransaction> {
         let mut nonce = [0; 32];
         nonce[..8].copy_from_slice(&self.nonce.to_be_bytes());
@@ -180,6 +198,7 @@ impl Draft {
         };
         let action = EndorsedAction {
             transaction_id: proposal.id(),
+            contract_version: self.version,
             rwset: self.rwset.clone(),
             response: Response::default(),
         };
@@ -198,7 +217,15 @@ const fn at(block: u64, index: u32) -> Version {
 }
 
 fn verdict(chain: &Chain, draft: &Draft) -> ValidationCode {
-    validate(&chain.state, &draft.checked(), 1).unwrap()
+    validate(&chain.state, &draft.checked(), 1).unwrap().code
+}
+
+fn row(version: Version, value: Vec<u8>) -> VersionedValue {
+    VersionedValue {
+        version,
+        value,
+        policy: None,
+    }
 }
 
 /// What is wrong with a transaction is told in one order on every node.
@@ -212,7 +239,7 @@ fn the_first_check_that_fails_gives_the_verdict() {
     draft.creator = STRANGER;
     draft.contract = "none";
     draft.endorsers = vec![STRANGER];
-    chain.state.commit_id(draft.checked().id());
+    chain.state.commit_id(draft.checked().id(), at(0, 0));
     assert_eq!(
         verdict(&chain, &draft),
         ValidationCode::DuplicateTransaction
@@ -226,6 +253,10 @@ fn the_first_check_that_fails_gives_the_verdict() {
     draft.creator = ADMIN;
     assert_eq!(verdict(&chain, &draft), ValidationCode::UnknownContract);
     draft.contract = "kv";
+    draft.version = 2;
+    let mismatch = ValidationCode::ContractVersionMismatch;
+    assert_eq!(verdict(&chain, &draft), mismatch);
+    draft.version = 1;
     let failure = ValidationCode::EndorsementPolicyFailure;
     assert_eq!(verdict(&chain, &draft), failure);
     draft.endorsers = vec![PEER2];
@@ -241,7 +272,10 @@ fn a_transaction_may_take_effect_up_to_its_last_block() {
     let chain = Chain::new();
     let mut draft = Draft::new(1);
     draft.valid_until_block = 5;
-    let verdict = |number| validate(&chain.state, &draft.checked(), number).unwrap();
+    let verdict = |number| {
+        let verdict = validate(&chain.state, &draft.checked(), number);
+        verdict.unwrap().code
+    };
     assert_eq!(verdict(5), ValidationCode::Valid);
     assert_eq!(verdict(6), ValidationCode::Expired);
 }
@@ -272,12 +306,11 @@ fn endorsers_count_as_what_the_state_says_they_are() {
 fn a_change_of_members_or_policy_holds_from_the_next_transaction_on() {
     let chain = Chain::new();
     let transaction = Draft::new(1).checked();
-    let row = |key: PublicKey| key.to_string();
-    let (client, peer) = (row(key(CLIENT).public()), row(key(PEER1).public()));
+    let [client, peer] = [CLIENT, PEER1].map(|seed| key(seed).public().to_string());
     let verdict_after = |namespace, key: &str, value: Option<Vec<u8>>| {
         let mut overlay = Overlay::new(&chain.state);
-        overlay.write(namespace, key, at(1, 0), value);
-        validate(&overlay, &transaction, 1).unwrap()
+        overlay.write(namespace, key, value.map(|value| row(at(1, 0), value)));
+        validate(&overlay, &transaction, 1).unwrap().code
     };
     let unknown = ValidationCode::UnknownCreator;
     assert_eq!(verdict_after(MEMBERS, &client, None), unknown);
@@ -289,6 +322,7 @@ fn a_change_of_members_or_policy_holds_from_the_next_transaction_on() {
     );
     let stricter = ContractDefinition {
         name: "kv".to_owned(),
+        version: 1,
         policy: "AND('org1.peer', 'org2.peer')".parse().unwrap(),
     };
     assert_eq!(
@@ -302,7 +336,7 @@ fn a_damaged_row_of_the_system_is_an_error_and_no_verdict() {
     let chain = Chain::new();
     let mut overlay = Overlay::new(&chain.state);
     let client = key(CLIENT).public().to_string();
-    overlay.write(MEMBERS, &client, at(0, 0), Some(vec![1, 2, 3]));
+    overlay.write(MEMBERS, &client, Some(row(at(0, 0), vec![1, 2, 3])));
     let error = validate(&overlay, &Draft::new(1).checked(), 1).unwrap_err();
     assert!(error.to_string().contains(&client), "{error}");
 }

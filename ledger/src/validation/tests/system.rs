@@ -14,8 +14,8 @@ use crate::transaction::{
     CheckedTransaction, Limits, Transaction, UncheckedTransaction, check_transactions,
 };
 use crate::validation::ValidationCode::{
-    self, CreatorRevoked, EndorsementPolicyFailure, MvccReadConflict, UnknownCreator, Valid,
-    WrongEffects,
+    self, ContractVersionMismatch, CreatorRevoked, EndorsementPolicyFailure, MvccReadConflict,
+    UnknownCreator, Valid, WrongEffects,
 };
 
 /// A key that is not a member's yet.
@@ -94,6 +94,7 @@ fn forged(
     let proposal = proposal(creator, nonce, call.0, call.1, args);
     let action = EndorsedAction {
         transaction_id: proposal.id(),
+        contract_version: 1,
         rwset: ReadWriteSet {
             writes,
             ..ReadWriteSet::default()
@@ -340,6 +341,47 @@ fn a_policy_changes_when_more_than_half_of_the_organisations_want_the_same() {
     );
     let error = refused.unwrap_err().to_string();
     assert_eq!(error, "there is no contract \"vk\"");
+}
+
+#[test]
+fn a_contract_gets_another_version_when_a_majority_wants_it() {
+    let mut chain = Chain::new();
+    let vote = |chain: &Chain, creator, nonce, version| {
+        let call = ("_contracts", "set_version");
+        endorse(chain, creator, nonce, call, &["kv", version]).unwrap()
+    };
+    let version = |chain: &Chain| contract(&chain.state, "kv").unwrap().unwrap().version;
+    chain.commit(vec![vote(&chain, ADMIN, 1, "2")]);
+    // What one wants of the policy is no vote for a version.
+    chain.commit(vec![set_policy(&chain, ADMIN2, 2, "org1")]);
+    assert_eq!(version(&chain), 1);
+    let agreed = vote(&chain, ADMIN2, 3, "2");
+    let executed_by = |version, nonce| {
+        Draft {
+            version,
+            ..Draft::new(nonce)
+        }
+        .checked()
+    };
+    let codes = chain.commit(vec![
+        executed_by(1, 1),
+        agreed,
+        executed_by(1, 2),
+        executed_by(2, 3),
+    ]);
+    assert_eq!(codes, [Valid, Valid, ContractVersionMismatch, Valid]);
+    assert_eq!(version(&chain), 2);
+    // A node that has another version does not endorse.
+    let refused = endorse(&chain, CLIENT, 4, ("kv", "put"), &["a", "1"]);
+    let message =
+        "the network has agreed on version 2 of contract \"kv\", and this node has version 1";
+    assert_eq!(refused.unwrap_err().to_string(), message);
+    for bad in ["0", "-1", "two", "4294967296"] {
+        let call = ("_contracts", "set_version");
+        let refused = endorse(&chain, ADMIN, 5, call, &["kv", bad]);
+        let message = format!("{bad:?} is no version: those are numbers from 1");
+        assert_eq!(refused.unwrap_err().to_string(), message);
+    }
 }
 
 #[test]

@@ -48,6 +48,7 @@ pub(super) async fn contracts(
         let snapshot = ledger.snapshot()?;
         let contracts = all_contracts(&snapshot).map_err(ledger::LedgerError::from)?;
         let contracts = contracts.into_iter().map(|definition| ContractAnswer {
+            version: definition.version,
             name: definition.name,
             policy: definition.policy.to_string(),
         });

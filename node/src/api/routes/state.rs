@@ -41,6 +41,7 @@ pub(super) async fn state(
             value: text(&found.value),
             bytes: hex::encode(&found.value),
             version: found.version.into(),
+            policy: found.policy.map(|policy| policy.to_string()),
             contract,
             key,
         })
@@ -84,6 +85,7 @@ pub(super) async fn history(
             version: entry.version.into(),
             transaction_id: entry.transaction_id.map(|id| id.to_string()),
             value: entry.value.as_deref().map(text),
+            policy: entry.policy.map(|policy| policy.to_string()),
         });
         Ok(HistoryAnswer {
             entries: entries.collect(),

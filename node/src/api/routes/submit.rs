@@ -64,9 +64,15 @@ pub(super) async fn endorse(
             endorser: endorsed.endorsement.endorser.to_string(),
             signature: endorsed.endorsement.signature.to_string(),
         },
+        contract_version: endorsed.contract_version,
         rwset: hex::encode(crypto::encode(&endorsed.rwset)),
         response: hex::encode(crypto::encode(&endorsed.response)),
         payload: text(&endorsed.response.payload),
+        key_policies: endorsed
+            .key_policies
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
     };
     Ok(Json(answer).into_response())
 }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use ledger::TransactionId;
+use ledger::{Locator, ParseLocatorError};
 use serde::Deserialize;
 
 use super::extract::{Asked, Named};
@@ -19,20 +19,20 @@ pub(super) struct Wait {
     wait_ms: Option<u64>,
 }
 
-pub(super) fn transaction_id(text: &str) -> Result<TransactionId, Failure> {
-    text.parse()
-        .map_err(|_| Failure::bad_request("a transaction id is 64 hexadecimal digits"))
+fn locator(text: &str) -> Result<Locator, Failure> {
+    let parsed = text.parse();
+    parsed.map_err(|error: ParseLocatorError| Failure::bad_request(error.to_string()))
 }
 
-fn not_committed(id: &TransactionId) -> Failure {
-    let message = format!("transaction {id} is not committed here");
+fn not_committed(locator: &Locator) -> Failure {
+    let message = format!("transaction {locator} is not committed here");
     Failure::new(StatusCode::NOT_FOUND, "NOT_FOUND", message)
         .hint("ask with ?wait_ms=10000, or hand the same transaction in again: it counts once")
 }
 
 /// A committed and attested transaction.
 #[utoipa::path(get, path = "/v1/transactions/{id}",
-    params(("id" = String, Path, description = "the transaction's id"),
+    params(("id" = String, Path, description = "the transaction's id, or its place as BLOCK.INDEX"),
         ("wait_ms" = Option<u64>, Query, description = "wait until it is committed and attested")),
     responses((status = 200, body = TransactionAnswer), (status = 404, body = ErrorAnswer)))]
 pub(super) async fn transaction(
@@ -40,30 +40,24 @@ pub(super) async fn transaction(
     Named(id): Named<String>,
     Asked(wait): Asked<Wait>,
 ) -> Result<Json<TransactionAnswer>, Failure> {
-    let id = transaction_id(&id)?;
+    let locator = locator(&id)?;
     let found = state
         .read_until(wait.wait_ms, move |ledger| {
-            let Some(found) = ledger.transaction(&id)? else {
+            let Some(found) = ledger.transaction(locator)? else {
                 return Ok(None);
             };
             if ledger.certificate(found.location.block)?.is_none() {
                 return Ok(None);
             }
-            let place = found.location.into();
-            Ok(Some(present::transaction(
-                ledger,
-                &id,
-                place,
-                found.transaction,
-            )?))
+            Ok(Some(present::transaction(ledger, found)?))
         })
         .await?;
-    found.map(Json).ok_or_else(|| not_committed(&id))
+    found.map(Json).ok_or_else(|| not_committed(&locator))
 }
 
 /// The proof of what became of a transaction.
 #[utoipa::path(get, path = "/v1/transactions/{id}/receipt",
-    params(("id" = String, Path, description = "the transaction's id"),
+    params(("id" = String, Path, description = "the transaction's id, or its place as BLOCK.INDEX"),
         ("wait_ms" = Option<u64>, Query, description = "wait until it is committed and attested")),
     responses((status = 200, body = Object), (status = 404, body = ErrorAnswer)))]
 pub(super) async fn receipt(
@@ -72,11 +66,11 @@ pub(super) async fn receipt(
     Asked(wait): Asked<Wait>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let id = transaction_id(&id)?;
+    let locator = locator(&id)?;
     let found = state
-        .read_until(wait.wait_ms, move |ledger| Ok(ledger.receipt(&id)?))
+        .read_until(wait.wait_ms, move |ledger| Ok(ledger.receipt(locator)?))
         .await?;
-    let receipt = found.ok_or_else(|| not_committed(&id))?;
+    let receipt = found.ok_or_else(|| not_committed(&locator))?;
     if accepts(&headers, OCTETS) {
         return Ok(octets(receipt.to_bytes()));
     }

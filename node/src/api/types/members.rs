@@ -41,6 +41,8 @@ pub struct ContractsAnswer {
 pub struct ContractAnswer {
     /// Its name.
     pub name: String,
+    /// The version of it that is agreed on.
+    pub version: u32,
     /// Who must endorse its transactions.
     pub policy: String,
 }

@@ -2,9 +2,11 @@
 //! lower-case hexadecimal.
 
 mod members;
+mod reason;
 
 use ledger::ValidationCode;
 pub use members::{ContractAnswer, ContractsAnswer, MemberAnswer, MembersAnswer};
+pub use reason::{PolicyAnswer, ReasonAnswer, WriteAnswer};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -230,12 +232,16 @@ pub struct EndorseAnswer {
     pub transaction_id: String,
     /// Who endorses and the signature.
     pub endorsement: EndorsementAnswer,
+    /// The version of the contract that executed it.
+    pub contract_version: u32,
     /// Canonical bytes of the read-write set.
     pub rwset: String,
     /// Canonical bytes of the response.
     pub response: String,
     /// What the contract answered, as text.
     pub payload: String,
+    /// The policies of their own that keys among the effects have.
+    pub key_policies: Vec<String>,
 }
 
 /// An endorser's key and signature.
@@ -278,8 +284,12 @@ pub struct TransactionAnswer {
     pub index: u32,
     /// The verdict on it.
     pub code: String,
+    /// What shows that the verdict is right, where there is more to show.
+    pub reason: Option<ReasonAnswer>,
     /// The contract called.
     pub contract: String,
+    /// The version of it that its endorsers executed.
+    pub contract_version: u32,
     /// The function called.
     pub function: String,
     /// With these arguments.
@@ -296,6 +306,8 @@ pub struct TransactionAnswer {
     pub reads: Vec<ReadAnswer>,
     /// The keys it wrote.
     pub writes: Vec<String>,
+    /// The keys whose endorsement policies it set.
+    pub policies: Vec<String>,
 }
 
 /// A key that was read, and what was seen.
@@ -408,6 +420,9 @@ pub struct StateAnswer {
     pub bytes: String,
     /// The place of the write it comes from.
     pub version: VersionAnswer,
+    /// Who must endorse what is done to the key, where that is not for the
+    /// contract's policy to say.
+    pub policy: Option<String>,
 }
 
 /// What was written to a key, oldest first.
@@ -432,6 +447,8 @@ pub struct HistoryWrite {
     pub transaction_id: Option<String>,
     /// The value as text; none when the key was deleted.
     pub value: Option<String>,
+    /// The key's own endorsement policy from then on.
+    pub policy: Option<String>,
 }
 
 /// A committed and attested block, as a line of the stream of events.

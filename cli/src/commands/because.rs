@@ -1,0 +1,159 @@
+//! Why a transaction is not valid: the evidence of its block, which its receipt
+//! proves, with the places of the chain that it points at.
+
+use ledger::{Reason, Receipt, Version};
+use node::api::types::{PolicyAnswer, ReasonAnswer, TransactionAnswer, VersionAnswer, WriteAnswer};
+
+/// Whether the node's explanation is of what the receipt proves.
+pub(crate) fn is_proven(found: &TransactionAnswer, receipt: &Receipt) -> bool {
+    let place = (receipt.header.number, receipt.proof.index);
+    let reason = match (&found.reason, &receipt.reason) {
+        (None, None) => true,
+        (Some(told), Some(proven)) => is_told(told, proven),
+        _ => false,
+    };
+    (found.block, u64::from(found.index)) == place && found.code == receipt.code.as_str() && reason
+}
+
+fn is_told(told: &ReasonAnswer, proven: &Reason) -> bool {
+    let place = |version: &Version| VersionAnswer::from(*version);
+    match (told, proven) {
+        (ReasonAnswer::Read { found, .. }, Reason::Read { found: is, .. }) => {
+            *found == is.as_ref().map(place)
+        }
+        (ReasonAnswer::Range { newest, .. }, Reason::Range { newest: is, .. }) => {
+            *newest == is.as_ref().map(place)
+        }
+        (ReasonAnswer::Policy { since, tree, .. }, Reason::Policy(shortfall)) => {
+            since.place == place(&shortfall.since) && met(tree) == shortfall.met.len()
+        }
+        (ReasonAnswer::Earlier { place: told }, Reason::Earlier { place: is }) => {
+            *told == place(is)
+        }
+        (ReasonAnswer::Member { since }, Reason::Member { since: is }) => since.place == place(is),
+        (
+            ReasonAnswer::Contract { agreed, since, .. },
+            Reason::Contract {
+                agreed: is_agreed,
+                since: is,
+            },
+        ) => agreed == is_agreed && since.place == place(is),
+        _ => false,
+    }
+}
+
+/// How many principals of a policy are met.
+fn met(tree: &PolicyAnswer) -> usize {
+    match tree {
+        PolicyAnswer::Principal { met_by, .. } => usize::from(met_by.is_some()),
+        PolicyAnswer::OutOf { of, .. } => of.iter().map(met).sum(),
+    }
+}
+
+/// The reason, line by line.
+pub(crate) fn lines(reason: &ReasonAnswer) -> Vec<String> {
+    match reason {
+        ReasonAnswer::Read {
+            key,
+            read,
+            found,
+            written,
+        } => {
+            let seen = read.map_or("nothing".to_owned(), |seen| {
+                format!("what was written at {}", at(seen))
+            });
+            let there = match (found, written) {
+                (_, None) => "nothing".to_owned(),
+                (Some(_), Some(write)) => format!("what {} wrote", by(write)),
+                (None, Some(write)) => format!("nothing, since {}", by(write)),
+            };
+            vec![
+                format!("the key {key:?}"),
+                format!("  its endorsers saw {seen}"),
+                format!("  in its place there was {there}"),
+            ]
+        }
+        ReasonAnswer::Range { start, end, newest } => {
+            let end = if end.is_empty() { "the end" } else { end };
+            let mut lines = vec![format!("the range from {start:?} to {end} has changed")];
+            lines.extend(
+                newest.map(|newest| format!("  its newest row was written at {}", at(newest))),
+            );
+            lines
+        }
+        ReasonAnswer::Policy {
+            key,
+            policy,
+            since,
+            tree,
+            strangers,
+            revoked,
+        } => {
+            let whose = match key {
+                Some(key) => format!("the policy of the key {key:?}"),
+                None => "the contract's policy".to_owned(),
+            };
+            let mut lines = vec![
+                format!("{whose} is {policy}"),
+                format!("  since {}", by(since)),
+            ];
+            branches(tree, 1, &mut lines);
+            let unheeded = |what: &str, endorsers: &[String]| {
+                let endorsers = endorsers.join(", ");
+                format!("  endorsed in vain by {endorsers}: {what}")
+            };
+            if !strangers.is_empty() {
+                lines.push(unheeded("not a member", strangers));
+            }
+            if !revoked.is_empty() {
+                lines.push(unheeded("the key had been revoked", revoked));
+            }
+            lines
+        }
+        ReasonAnswer::Earlier { place } => {
+            vec![format!("its id stands already at {}", at(*place))]
+        }
+        ReasonAnswer::Member { since } => {
+            vec![format!("so it is since {}", by(since))]
+        }
+        ReasonAnswer::Contract {
+            executed,
+            agreed,
+            since,
+        } => vec![
+            format!("its endorsers executed version {executed} of the contract"),
+            format!("  version {agreed} was agreed on by {}", by(since)),
+        ],
+    }
+}
+
+fn branches(tree: &PolicyAnswer, depth: usize, lines: &mut Vec<String>) {
+    let indent = "  ".repeat(depth);
+    match tree {
+        PolicyAnswer::Principal { principal, met_by } => {
+            let met = match met_by {
+                Some(endorser) => format!("met by {endorser}"),
+                None => "not met".to_owned(),
+            };
+            lines.push(format!("{indent}{principal}: {met}"));
+        }
+        PolicyAnswer::OutOf { needed, met, of } => {
+            let met = if *met { "met" } else { "not met" };
+            lines.push(format!("{indent}{needed} of {}: {met}", of.len()));
+            for part in of {
+                branches(part, depth + 1, lines);
+            }
+        }
+    }
+}
+
+fn at(place: VersionAnswer) -> String {
+    format!("block {} position {}", place.block, place.index)
+}
+
+fn by(write: &WriteAnswer) -> String {
+    match &write.transaction_id {
+        Some(id) => format!("transaction {id} at {}", at(write.place)),
+        None => "genesis".to_owned(),
+    }
+}
