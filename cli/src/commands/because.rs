@@ -98,16 +98,8 @@ pub(crate) fn lines(reason: &ReasonAnswer) -> Vec<String> {
                 format!("  since {}", by(since)),
             ];
             branches(tree, 1, &mut lines);
-            let unheeded = |what: &str, endorsers: &[String]| {
-                let endorsers = endorsers.join(", ");
-                format!("  endorsed in vain by {endorsers}: {what}")
-            };
-            if !strangers.is_empty() {
-                lines.push(unheeded("not a member", strangers));
-            }
-            if !revoked.is_empty() {
-                lines.push(unheeded("the key had been revoked", revoked));
-            }
+            lines.extend(in_vain("not a member", strangers));
+            lines.extend(in_vain("the key had been revoked", revoked));
             lines
         }
         ReasonAnswer::Earlier { place } => {
@@ -125,6 +117,12 @@ pub(crate) fn lines(reason: &ReasonAnswer) -> Vec<String> {
             format!("  version {agreed} was agreed on by {}", by(since)),
         ],
     }
+}
+
+/// Endorsers who did not count.
+fn in_vain(why: &str, endorsers: &[String]) -> Option<String> {
+    let named = endorsers.join(", ");
+    (!endorsers.is_empty()).then(|| format!("  endorsed in vain by {named}: {why}"))
 }
 
 fn branches(tree: &PolicyAnswer, depth: usize, lines: &mut Vec<String>) {

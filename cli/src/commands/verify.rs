@@ -7,7 +7,7 @@ use ledger::{
     BlockSource, ChainReport, Receipt, SourceError, StoredBlock, verify_chain, verify_folder,
 };
 use node::api::ApiClient;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use super::genesis::read as read_genesis;
@@ -19,7 +19,7 @@ use crate::network::Network;
 pub(crate) fn receipt(global: &Global, file: &Path, genesis: Option<&Path>) -> Outcome {
     let genesis = read_genesis(global, genesis)?;
     let text = read_text(file)?;
-    let receipt: Receipt = serde_json::from_str(&text).map_err(|error| {
+    let receipt = parsed(&text).map_err(|error| {
         Failure::not_verified(format!("{} holds no receipt", file.display())).cause(error)
     })?;
     receipt
@@ -40,6 +40,18 @@ pub(crate) fn receipt(global: &Global, file: &Path, genesis: Option<&Path>) -> O
         )
     });
     Ok(())
+}
+
+/// A receipt in the one spelling that receipts have: a digit in upper case is no
+/// forgery, but neither is it what a node wrote.
+fn parsed(text: &str) -> Result<Receipt, serde_json::Error> {
+    let value: Value = serde_json::from_str(text)?;
+    let receipt: Receipt = serde_json::from_str(text)?;
+    if serde_json::to_value(&receipt)? != value {
+        let reason = "it is spelt otherwise than receipts are";
+        return Err(serde::de::Error::custom(reason));
+    }
+    Ok(receipt)
 }
 
 pub(crate) async fn chain(global: &Global, data: Option<&Path>, genesis: Option<&Path>) -> Outcome {
