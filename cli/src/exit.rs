@@ -117,7 +117,7 @@ impl fmt::Display for Failure {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match error {
-            ClientError::Unreachable { node, reason } => Self::new(
+            ClientError::Unreachable { node, reason, .. } => Self::new(
                 Exit::Unreachable,
                 "UNREACHABLE",
                 format!("{node} is not reachable"),
