@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use ledger::ValidationCode;
-use node::api::ClientError;
+use client::{ClientError, Transaction, Unverified, ValidationCode};
+use node::api::types::ErrorBody;
 use node::home::HomeError;
 use serde_json::json;
 use testnet::TestnetError;
@@ -114,35 +114,112 @@ impl fmt::Display for Failure {
     }
 }
 
-impl From<ClientError> for Failure {
-    fn from(error: ClientError) -> Self {
+impl From<client::Error> for Failure {
+    fn from(error: client::Error) -> Self {
+        use client::Error;
+        let message = error.to_string();
         match error {
-            ClientError::Unreachable { node, reason } => Self::new(
-                Exit::Unreachable,
-                "UNREACHABLE",
-                format!("{node} is not reachable"),
-            )
-            .cause(reason)
-            .hint("`logothete testnet status` shows which nodes run; `--node` picks another"),
-            ClientError::Nonsense { node, reason } => {
-                Self::failed(format!("{node} gave an answer that is none")).cause(reason)
+            Error::Node(error) => of_one_node(error),
+            Error::Refused { status, body } => refused(status, *body),
+            Error::NoNode { last } => {
+                Self::new(Exit::Unreachable, "UNREACHABLE", "no node is reachable")
+                    .cause(last)
+                    .hint("`logothete testnet up --detach` starts them")
             }
-            ClientError::Refused { status, body } => {
-                let exit = match status {
-                    404 => Exit::NotFound,
-                    429 | 503 => Exit::NotReady,
-                    _ => Exit::Refused,
-                };
-                Self {
-                    exit,
-                    code: body.code,
-                    message: body.message,
-                    cause: body.cause,
-                    hint: body.hint,
-                    is_shown: false,
-                }
+            Error::TooFewEndorsers { last } => {
+                of_one_node(last).hint("too few endorsers are reachable")
+            }
+            Error::AlreadyCommitted { id, .. } => Self::new(
+                Exit::Refused,
+                "ALREADY_COMMITTED",
+                format!("transaction {id} is committed already"),
+            )
+            .hint("`logothete tx receipt` shows what became of it"),
+            Error::BadEndorsement { source, .. } => Self::new(
+                Exit::Refused,
+                "BAD_ENDORSEMENT",
+                "an endorser's answer does not hold",
+            )
+            .cause(source)
+            .hint("`--node` picks whom to ask first"),
+            Error::Disagreement(disagreement) => Self::new(
+                Exit::Refused,
+                "ENDORSERS_DISAGREE",
+                "the endorsers do not agree on what the proposal does",
+            )
+            .cause(disagreement),
+            Error::Unknown { transaction, last } => unknown(&transaction, last.as_deref()),
+            Error::NotVerified(Unverified::Receipt(error)) => {
+                Self::not_verified("the node's receipt does not hold").cause(error)
+            }
+            Error::NotVerified(_) => Self::not_verified(message),
+            Error::NoQuorum { quorum, said } => Self::new(
+                Exit::NotReady,
+                "NO_QUORUM",
+                format!("no {quorum} nodes give one answer at one height"),
+            )
+            .cause(said)
+            .hint("a node may be behind, gone or lying: `logothete testnet status` tells which"),
+            Error::NoRandomness(error) => {
+                Self::failed("the system gives no randomness").cause(error)
+            }
+            Error::WrongKey { .. } => Self::usage(message).hint("`--as` names who made it"),
+            Error::NoNodes | Error::NoSuchReplica { .. } | Error::SameReplica { .. } => {
+                Self::failed(message)
             }
         }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        client::Error::from(error).into()
+    }
+}
+
+fn of_one_node(error: ClientError) -> Failure {
+    match error {
+        ClientError::Unreachable { node, reason, .. } => Failure::new(
+            Exit::Unreachable,
+            "UNREACHABLE",
+            format!("{node} is not reachable"),
+        )
+        .cause(reason)
+        .hint("`logothete testnet status` shows which nodes run; `--node` picks another"),
+        ClientError::Nonsense { node, reason } => {
+            Failure::failed(format!("{node} gave an answer that is none")).cause(reason)
+        }
+        ClientError::Refused { status, body } => refused(status, *body),
+    }
+}
+
+fn refused(status: u16, body: ErrorBody) -> Failure {
+    let exit = match status {
+        404 => Exit::NotFound,
+        429 | 503 => Exit::NotReady,
+        _ => Exit::Refused,
+    };
+    Failure {
+        exit,
+        code: body.code,
+        message: body.message,
+        cause: body.cause,
+        hint: body.hint,
+        is_shown: false,
+    }
+}
+
+fn unknown(transaction: &Transaction, last: Option<&client::Error>) -> Failure {
+    let id = transaction.proposal.id();
+    let failure = Failure::new(
+        Exit::Unknown,
+        "TIMED_OUT",
+        format!("transaction {id} was handed in, and what became of it is not known yet"),
+    )
+    .hint("it is safe to hand the same transaction in again: it counts once");
+    match last {
+        Some(error) => failure.cause(error),
+        None => failure,
     }
 }
 

@@ -9,16 +9,21 @@ const MAX_CODE_LINES: usize = 400;
 const MAX_FUNCTION_LINES: usize = 70;
 
 /// Which rooms each room may use; `cli` and `testnet` see what they need.
-const ROOMS: [(&str, &[&str]); 7] = [
+const ROOMS: [(&str, &[&str]); 8] = [
     ("crypto", &[]),
     ("consensus", &["crypto"]),
     ("ledger", &["crypto"]),
     ("genesis", &["consensus", "crypto", "ledger"]),
     ("node", &["consensus", "crypto", "genesis", "ledger"]),
+    (
+        "client",
+        &["consensus", "crypto", "genesis", "ledger", "node"],
+    ),
     ("testnet", &["consensus", "crypto", "genesis", "node"]),
     (
         "cli",
         &[
+            "client",
             "consensus",
             "crypto",
             "genesis",

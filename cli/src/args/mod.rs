@@ -276,6 +276,16 @@ pub(crate) struct Call {
     pub(crate) args: Vec<String>,
 }
 
+impl From<Call> for client::Call {
+    fn from(typed: Call) -> Self {
+        Self {
+            contract: typed.contract,
+            function: typed.function,
+            args: typed.args,
+        }
+    }
+}
+
 /// Who signs.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Identity {

@@ -27,15 +27,15 @@ async fn list(global: &Global) -> Outcome {
     let mut held: BTreeMap<String, (EvidenceAnswer, Vec<String>)> = BTreeMap::new();
     let mut failure = None;
     let mut reached = 0_usize;
-    for node in &network.nodes {
-        match node.client.evidence().await {
+    for node in network.nodes() {
+        match node.api().evidence().await {
             Ok(answer) => {
                 reached += 1;
                 for evidence in answer.evidence {
                     let (_, nodes) = held
                         .entry(evidence.id.clone())
                         .or_insert((evidence, Vec::new()));
-                    nodes.push(node.entry.name.clone());
+                    nodes.push(node.name().to_owned());
                 }
             }
             Err(error) => failure = Some(error),
@@ -94,13 +94,13 @@ async fn get(global: &Global, id: &str, out: Option<&Path>) -> Outcome {
 }
 
 async fn find(network: &Network, id: &str) -> Outcome<EvidenceAnswer> {
-    for node in &network.nodes {
-        let Ok(held) = node.client.evidence().await else {
+    for node in network.nodes() {
+        let Ok(held) = node.api().evidence().await else {
             continue;
         };
         let named = held.evidence.iter().find(|it| it.id.starts_with(id));
         if let Some(named) = named {
-            return Ok(node.client.evidence_of(&named.id).await?);
+            return Ok(node.api().evidence_of(&named.id).await?);
         }
     }
     Err(

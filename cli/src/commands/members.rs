@@ -7,7 +7,7 @@ use ledger::{EndorsementPolicy, OrgId};
 use node::api::types::{ContractAnswer, MemberAnswer};
 
 use super::submit::submit;
-use crate::args::{Call, ContractCommand, Global, MemberCommand, NewKey, Signed};
+use crate::args::{ContractCommand, Global, MemberCommand, NewKey, Signed};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::network::Network;
 use crate::output::table;
@@ -76,12 +76,8 @@ async fn call(
     args: Vec<String>,
     signed: &Signed,
 ) -> Outcome {
-    let call = Call {
-        contract: contract.to_owned(),
-        function: function.to_owned(),
-        args,
-    };
-    submit(global, &call, &signed.identity, signed.timeout, 0).await
+    let call = client::Call::new(contract, function, args);
+    submit(global, call, &signed.identity, signed.timeout, 0).await
 }
 
 /// A key that a member is to have: one that was given, or a new one that lies

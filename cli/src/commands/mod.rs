@@ -42,7 +42,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
             call,
             identity,
             consistency,
-        } => submit::query(&global, &call, &identity, consistency).await,
+        } => submit::query(&global, call.into(), &identity, consistency).await,
         Command::Block(BlockCommand::List { from, limit }) => {
             block::list(&global, from, limit).await
         }
@@ -88,7 +88,7 @@ async fn transactions(global: &crate::args::Global, command: TxCommand) -> Outco
             identity,
             timeout,
             retry_conflicts,
-        } => submit::submit(global, &call, &identity, timeout, retry_conflicts).await,
+        } => submit::submit(global, call.into(), &identity, timeout, retry_conflicts).await,
         TxCommand::Import {
             file,
             identity,
@@ -98,7 +98,7 @@ async fn transactions(global: &crate::args::Global, command: TxCommand) -> Outco
             call,
             identity,
             out,
-        } => steps::propose(global, &call, &identity, &out),
+        } => steps::propose(global, call.into(), &identity, &out),
         TxCommand::Endorse {
             file,
             identity,

@@ -3,15 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
+use client::{Call, SignedProposal, Transaction};
 use crypto::codec::{Decode, Encode};
-use ledger::{SignedProposal, Transaction};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::submit::send as send_transaction;
-use crate::args::{Call, Global, Identity};
+use crate::args::{Global, Identity};
 use crate::exit::{Failure, Outcome};
-use crate::flow::{self, Endorsed};
 use crate::network::Network;
 
 /// The longest file that is read, in bytes.
@@ -29,10 +28,10 @@ struct SignedFile {
 const PROPOSAL: &str = "proposal";
 const TRANSACTION: &str = "transaction";
 
-pub(crate) fn propose(global: &Global, call: &Call, identity: &Identity, out: &Path) -> Outcome {
+pub(crate) fn propose(global: &Global, call: Call, identity: &Identity, out: &Path) -> Outcome {
     let network = Network::open(global)?;
     let key = network.key(&identity.name)?;
-    let signed = flow::propose(&network, call, flow::fresh_nonce()?, &key);
+    let signed = network.client.propose(&key, call)?;
     let id = signed.proposal.id().to_string();
     write(out, PROPOSAL, &id, &signed)?;
     wrote(global, PROPOSAL, &id, out);
@@ -52,26 +51,17 @@ pub(crate) async fn endorse(
         let message = format!("the proposal is not by {}", identity.name);
         return Err(Failure::usage(message).hint("`--as` names who made it"));
     }
-    match flow::endorse(&network, &signed, &key, 0).await? {
-        Endorsed::Transaction(transaction) => {
-            write_transaction(out, &transaction)?;
-            let id = transaction.proposal.id().to_string();
-            wrote(global, TRANSACTION, &id, out);
-            Ok(())
-        }
-        Endorsed::Committed(_) => Err(Failure::new(
-            crate::exit::Exit::Refused,
-            "ALREADY_COMMITTED",
-            format!("transaction {} is committed already", signed.proposal.id()),
-        )
-        .hint("`logothete tx receipt` shows what became of it")),
-    }
+    let transaction = network.client.endorse(&signed, &key).await?;
+    write_transaction(out, &transaction)?;
+    let id = transaction.proposal.id().to_string();
+    wrote(global, TRANSACTION, &id, out);
+    Ok(())
 }
 
 pub(crate) async fn send(global: &Global, file: &Path, timeout: Duration) -> Outcome {
     let network = Network::open(global)?;
     let transaction: Transaction = read(file, TRANSACTION)?;
-    send_transaction(global, &network, &transaction, timeout).await
+    send_transaction(global, &network, transaction, timeout).await
 }
 
 pub(crate) fn write_transaction(out: &Path, transaction: &Transaction) -> Outcome {

@@ -1,15 +1,15 @@
 //! A transaction from proposal to verified receipt, and questions that are not
 //! ordered.
 
+use std::path::Path;
 use std::time::Duration;
 
-use ledger::{Transaction, ValidationCode};
-use node::api::types::{EvaluateAnswer, EventAnswer, Place};
+use client::{Call, Error, Evaluated, Transaction, ValidationCode};
+use node::api::types::{EvaluateAnswer, EventAnswer};
 use serde::Serialize;
 
-use crate::args::{Call, Global, Identity};
+use crate::args::{Global, Identity};
 use crate::exit::{Failure, Outcome};
-use crate::flow::{self, Endorsed, Receipted};
 use crate::network::Network;
 use crate::output::short;
 
@@ -26,14 +26,17 @@ pub(crate) struct Submitted {
     pub(crate) latency_ms: u64,
 }
 
-impl Submitted {
-    fn new(transaction: &Transaction, receipted: &Receipted) -> Self {
-        let receipt = &receipted.receipt;
+impl From<client::Submitted> for Submitted {
+    fn from(submitted: client::Submitted) -> Self {
+        let client::Submitted {
+            transaction,
+            receipt,
+            latency,
+        } = submitted;
         let events = transaction.response.events.iter().map(|event| EventAnswer {
             name: event.name.clone(),
             payload: String::from_utf8_lossy(&event.payload).into_owned(),
         });
-        let latency = receipted.latency.as_millis();
         Self {
             transaction_id: receipt.transaction_id.to_string(),
             block: receipt.header.number,
@@ -45,74 +48,36 @@ impl Submitted {
                 _ => Vec::new(),
             },
             receipt_verified: true,
-            latency_ms: u64::try_from(latency).unwrap_or(u64::MAX),
+            latency_ms: u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
         }
     }
 }
 
 pub(crate) async fn submit(
     global: &Global,
-    call: &Call,
+    call: Call,
     identity: &Identity,
     timeout: Duration,
     retries: u32,
 ) -> Outcome {
     let network = Network::open(global)?;
     let key = network.key(&identity.name)?;
-    let path = global.network.join("pending.json");
-    let mut left = retries;
-    loop {
-        let signed = flow::propose(&network, call, flow::fresh_nonce()?, &key);
-        let transaction = match flow::endorse(&network, &signed, &key, 0).await? {
-            Endorsed::Transaction(transaction) => transaction,
-            Endorsed::Committed(place) => return Err(committed_before(place)),
-        };
-        let submitted = hand_in(&network, &transaction, timeout, Some(&path)).await?;
-        // The verdict is final: a new proposal cannot make the call happen twice.
-        if left > 0 && is_conflict(submitted.code) {
-            left -= 1;
-            continue;
-        }
-        return tell(global, &submitted);
+    let submit = network.client.submit(&key, call);
+    match submit.retry_conflicts(retries).timeout(timeout).await {
+        Ok(submitted) => tell(global, &submitted.into()),
+        Err(error) => Err(kept(error, &global.network.join("pending.json"))),
     }
-}
-
-fn is_conflict(code: ValidationCode) -> bool {
-    matches!(
-        code,
-        ValidationCode::MvccReadConflict | ValidationCode::PhantomReadConflict
-    )
-}
-
-/// With a fresh nonce nothing can have been committed before.
-fn committed_before(place: Option<Place>) -> Failure {
-    let place = place.map_or_else(String::new, |place| format!(" in block {}", place.block));
-    Failure::not_verified(format!(
-        "a node claims that a proposal just made is committed already{place}"
-    ))
 }
 
 /// Hands in a transaction and prints what became of it, which decides the exit code.
 pub(crate) async fn send(
     global: &Global,
     network: &Network,
-    transaction: &Transaction,
+    transaction: Transaction,
     timeout: Duration,
 ) -> Outcome {
-    tell(global, &hand_in(network, transaction, timeout, None).await?)
-}
-
-/// What becomes of a transaction. Should that remain unknown, it is kept in a file.
-async fn hand_in(
-    network: &Network,
-    transaction: &Transaction,
-    timeout: Duration,
-    keep_in: Option<&std::path::Path>,
-) -> Outcome<Submitted> {
-    match flow::order(network, transaction, timeout).await {
-        Ok(receipted) => Ok(Submitted::new(transaction, &receipted)),
-        Err(failure) => Err(keep(failure, transaction, keep_in)),
-    }
+    let submitted = network.client.order(transaction, timeout).await?;
+    tell(global, &submitted.into())
 }
 
 fn tell(global: &Global, submitted: &Submitted) -> Outcome {
@@ -148,17 +113,21 @@ fn tell(global: &Global, submitted: &Submitted) -> Outcome {
 }
 
 /// Keeps a transaction whose outcome is unknown, so that it can be handed in again.
-fn keep(failure: Failure, transaction: &Transaction, file: Option<&std::path::Path>) -> Failure {
-    let (crate::exit::Exit::Unknown, Some(file)) = (failure.exit, file) else {
-        return failure;
+fn kept(error: Error, file: &Path) -> Failure {
+    let is_kept = match &error {
+        Error::Unknown { transaction, .. } => {
+            super::steps::write_transaction(file, transaction).is_ok()
+        }
+        _ => false,
     };
-    match super::steps::write_transaction(file, transaction) {
-        Ok(()) => failure.hint(format!(
-            "`logothete tx send {}` hands the same transaction in again: it counts once",
-            file.display()
-        )),
-        Err(_) => failure,
+    let failure = Failure::from(error);
+    if !is_kept {
+        return failure;
     }
+    failure.hint(format!(
+        "`logothete tx send {}` hands the same transaction in again: it counts once",
+        file.display()
+    ))
 }
 
 /// How many nodes have to give an answer.
@@ -182,19 +151,25 @@ struct Queried {
 
 pub(crate) async fn query(
     global: &Global,
-    call: &Call,
+    call: Call,
     identity: &Identity,
     consistency: Consistency,
 ) -> Outcome {
     let network = Network::open(global)?;
     let key = network.key(&identity.name)?;
-    let signed = flow::propose(&network, call, flow::fresh_nonce()?, &key);
     let (answer, answered_by) = match consistency {
         Consistency::Local => {
+            let signed = network.client.propose(&key, call)?;
             let answer = network.ask(async |node| node.evaluate(&signed).await);
             (answer.await?, Vec::new())
         }
-        Consistency::Quorum => flow::evaluate(&network, &signed).await?,
+        Consistency::Quorum => {
+            let Evaluated {
+                answer,
+                answered_by,
+            } = network.client.evaluate(&key, call).await?;
+            (answer, answered_by)
+        }
     };
     let queried = Queried {
         answer,

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ledger::{Locator, ParseLocatorError, Receipt};
+use ledger::{Locator, ParseLocatorError};
 use node::api::types::TransactionAnswer;
 use serde_json::json;
 
@@ -11,7 +11,6 @@ use super::because;
 use super::explain::meaning;
 use crate::args::Global;
 use crate::exit::{Failure, Outcome};
-use crate::flow;
 use crate::network::Network;
 
 fn parse(name: &str) -> Outcome<Locator> {
@@ -23,15 +22,6 @@ async fn find(network: &Network, locator: Locator) -> Outcome<TransactionAnswer>
     network
         .ask(async |node| node.transaction(locator, Duration::ZERO).await)
         .await
-}
-
-/// The receipt of a transaction, verified.
-async fn proof(network: &Network, locator: Locator) -> Outcome<Receipt> {
-    let receipt = network
-        .ask(async |node| node.receipt(locator, Duration::ZERO).await)
-        .await?;
-    flow::verify(network, locator, &receipt)?;
-    Ok(receipt)
 }
 
 pub(crate) async fn get(global: &Global, id: &str) -> Outcome {
@@ -66,7 +56,8 @@ fn show(it: &TransactionAnswer) -> String {
 
 pub(crate) async fn receipt(global: &Global, id: &str, out: Option<&Path>) -> Outcome {
     let network = Network::open(global)?;
-    let receipt = proof(&network, parse(id)?).await?;
+    let locator = parse(id)?;
+    let receipt = network.client.receipt(locator, Duration::ZERO).await?;
     if let Some(out) = out {
         let json = serde_json::to_string_pretty(&receipt).unwrap_or_default();
         std::fs::write(out, json + "\n").map_err(|error| {
@@ -91,7 +82,7 @@ pub(crate) async fn explain(global: &Global, id: &str) -> Outcome {
     let network = Network::open(global)?;
     let locator = parse(id)?;
     let found = find(&network, locator).await?;
-    let receipt = proof(&network, locator).await?;
+    let receipt = network.client.receipt(locator, Duration::ZERO).await?;
     if !because::is_proven(&found, &receipt) {
         let message = "the node explains the verdict otherwise than a quorum attests";
         return Err(Failure::not_verified(message).hint("`--node` asks another one"));

@@ -3,13 +3,12 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use ledger::TransactionId;
+use client::{Error, TransactionId};
 use serde_json::json;
 use tokio::time::Instant;
 
 use crate::args::Global;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::flow;
 use crate::network::Network;
 
 /// The pause between two questions.
@@ -81,26 +80,25 @@ fn over(condition: Condition, timeout: Duration) -> Failure {
 /// Whether it is so at the chosen node, or else at a quorum.
 async fn holds(global: &Global, network: &Network, condition: Condition) -> Outcome<bool> {
     if let Condition::Transaction(id) = condition {
-        let asked = network.ask(async |node| node.receipt(&id, Duration::from_secs(1)).await);
-        return match asked.await {
-            Ok(receipt) => flow::verify(network, &id, &receipt).map(|()| true),
-            Err(_) => Ok(false),
+        return match network.client.receipt(&id, Duration::from_secs(1)).await {
+            Err(error @ Error::NotVerified(_)) => Err(error.into()),
+            receipt => Ok(receipt.is_ok()),
         };
     }
     let (nodes, needed) = match global.node {
-        Some(_) => (&network.nodes[..1], 1),
-        None => (&network.nodes[..], network.genesis().replica_set().quorum()),
+        Some(_) => (&network.nodes()[..1], 1),
+        None => (network.nodes(), network.genesis().replica_set().quorum()),
     };
     let mut count = 0;
     for node in nodes {
         let holds = match condition {
-            Condition::Quorum => node.client.ready().await.is_ok_and(|it| it.ready),
+            Condition::Quorum => node.api().ready().await.is_ok_and(|it| it.ready),
             Condition::Height(height) => {
-                let status = node.client.status().await;
+                let status = node.api().status().await;
                 status.is_ok_and(|status| status.certified >= height)
             }
             Condition::ViewBeyond(view) => {
-                let status = node.client.status().await;
+                let status = node.api().status().await;
                 status.is_ok_and(|status| status.view > view)
             }
             Condition::Transaction(_) => false,

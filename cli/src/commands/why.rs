@@ -28,16 +28,16 @@ pub(crate) async fn why(global: &Global, view: u64, out: Option<&Path>) -> Outco
     let mut told = Vec::new();
     let mut silent = Vec::new();
     let mut failure = None;
-    for node in &network.nodes {
-        match node.client.view(view).await {
+    for node in network.nodes() {
+        match node.api().view(view).await {
             Ok(answer) => told.extend(events(&network, answer)),
             Err(error) => {
-                silent.push(node.entry.name.clone());
+                silent.push(node.name().to_owned());
                 failure = Some(error);
             }
         }
     }
-    if let (true, Some(error)) = (silent.len() == network.nodes.len(), failure) {
+    if let (true, Some(error)) = (silent.len() == network.nodes().len(), failure) {
         return Err(error.into());
     }
     if told.is_empty() {

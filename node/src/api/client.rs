@@ -47,6 +47,8 @@ pub enum ClientError {
         node: String,
         /// What happened.
         reason: String,
+        /// Whether the node may have heard the question all the same.
+        sent: bool,
     },
     /// The node says no.
     #[error("{}", .body.message)]
@@ -75,6 +77,22 @@ impl ClientError {
             Self::Unreachable { .. } | Self::Nonsense { .. } => None,
         }
     }
+
+    /// Whether the node decided against it. It is not so of one that is unable to
+    /// decide for now, or has no room: another, or the same one later, may do better.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { status, .. } if !matches!(status, 429 | 500..))
+    }
+
+    /// Whether the node may have done what it was asked, although it did not say so.
+    #[must_use]
+    pub fn may_have_arrived(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { sent: true, .. } | Self::Nonsense { .. }
+        )
+    }
 }
 
 /// Asks one node.
@@ -102,6 +120,7 @@ impl ApiClient {
             Err(error) => Err(ClientError::Unreachable {
                 node: base,
                 reason: chain(&error),
+                sent: false,
             }),
         }
     }
@@ -379,6 +398,7 @@ impl ApiClient {
         let late = |_| ClientError::Unreachable {
             node: self.base.clone(),
             reason: "the stream of events did not begin in time".to_owned(),
+            sent: true,
         };
         Ok(Events {
             client: self.clone(),
@@ -471,6 +491,7 @@ impl ApiClient {
         ClientError::Unreachable {
             node: self.base.clone(),
             reason: chain(error),
+            sent: !error.is_connect() && !error.is_builder(),
         }
     }
 }

@@ -5,12 +5,11 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
+use client::Call;
 use crypto::Domain;
 use crypto::codec::Encode;
-use ledger::TransactionId;
 use serde::Deserialize;
 
-use crate::args::Call;
 use crate::exit::{Failure, Outcome};
 
 /// The longest line, in bytes: longer than any transaction may be.
@@ -144,9 +143,6 @@ impl Iterator for Lines {
         }
     }
 }
-
-/// What became of a line is known under this id.
-pub(super) type Id = TransactionId;
 
 #[cfg(test)]
 mod tests {

@@ -4,12 +4,10 @@
 //! same transaction, and the chain takes each but once. Verdicts are not asked
 //! for one by one: blocks are followed as they are attested, and each is verified.
 
-mod follow;
 mod line;
 mod send;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
@@ -18,7 +16,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::args::{Global, Identity};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::network::Network;
-use follow::Follower;
 use line::Lines;
 use send::{Sender, Verdict};
 
@@ -39,9 +36,8 @@ pub(crate) async fn import(
     let key = network.key(&identity.name)?;
     let lines = Lines::open(file)?;
     let bar = progress(lines.total());
-    let network = Arc::new(network);
-    let follower = Follower::start(network.clone()).await?;
-    let sender = Sender::new(network, key, follower);
+    let follower = network.client.follow().await?;
+    let sender = Sender::new(network.client, key, follower);
     let begin = Instant::now();
     let mut summary = Summary::default();
     let mut verdicts = stream::iter(lines)
@@ -51,13 +47,17 @@ pub(crate) async fn import(
     while let Some((submitted, verdict)) = verdicts.next().await {
         bar.inc(1);
         summary.count(submitted, &verdict);
-        if let Verdict::Failed { line, failure } = verdict {
+        if let Verdict::Failed {
+            line,
+            failure,
+            is_outage,
+        } = verdict
+        {
             if summary.failed <= TOLD {
                 bar.suspend(|| global.output.note(format!("line {line}: {failure}")));
             }
-            let no_node = failure.exit == Exit::Unreachable;
             first_failure.get_or_insert(failure);
-            if no_node {
+            if is_outage {
                 // The rest would fail alike; importing again goes on from here.
                 break;
             }

@@ -1,26 +1,46 @@
 //! Endorsers that do not agree: who says what, and where they part.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt;
 
-use crypto::encode;
 use ledger::{ProposalResponse, Version};
 
-use crate::network::Network;
+use crate::endorse::Answer;
 
 /// How many differences are told of one group of endorsers.
 const SHOWN: usize = 8;
 
-/// Answers by what they say, those of most endorsers first.
-fn groups(responses: &[ProposalResponse]) -> Vec<Vec<&ProposalResponse>> {
-    let mut alike: BTreeMap<Vec<u8>, Vec<&ProposalResponse>> = BTreeMap::new();
-    for response in responses {
-        let said = encode(&(response.rwset.clone(), response.response.clone()));
-        alike.entry(said).or_default().push(response);
+/// Endorsers who say the same.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Their names.
+    pub endorsers: Vec<String>,
+    /// What the first of them answered; the others only sign otherwise.
+    pub response: ProposalResponse,
+}
+
+/// What endorsers say that do not agree. As text it tells where they part, and
+/// names the usual suspects.
+#[derive(Clone, Debug, Default)]
+pub struct Disagreement {
+    /// The endorsers by what they say, the largest group first.
+    pub groups: Vec<Group>,
+}
+
+impl Disagreement {
+    /// Between those who say the same, group by group.
+    pub(crate) fn between(groups: Vec<Vec<Answer<'_>>>) -> Self {
+        let groups = groups.into_iter().filter_map(|group| {
+            let endorsers = group.iter().map(|(node, _)| node.name().to_owned());
+            Some(Group {
+                endorsers: endorsers.collect(),
+                response: group.into_iter().next()?.1,
+            })
+        });
+        let mut groups: Vec<Group> = groups.collect();
+        groups.sort_by_key(|group| std::cmp::Reverse(group.endorsers.len()));
+        Self { groups }
     }
-    let mut groups: Vec<_> = alike.into_values().collect();
-    groups.sort_by_key(|group| std::cmp::Reverse(group.len()));
-    groups
 }
 
 /// Where one answer parts from another.
@@ -97,41 +117,30 @@ fn differences(one: &ProposalResponse, other: &ProposalResponse) -> Differences 
     found
 }
 
-/// Tells who says what, and names the usual suspects.
-pub(crate) fn describe(network: &Network, responses: &[ProposalResponse]) -> String {
-    let groups = groups(responses);
-    let names = |group: &[&ProposalResponse]| -> String {
-        let names = group.iter().map(|of| name(network, of));
-        names.collect::<Vec<_>>().join(", ")
-    };
-    let Some((most, rest)) = groups.split_first() else {
-        return String::new();
-    };
-    let mut text = format!("alike: {}", names(most));
-    for group in rest {
-        let found = differences(most[0], group[0]);
-        let _ = write!(text, "\n    otherwise: {}", names(group));
-        for line in found.lines.iter().take(SHOWN) {
-            let _ = write!(text, "\n      {line}");
-        }
-        let suspect = match (found.other_state, found.other_effects) {
-            (true, _) => "they have executed it at different heights: one of them is behind",
-            (false, true) => {
-                "on the same state they do different things: the contract is not deterministic, \
-                 the nodes are of different versions, or one of them lies"
-            }
-            (false, false) => "they read different keys",
+impl fmt::Display for Disagreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((most, rest)) = self.groups.split_first() else {
+            return Ok(());
         };
-        let _ = write!(text, "\n      {suspect}");
+        write!(f, "alike: {}", most.endorsers.join(", "))?;
+        for group in rest {
+            let found = differences(&most.response, &group.response);
+            write!(f, "\n    otherwise: {}", group.endorsers.join(", "))?;
+            for line in found.lines.iter().take(SHOWN) {
+                write!(f, "\n      {line}")?;
+            }
+            let suspect = match (found.other_state, found.other_effects) {
+                (true, _) => "they have executed it at different heights: one of them is behind",
+                (false, true) => {
+                    "on the same state they do different things: the contract is not \
+                     deterministic, the nodes are of different versions, or one of them lies"
+                }
+                (false, false) => "they read different keys",
+            };
+            write!(f, "\n      {suspect}")?;
+        }
+        Ok(())
     }
-    text
-}
-
-fn name(network: &Network, response: &ProposalResponse) -> String {
-    let endorser = response.endorsement.endorser;
-    let mut members = network.genesis().members().iter();
-    let member = members.find(|member| member.key == endorser);
-    member.map_or_else(|| endorser.to_string(), |member| member.name.clone())
 }
 
 #[cfg(test)]
@@ -167,13 +176,6 @@ mod tests {
     }
 
     #[test]
-    fn equal_answers_stand_together_and_the_most_come_first() {
-        let answers = [answer(1, 3, "x"), answer(2, 4, "x"), answer(3, 4, "x")];
-        let groups = groups(&answers);
-        assert_eq!(groups.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
-    }
-
-    #[test]
     fn one_that_is_behind_is_told_from_one_that_does_something_else() {
         let behind = differences(&answer(1, 4, "x"), &answer(2, 3, "y"));
         assert!(behind.other_state);
@@ -182,5 +184,23 @@ mod tests {
         let liar = differences(&answer(1, 4, "x"), &answer(2, 4, "y"));
         assert!(!liar.other_state && liar.other_effects);
         assert_eq!(liar.lines, ["\"b\": \"x\", and \"y\""]);
+    }
+
+    #[test]
+    fn the_text_says_who_parts_from_the_most_and_what_that_may_mean() {
+        let group = |endorsers: &[&str], response| Group {
+            endorsers: endorsers.iter().map(ToString::to_string).collect(),
+            response,
+        };
+        let disagreement = Disagreement {
+            groups: vec![
+                group(&["node0", "node2"], answer(1, 4, "x")),
+                group(&["node1"], answer(2, 3, "x")),
+            ],
+        };
+        let text = "alike: node0, node2\n    otherwise: node1\n      \"a\": read as the write of \
+                    block 4 position 0, and as the write of block 3 position 0\n      they have \
+                    executed it at different heights: one of them is behind";
+        assert_eq!(disagreement.to_string(), text);
     }
 }

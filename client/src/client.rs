@@ -1,0 +1,267 @@
+//! The network as a client sees it: where its nodes are, which of them are silent,
+//! and who must endorse what.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use consensus::ReplicaId;
+use genesis::Genesis;
+use ledger::{ContractDefinition, EndorsementPolicy, Identity, Locator, Receipt, ValidationCode};
+use node::api::types::ContractAnswer;
+use node::api::{ApiClient, ClientError};
+use tokio::sync::RwLock;
+
+use crate::error::{Error, Unverified};
+
+/// A node and how to ask it.
+#[derive(Debug)]
+pub struct Node {
+    id: ReplicaId,
+    identity: Identity,
+    api: ApiClient,
+    /// It did not answer lately: it is asked where the others do not suffice.
+    silent: AtomicBool,
+}
+
+impl Node {
+    /// Which replica it is.
+    #[must_use]
+    pub fn id(&self) -> ReplicaId {
+        self.id
+    }
+
+    /// Its name in the genesis document.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.identity.name
+    }
+
+    /// Asks this node. It is one node's word that comes back.
+    #[must_use]
+    pub fn api(&self) -> &ApiClient {
+        &self.api
+    }
+
+    /// As whom it endorses.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// What a call to this node came to.
+    pub(crate) fn heed<T>(&self, answer: &Result<T, ClientError>) {
+        let silent = matches!(answer, Err(ClientError::Unreachable { .. }));
+        self.silent.store(silent, Ordering::Relaxed);
+    }
+}
+
+#[derive(Debug)]
+struct Network {
+    genesis: Genesis,
+    /// At least one.
+    nodes: Vec<Node>,
+    /// The contracts as a node says they are, once somebody has asked.
+    contracts: RwLock<Option<Vec<ContractDefinition>>>,
+}
+
+/// A client of one network. Clones share what they have learnt of its nodes.
+#[derive(Clone, Debug)]
+pub struct Client {
+    network: Arc<Network>,
+    /// The place of the node that is asked first.
+    first: usize,
+    insists: bool,
+}
+
+impl Client {
+    /// A client of the network that begins with `genesis`. Every receipt is held
+    /// against that document, so it must come from somebody who is trusted; the
+    /// nodes are not. They are replicas and where their HTTP APIs are, such as
+    /// `http://127.0.0.1:8080`; the first is asked first.
+    ///
+    /// # Errors
+    ///
+    /// When there is no node, genesis does not name one of them, one is named twice,
+    /// or the system has no means for connections.
+    pub fn new<A: AsRef<str>>(
+        genesis: Genesis,
+        nodes: impl IntoIterator<Item = (ReplicaId, A)>,
+    ) -> Result<Self, Error> {
+        let mut known: Vec<Node> = Vec::new();
+        for (id, api) in nodes {
+            if known.iter().any(|node| node.id == id) {
+                return Err(Error::SameReplica { id });
+            }
+            let replica = genesis.replica(id).ok_or(Error::NoSuchReplica { id })?;
+            let mut members = genesis.members().iter();
+            let identity = members.find(|member| member.key == replica.consensus_key);
+            known.push(Node {
+                id,
+                identity: identity.ok_or(Error::NoSuchReplica { id })?.clone(),
+                api: ApiClient::new(api.as_ref())?,
+                silent: AtomicBool::new(false),
+            });
+        }
+        if known.is_empty() {
+            return Err(Error::NoNodes);
+        }
+        Ok(Self {
+            network: Arc::new(Network {
+                genesis,
+                nodes: known,
+                contracts: RwLock::default(),
+            }),
+            first: 0,
+            insists: false,
+        })
+    }
+
+    /// The same client, which puts a question that one node can answer to the
+    /// first node and to no other.
+    #[must_use]
+    pub fn insisting(self) -> Self {
+        Self {
+            insists: true,
+            ..self
+        }
+    }
+
+    /// The same client, which begins with the node at this place, counted round:
+    /// so whoever sends much spreads the load.
+    #[must_use]
+    pub fn beginning_at(&self, place: usize) -> Self {
+        Self {
+            first: place % self.nodes().len(),
+            ..self.clone()
+        }
+    }
+
+    /// What the network began with.
+    #[must_use]
+    pub fn genesis(&self) -> &Genesis {
+        &self.network.genesis
+    }
+
+    /// The nodes, in the order in which they were named.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.network.nodes
+    }
+
+    /// All nodes, beginning with the first, those last that did not answer lately.
+    pub(crate) fn in_turn(&self) -> Vec<&Node> {
+        let (before, rest) = self.nodes().split_at(self.first);
+        let mut nodes: Vec<&Node> = rest.iter().chain(before).collect();
+        nodes.sort_by_key(|node| node.silent.load(Ordering::Relaxed));
+        nodes
+    }
+
+    /// Asks one node after the other until one answers, or refuses to.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] when the node that was reached refuses, and
+    /// [`Error::NoNode`] when none was.
+    pub async fn ask<T>(
+        &self,
+        question: impl AsyncFn(&ApiClient) -> Result<T, ClientError>,
+    ) -> Result<T, Error> {
+        let mut last = None;
+        for node in self.nodes_to_ask() {
+            let answer = question(&node.api).await;
+            node.heed(&answer);
+            match answer {
+                Err(error @ (ClientError::Unreachable { .. } | ClientError::Nonsense { .. })) => {
+                    last = Some(error);
+                }
+                answered => return Ok(answered?),
+            }
+        }
+        Err(match last {
+            Some(error) if self.insists => error.into(),
+            Some(last) => Error::NoNode { last },
+            None => Error::NoNodes,
+        })
+    }
+
+    fn nodes_to_ask(&self) -> Vec<&Node> {
+        if self.insists {
+            vec![&self.nodes()[self.first]]
+        } else {
+            self.in_turn()
+        }
+    }
+
+    /// Who must endorse the transactions of this contract, as far as a node says
+    /// so: should it lie, the transaction is invalid or has endorsements to spare.
+    /// None when there is no such contract.
+    pub async fn policy(&self, contract: &str) -> Option<EndorsementPolicy> {
+        let known = self.network.contracts.read().await;
+        if let Some(contracts) = &*known {
+            return policy_of(contracts, contract);
+        }
+        drop(known);
+        let mut known = self.network.contracts.write().await;
+        if known.is_none() {
+            let answer = self.ask(async |node| node.contracts().await).await;
+            let Ok(answer) = answer else {
+                return policy_of(self.genesis().contracts(), contract);
+            };
+            *known = Some(answer.contracts.into_iter().filter_map(defined).collect());
+        }
+        policy_of(known.as_deref().unwrap_or_default(), contract)
+    }
+
+    /// Heeds a verdict: where a policy was not met, it may be another by now.
+    pub(crate) async fn learn(&self, code: ValidationCode) {
+        if code == ValidationCode::EndorsementPolicyFailure {
+            *self.network.contracts.write().await = None;
+        }
+    }
+
+    /// The receipt of a transaction, verified; a node that has none yet is given
+    /// so long to get one.
+    ///
+    /// # Errors
+    ///
+    /// What [`Client::ask`] fails with, of a transaction that is not committed the
+    /// refusal `NOT_FOUND`; [`Error::NotVerified`] when what a node shows does not
+    /// hold.
+    pub async fn receipt(
+        &self,
+        locator: impl Into<Locator>,
+        wait: Duration,
+    ) -> Result<Receipt, Error> {
+        let locator = locator.into();
+        let receipt = self.ask(async |node| node.receipt(locator, wait).await);
+        let receipt = receipt.await?;
+        self.verify(locator, &receipt)?;
+        Ok(receipt)
+    }
+
+    /// Whether this is the receipt of that transaction, by a quorum of the network.
+    pub(crate) fn verify(&self, locator: Locator, receipt: &Receipt) -> Result<(), Unverified> {
+        if !receipt.is_of(locator) {
+            return Err(Unverified::OtherReceipt {
+                asked: locator,
+                found: receipt.transaction_id,
+            });
+        }
+        let genesis = self.genesis();
+        Ok(receipt.verify(&genesis.network_id(), &genesis.attesters())?)
+    }
+}
+
+fn policy_of(contracts: &[ContractDefinition], name: &str) -> Option<EndorsementPolicy> {
+    let named = contracts.iter().find(|known| known.name == name);
+    named.map(|known| known.policy.clone())
+}
+
+fn defined(answer: ContractAnswer) -> Option<ContractDefinition> {
+    let policy = answer.policy.parse().ok()?;
+    Some(ContractDefinition {
+        name: answer.name,
+        version: answer.version,
+        policy,
+    })
+}

@@ -1,0 +1,257 @@
+//! Gathering endorsements: as few as the policy takes, more where some fail.
+
+use std::time::Duration;
+
+use crypto::{PublicKey, SigningKey};
+use futures::future::join_all;
+use ledger::{
+    AssembleError, EndorsementPolicy, ProposalResponse, SignedProposal, Transaction, TransactionId,
+};
+use node::api::ClientError;
+
+use crate::client::{Client, Node};
+use crate::disagreement::Disagreement;
+use crate::error::Error;
+
+/// How often a proposal is made anew whose endorsers saw different states.
+const ATTEMPTS: usize = 20;
+
+/// The pause before that: the node that is behind gets time to come up.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// An answer, and whose it is.
+pub(crate) type Answer<'a> = (&'a Node, ProposalResponse);
+
+impl Client {
+    /// Has a proposal endorsed by as many nodes as its contract's policy takes,
+    /// and signs the transaction.
+    ///
+    /// # Errors
+    ///
+    /// Every [`Error`] but [`Error::Unknown`] and those of receipts: endorsing
+    /// changes nothing, whatever becomes of it.
+    pub async fn endorse(
+        &self,
+        signed: &SignedProposal,
+        key: &SigningKey,
+    ) -> Result<Transaction, Error> {
+        let (creator, found) = (signed.proposal.creator, key.public());
+        if creator != found {
+            return Err(Error::WrongKey { creator, found });
+        }
+        let mut disagreement = Disagreement::default();
+        let mut liars = Liars::default();
+        for attempt in 0..ATTEMPTS {
+            let mut gathering = Gathering::of(self, signed, &liars).await;
+            let alike = match gathering.gather(signed, attempt > 0).await? {
+                Gathered::Apart(groups) => {
+                    disagreement = Disagreement::between(groups);
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+                // The nodes have spoken, and the policy asks for more than there are.
+                Gathered::TooFew(alike) => match liars.last {
+                    Some(error) => return Err(error),
+                    None => alike,
+                },
+                Gathered::Alike(alike) => alike,
+            };
+            let (nodes, responses): (Vec<&Node>, Vec<_>) = alike.into_iter().unzip();
+            let made = Transaction::from_responses(signed.proposal.clone(), responses, key);
+            match made {
+                Ok(transaction) => return Ok(transaction),
+                Err(error) => liars.note(&nodes, error)?,
+            }
+        }
+        Err(Error::Disagreement(disagreement))
+    }
+}
+
+/// Endorsers whose signatures do not hold: others are asked.
+#[derive(Default)]
+struct Liars {
+    keys: Vec<PublicKey>,
+    last: Option<Error>,
+}
+
+impl Liars {
+    /// Notes whose fault it is; fails when it is nobody's.
+    fn note(&mut self, nodes: &[&Node], source: AssembleError) -> Result<(), Error> {
+        let key = match &source {
+            AssembleError::BadSignature { endorser } => Some(*endorser),
+            _ => None,
+        };
+        let liar = nodes.iter().find(|node| Some(node.identity().key) == key);
+        let node = liar.map_or_else(String::new, |liar| liar.name().to_owned());
+        let error = Error::BadEndorsement { node, source };
+        let Some(liar) = liar else {
+            return Err(error);
+        };
+        self.keys.push(liar.identity().key);
+        self.last = Some(error);
+        Ok(())
+    }
+}
+
+enum Gathered<'a> {
+    /// Of one mind, and they meet the policy.
+    Alike(Vec<Answer<'a>>),
+    /// Of one mind, and nobody is left who could be asked.
+    TooFew(Vec<Answer<'a>>),
+    /// Those of one mind together; no group of them meets the policy.
+    Apart(Vec<Vec<Answer<'a>>>),
+}
+
+/// The answers to one proposal as they come in.
+struct Gathering<'a> {
+    client: &'a Client,
+    /// None of a contract that there is not, and of the system: one answer tells
+    /// enough.
+    policy: Option<EndorsementPolicy>,
+    id: TransactionId,
+    untried: Vec<&'a Node>,
+    /// Answers that say the same stand together.
+    groups: Vec<Vec<Answer<'a>>>,
+    refusals: Vec<ClientError>,
+    failure: Option<Error>,
+}
+
+impl<'a> Gathering<'a> {
+    async fn of(client: &'a Client, signed: &SignedProposal, liars: &Liars) -> Self {
+        let mut untried = client.in_turn();
+        untried.retain(|node| !liars.keys.contains(&node.identity().key));
+        Self {
+            client,
+            policy: client.policy(&signed.proposal.contract).await,
+            id: signed.proposal.id(),
+            untried,
+            groups: Vec::new(),
+            refusals: Vec::new(),
+            failure: None,
+        }
+    }
+
+    /// Asks until enough are of one mind. Where some are not, nobody else is asked
+    /// unless `further`: who differs may be ahead of what the others have seen.
+    async fn gather(
+        &mut self,
+        signed: &SignedProposal,
+        further: bool,
+    ) -> Result<Gathered<'a>, Error> {
+        loop {
+            let asked = self.next_few();
+            if asked.is_empty() {
+                break;
+            }
+            let answers = join_all(asked.iter().map(|node| node.api().endorse(signed))).await;
+            for (node, answer) in asked.into_iter().zip(answers) {
+                node.heed(&answer);
+                self.take(node, answer)?;
+            }
+            let mut groups = self.groups.iter();
+            if let Some(enough) = groups.position(|group| self.is_met_by(group)) {
+                return Ok(Gathered::Alike(self.groups.swap_remove(enough)));
+            }
+            if !further && self.is_met_by(self.groups.iter().flatten()) {
+                break;
+            }
+        }
+        let mut groups = std::mem::take(&mut self.groups);
+        if groups.len() > 1 {
+            return Ok(Gathered::Apart(groups));
+        }
+        if !self.refusals.is_empty() {
+            return Err(self.refusals.swap_remove(0).into());
+        }
+        match self.failure.take() {
+            Some(error) => Err(error),
+            None => Ok(Gathered::TooFew(groups.pop().unwrap_or_default())),
+        }
+    }
+
+    /// The next nodes to ask: as many as would meet the policies with the largest
+    /// group that is there.
+    fn next_few(&mut self) -> Vec<&'a Node> {
+        let largest = self.groups.iter().max_by_key(|group| group.len());
+        let there: Vec<&Answer<'_>> = largest.into_iter().flatten().collect();
+        let (mut asked, mut left) = (Vec::new(), self.untried.iter());
+        while (asked.is_empty() || !self.satisfied(&there, &asked))
+            && let Some(node) = left.next()
+        {
+            asked.push(*node);
+        }
+        self.untried.drain(..asked.len());
+        asked
+    }
+
+    /// Fails where no other node can do better: once a correct one has refused.
+    fn take(
+        &mut self,
+        node: &'a Node,
+        answer: Result<ProposalResponse, ClientError>,
+    ) -> Result<(), Error> {
+        let endorser = node.identity().key;
+        let bad = |source| {
+            let node = node.name().to_owned();
+            Some(Error::BadEndorsement { node, source })
+        };
+        match answer {
+            Ok(response) if response.transaction_id != self.id => {
+                self.failure = bad(AssembleError::OtherProposal { endorser });
+            }
+            // It has to be this node's own signature.
+            Ok(response) if response.endorsement.endorser != endorser => {
+                self.failure = bad(AssembleError::BadSignature { endorser });
+            }
+            Ok(response) => {
+                let mut groups = self.groups.iter_mut();
+                match groups.find(|group| says_the_same(&group[0].1, &response)) {
+                    Some(group) => group.push((node, response)),
+                    None => self.groups.push(vec![(node, response)]),
+                }
+            }
+            Err(ClientError::Refused { body, .. }) if body.code == "ALREADY_COMMITTED" => {
+                let (id, place) = (self.id, body.committed);
+                return Err(Error::AlreadyCommitted { id, place });
+            }
+            Err(error) if error.is_refusal() => {
+                self.refusals.push(error);
+                if self.refusals.len() >= self.client.genesis().replica_set().weak_quorum() {
+                    return Err(self.refusals.swap_remove(0).into());
+                }
+            }
+            Err(last @ ClientError::Unreachable { .. }) => {
+                self.failure = Some(Error::TooFewEndorsers { last });
+            }
+            Err(error) => self.failure = Some(error.into()),
+        }
+        Ok(())
+    }
+
+    fn is_met_by<'b>(&self, answers: impl IntoIterator<Item = &'b Answer<'a>>) -> bool
+    where
+        'a: 'b,
+    {
+        let answers: Vec<&Answer<'_>> = answers.into_iter().collect();
+        self.satisfied(&answers, &[])
+    }
+
+    /// Whether these answers, and endorsements of these other nodes, meet the
+    /// contract's policy and those of the keys that the answers speak of.
+    fn satisfied(&self, answers: &[&Answer<'_>], others: &[&Node]) -> bool {
+        let mut nodes: Vec<&Node> = answers.iter().map(|(node, _)| *node).collect();
+        nodes.extend(others);
+        let of_keys = answers.iter().flat_map(|(_, answer)| &answer.key_policies);
+        let mut policies = self.policy.iter().chain(of_keys);
+        let met = |policy: &EndorsementPolicy| {
+            policy.satisfied_by(nodes.iter().map(|node| node.identity()))
+        };
+        !nodes.is_empty() && policies.all(met)
+    }
+}
+
+fn says_the_same(one: &ProposalResponse, other: &ProposalResponse) -> bool {
+    one.contract_version == other.contract_version
+        && one.rwset == other.rwset
+        && one.response == other.response
+}

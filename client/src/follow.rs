@@ -1,0 +1,185 @@
+//! Following the chain: every block is verified as it comes, and whoever waits
+//! for a transaction in it is told its verdict.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ledger::{
+    StoredBlock, Transaction, TransactionId, TransactionResult, ValidationCode, claimed_results,
+};
+use node::api::ClientError;
+use node::api::types::SubmitAnswer;
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use crate::client::{Client, Node};
+use crate::error::Error;
+use crate::order::{Word, hand_in, receipt_at};
+
+/// How long a node is asked to wait for the next block.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// The pause after a node did not answer.
+const PAUSE: Duration = Duration::from_millis(100);
+
+type Waiting = Arc<Mutex<HashMap<TransactionId, oneshot::Sender<ValidationCode>>>>;
+
+/// Follows the chain until it is dropped. Made by [`Client::follow`].
+#[derive(Debug)]
+pub struct Follower {
+    waiting: Waiting,
+    task: AbortHandle,
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Follower {
+    /// The verdict on a transaction, as soon as a block has it. To be asked for
+    /// before the transaction is handed in.
+    fn verdict(&self, id: TransactionId) -> oneshot::Receiver<ValidationCode> {
+        let (sender, receiver) = oneshot::channel();
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.insert(id, sender);
+        receiver
+    }
+}
+
+impl Client {
+    /// Begins to follow the chain after the newest block of a node that is
+    /// reachable; every block is verified. To be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// What [`Client::ask`] fails with.
+    pub async fn follow(&self) -> Result<Follower, Error> {
+        let status = self.ask(async |node| node.status().await).await?;
+        // What was committed and not attested by then is met again.
+        let next = status.certified.saturating_add(1);
+        let waiting = Waiting::default();
+        let task = tokio::spawn(follow(self.clone(), next, waiting.clone()));
+        Ok(Follower {
+            waiting,
+            task: task.abort_handle(),
+        })
+    }
+
+    /// Hands in a transaction like [`Client::order`] and learns its verdict from
+    /// the blocks that `follower` sees: no receipt is asked for, unless the
+    /// transaction stands in the chain already.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::order`].
+    pub async fn order_by(
+        &self,
+        follower: &Follower,
+        transaction: Transaction,
+        within: Duration,
+    ) -> Result<ValidationCode, Error> {
+        let id = transaction.proposal.id();
+        let word = Blocks {
+            client: self,
+            follower,
+            id,
+            verdict: Some(follower.verdict(id)),
+        };
+        let (_, code) = hand_in(self, transaction, within, word).await?;
+        self.learn(code).await;
+        Ok(code)
+    }
+}
+
+/// The chain is watched for the transaction.
+struct Blocks<'a> {
+    client: &'a Client,
+    follower: &'a Follower,
+    id: TransactionId,
+    /// None when somebody else waits for the same transaction since.
+    verdict: Option<oneshot::Receiver<ValidationCode>>,
+}
+
+impl Word for Blocks<'_> {
+    type Is = ValidationCode;
+
+    async fn of(
+        &mut self,
+        node: &Node,
+        answer: &SubmitAnswer,
+        wait: Duration,
+    ) -> Result<Option<ValidationCode>, Error> {
+        if let (None, Some(verdict)) = (answer.committed, &mut self.verdict) {
+            match timeout(wait, verdict).await {
+                Ok(Ok(code)) => return Ok(Some(code)),
+                Ok(Err(_)) => self.verdict = None,
+                Err(_) => return Ok(None),
+            }
+        }
+        let receipt = receipt_at(self.client, node, &self.id, wait).await?;
+        Ok(receipt.map(|receipt| receipt.code))
+    }
+}
+
+impl Drop for Blocks<'_> {
+    /// Nobody waits for it any more.
+    fn drop(&mut self) {
+        let waiting = self.follower.waiting.lock();
+        waiting
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.id);
+    }
+}
+
+async fn follow(client: Client, mut next: u64, waiting: Waiting) {
+    let mut at = 0_usize;
+    loop {
+        let node = &client.nodes()[at % client.nodes().len()];
+        match node.api().stored_block(next, Some(WAIT)).await {
+            Ok(stored) => match verified(&client, next, &stored) {
+                Some(results) => {
+                    tell(&waiting, &results);
+                    next = next.saturating_add(1);
+                }
+                // It lies, or is broken: another is followed.
+                None => at += 1,
+            },
+            Err(error) => {
+                // A node may be waiting for blocks that others have.
+                at += 1;
+                if !matches!(&error, ClientError::Refused { status: 404, .. }) {
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+fn tell(waiting: &Waiting, results: &[TransactionResult]) {
+    let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    for result in results {
+        // Of the second of two with one id, the first one's verdict counts.
+        if result.code != ValidationCode::DuplicateTransaction
+            && let Some(sender) = waiting.remove(&result.transaction_id)
+        {
+            // Whoever waited may have given up.
+            let _ = sender.send(result.code);
+        }
+    }
+}
+
+/// The results in a block, if a quorum attests just these.
+fn verified(client: &Client, number: u64, stored: &StoredBlock) -> Option<Vec<TransactionResult>> {
+    let genesis = client.genesis();
+    let (id, limits) = (genesis.network_id(), genesis.limits());
+    let block = &stored.block;
+    let certificate = stored.certificate.as_ref()?;
+    let hash = block.header.hash();
+    let attested = genesis.attesters().verify(certificate, &id, number, &hash);
+    attested.ok()?;
+    claimed_results(block, &id, &limits).ok()
+}

@@ -1,0 +1,109 @@
+//! Endorsers that lie, refuse or are gone.
+
+use client::{Call, Client, Error};
+
+use crate::common::{Network, PATIENCE, alice, client_at, free_addresses, genesis, put};
+use crate::relay::{Lie, Relay};
+
+/// A client for which this relay stands before node1.
+async fn behind(network: &Network, lie: Lie) -> Client {
+    let mut apis = network.apis.clone();
+    let (relay, _) = Relay::start(&apis[1], lie).await;
+    apis[1] = relay;
+    network.client_at(&apis)
+}
+
+fn create() -> Call {
+    Call::new("asset", "CreateAsset", ["a", "blue", "5", "Tomoko", "300"])
+}
+
+/// Where the policy can be met without the liar, it costs a moment; where it
+/// cannot, the liar stands apart by name.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endorser_that_lies_about_effects_is_named_or_made_up_for() {
+    let network = Network::start().await;
+    let lie = Lie::OtherEffects(network.genesis.network_id(), 1);
+    let client = behind(&network, lie).await;
+    let done = client.submit(&alice(), put("a")).await.unwrap();
+    assert!(done.is_valid());
+    let endorsers = done.transaction.endorsements.iter();
+    let liar = crate::common::replica_key(1).public();
+    assert!(endorsers.into_iter().all(|it| it.endorser != liar));
+
+    let failed = client.submit(&alice(), create()).await.unwrap_err();
+    let Error::Disagreement(disagreement) = &failed else {
+        panic!("{failed}");
+    };
+    let groups = disagreement.groups.iter();
+    let names: Vec<_> = groups.map(|group| group.endorsers.join(" ")).collect();
+    assert!(names.contains(&"node1".to_owned()), "{names:?}");
+    let text = failed.to_string();
+    assert!(text.contains("\"mine\""), "{text}");
+    assert!(text.contains("one of them lies"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endorsement_that_does_not_verify_is_named_or_made_up_for() {
+    let network = Network::start().await;
+    let client = behind(&network, Lie::BadSignatures).await;
+    let done = client.submit(&alice(), put("a")).await.unwrap();
+    assert!(done.is_valid());
+    match client.submit(&alice(), create()).await {
+        Err(Error::BadEndorsement { node, .. }) => assert_eq!(node, "node1"),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The endorsers say whom else a key takes, and they are asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_guards_a_key_is_asked_to_endorse_what_is_written_to_it() {
+    let network = Network::start().await;
+    let (client, key) = (network.client(), alice());
+    let guard = ["a", "AND('org2.peer', 'org3.peer')"];
+    for call in [put("a"), Call::new("kv", "set_policy", guard), put("a")] {
+        let done = client.submit(&key, call).await.unwrap();
+        assert!(done.is_valid(), "{:?}", done.receipt);
+        // Who is behind does not see the guard yet.
+        for node in client.nodes() {
+            let committed = node.api().receipt(&done.receipt.transaction_id, PATIENCE);
+            committed.await.unwrap();
+        }
+    }
+}
+
+/// One node's refusal is one node's word, two of four are that of a correct one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_counts_once_a_correct_node_must_have_given_it() {
+    let network = Network::start().await;
+    let client = behind(&network, Lie::Refuses).await.beginning_at(1);
+    assert!(client.submit(&alice(), put("a")).await.unwrap().is_valid());
+    let call = Call::new("smallbank", "deposit_checking", ["nobody", "1"]);
+    let refused = network.client().submit(&alice(), call).await;
+    match refused {
+        Err(Error::Refused { body, .. }) => assert_eq!(body.code, "CONTRACT_ERROR"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn where_nobody_is_there_nothing_was_handed_in() {
+    let gone = free_addresses(4).into_iter();
+    let gone: Vec<String> = gone.map(|address| format!("http://{address}")).collect();
+    let client = client_at(&genesis(&[1, 2, 3, 4]), &gone);
+    let failed = client.submit(&alice(), put("a")).await.unwrap_err();
+    assert!(matches!(failed, Error::TooFewEndorsers { .. }), "{failed}");
+    assert!(failed.is_unreachable());
+}
+
+#[test]
+fn a_client_has_nodes_that_genesis_names_once_each() {
+    use client::ReplicaId;
+    let of = |ids: &[u32]| {
+        let nodes = ids.iter().map(|id| (ReplicaId(*id), "http://127.0.0.1:1"));
+        Client::new(genesis(&[1, 2, 3, 4]), nodes).map(|_| ())
+    };
+    assert!(matches!(of(&[]), Err(Error::NoNodes)));
+    assert!(matches!(of(&[0, 4]), Err(Error::NoSuchReplica { .. })));
+    assert!(matches!(of(&[0, 0]), Err(Error::SameReplica { .. })));
+    assert!(of(&[3, 0]).is_ok());
+}

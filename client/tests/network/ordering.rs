@@ -1,0 +1,108 @@
+//! Handing in, where nodes are gone, full, or say anything.
+
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use client::{Error, TIMEOUT, ValidationCode};
+
+use crate::common::{Network, PATIENCE, alice, client_at, free_addresses, put};
+use crate::relay::{Lie, Relay};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_finds_its_way_when_the_first_node_is_dead_and_the_next_is_full() {
+    let network = Network::start().await;
+    let mut apis = network.apis.clone();
+    apis[0] = format!("http://{}", free_addresses(1)[0]);
+    let full = Lie::NoRoomAtFirst(AtomicBool::new(false));
+    let (at, relay) = Relay::start(&network.apis[1], full).await;
+    apis[1] = at;
+    let client = network.client_at(&apis);
+    let done = client.submit(&alice(), put("a")).timeout(PATIENCE).await;
+    let done = done.unwrap();
+    assert!(done.is_valid());
+    let sent = crypto::encode(&done.transaction);
+    assert_eq!(relay.handed_in()[0], sent, "the full one was asked");
+
+    let read = client::Call::new("kv", "get", ["a"]);
+    let read = client.evaluate(&alice(), read).await.unwrap();
+    assert_eq!(read.answer.response, "1");
+    assert_eq!(read.answered_by, ["node1", "node2", "node3"]);
+    let nobody = client::Call::new("smallbank", "query", ["nobody"]);
+    let refused = client.evaluate(&alice(), nobody).await.unwrap_err();
+    assert!(matches!(refused, Error::Refused { .. }), "{refused}");
+}
+
+/// One node takes it and does nothing, all others refuse it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_node_may_have_taken_is_unknown_whatever_others_say() {
+    let network = Network::start().await;
+    let honest = network.client();
+    let mut apis = Vec::new();
+    for (place, behind) in network.apis.iter().enumerate() {
+        let lie = if place == 0 {
+            Lie::ThrowsAway
+        } else {
+            Lie::Refuses
+        };
+        apis.push(Relay::start(behind, lie).await.0);
+    }
+    let signed = honest.propose(&alice(), put("a")).unwrap();
+    let transaction = honest.endorse(&signed, &alice()).await.unwrap();
+    let lied_to = network.client_at(&apis);
+    let within = Duration::from_secs(5);
+    let open = lied_to
+        .order(transaction.clone(), within)
+        .await
+        .unwrap_err();
+    let Error::Unknown {
+        transaction: kept, ..
+    } = open
+    else {
+        panic!("{open}");
+    };
+    assert_eq!(*kept, transaction);
+    let done = honest.order(*kept, PATIENCE).await.unwrap();
+    assert!(done.is_valid());
+
+    // Where all have refused, nobody has it.
+    let signed = honest.propose(&alice(), put("b")).unwrap();
+    let transaction = honest.endorse(&signed, &alice()).await.unwrap();
+    let refusing = lied_to.beginning_at(1);
+    let refused = refusing.order(transaction.clone(), TIMEOUT).await;
+    let refused = refused.unwrap_err();
+    assert!(matches!(refused, Error::Refused { .. }), "{refused}");
+
+    let gone = free_addresses(4).into_iter();
+    let gone: Vec<String> = gone.map(|address| format!("http://{address}")).collect();
+    let gone = client_at(&network.genesis, &gone);
+    let gone = gone.order(transaction, TIMEOUT).await.unwrap_err();
+    assert!(
+        matches!(gone, Error::Node(_)) && gone.is_unreachable(),
+        "{gone}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_follows_the_blocks_learns_every_verdict() {
+    let network = Network::start().await;
+    let client = network.client();
+    let follower = client.follow().await.unwrap();
+    let commit = async |key: &str| {
+        let signed = client.propose(&alice(), put(key)).unwrap();
+        let transaction = client.endorse(&signed, &alice()).await.unwrap();
+        let code = client.order_by(&follower, transaction.clone(), PATIENCE);
+        assert_eq!(code.await.unwrap(), ValidationCode::Valid);
+        // What stands in the chain already is proven instead.
+        let again = client.order_by(&follower, transaction, PATIENCE);
+        assert_eq!(again.await.unwrap(), ValidationCode::Valid);
+    };
+    tokio::join!(commit("a"), commit("b"), commit("c"));
+
+    // Two that wait for one transaction disturb each other as little as can be.
+    let signed = client.propose(&alice(), put("d")).unwrap();
+    let transaction = client.endorse(&signed, &alice()).await.unwrap();
+    let order = || client.order_by(&follower, transaction.clone(), PATIENCE);
+    let both = tokio::join!(order(), order());
+    assert_eq!(both.0.unwrap(), ValidationCode::Valid);
+    assert_eq!(both.1.unwrap(), ValidationCode::Valid);
+}
