@@ -331,7 +331,11 @@ fn results_of(block: &Block) -> Result<Vec<TransactionResult>, String> {
 }
 
 /// A transaction of a stored block.
-fn parsed(view: &StoreView<'_>, block: u64, bytes: &[u8]) -> Result<Transaction, LedgerError> {
+pub(super) fn parsed(
+    view: &StoreView<'_>,
+    block: u64,
+    bytes: &[u8],
+) -> Result<Transaction, LedgerError> {
     let transaction = decode(bytes, bytes.len()).map_err(|error| {
         view.bad_value(
             Family::Blocks,
@@ -343,11 +347,11 @@ fn parsed(view: &StoreView<'_>, block: u64, bytes: &[u8]) -> Result<Transaction,
     Ok(transaction?)
 }
 
-fn index_of(index: u32) -> usize {
+pub(super) fn index_of(index: u32) -> usize {
     usize::try_from(index).expect("a usize has at least 32 bits")
 }
 
-fn points_nowhere(view: &StoreView<'_>, place: Version) -> LedgerError {
+pub(super) fn points_nowhere(view: &StoreView<'_>, place: Version) -> LedgerError {
     let Version { block, index } = place;
     let what = format!("an index says it has a transaction {index}, and it has not");
     view.bad_value(Family::Blocks, &number_key(block), Some(block), what)
