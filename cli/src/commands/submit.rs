@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use ledger::{Transaction, ValidationCode};
-use node::api::types::{EvaluateAnswer, EventAnswer, Place};
+use node::api::ApiClient;
+use node::api::types::{EventAnswer, Place};
 use serde::Serialize;
 
+use super::consistency::{Consistency, consult};
 use crate::args::{Call, Global, Identity};
 use crate::exit::{Failure, Outcome};
 use crate::flow::{self, Endorsed, Receipted};
@@ -161,25 +163,6 @@ fn keep(failure: Failure, transaction: &Transaction, file: Option<&std::path::Pa
     }
 }
 
-/// How many nodes have to give an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Consistency {
-    /// One, which may be behind, or lie
-    Local,
-    /// A quorum, the same answer at the same height
-    Quorum,
-}
-
-/// An answer that was not ordered.
-#[derive(Debug, Serialize)]
-struct Queried {
-    #[serde(flatten)]
-    answer: EvaluateAnswer,
-    /// Who gave it, where a quorum did.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    answered_by: Vec<String>,
-}
-
 pub(crate) async fn query(
     global: &Global,
     call: &Call,
@@ -189,17 +172,8 @@ pub(crate) async fn query(
     let network = Network::open(global)?;
     let key = network.key(&identity.name)?;
     let signed = flow::propose(&network, call, flow::fresh_nonce()?, &key);
-    let (answer, answered_by) = match consistency {
-        Consistency::Local => {
-            let answer = network.ask(async |node| node.evaluate(&signed).await);
-            (answer.await?, Vec::new())
-        }
-        Consistency::Quorum => flow::evaluate(&network, &signed).await?,
-    };
-    let queried = Queried {
-        answer,
-        answered_by,
-    };
+    let question = async |node: &ApiClient| node.evaluate(&signed).await;
+    let queried = consult(&network, consistency, question).await?;
     global
         .output
         .print(&queried, |it| it.answer.response.clone());

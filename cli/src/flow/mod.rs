@@ -15,7 +15,7 @@ use crate::network::Network;
 
 pub(crate) use endorse::{Endorsed, endorse};
 pub(crate) use order::{Receipted, order, verify};
-pub(crate) use quorum::evaluate;
+pub(crate) use quorum::{Answer, Answered, agreed};
 
 /// A proposal with this nonce, signed. It does not expire: what became of it can
 /// be asked for, or it can be handed in again, at any time.

@@ -1,13 +1,12 @@
 //! A question that a quorum of nodes must answer alike, at one height: then a
 //! correct node is among them that has everything a receipt was ever shown for.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::join_all;
-use ledger::SignedProposal;
-use node::api::ClientError;
-use node::api::types::EvaluateAnswer;
+use node::api::types::{ErrorBody, EvaluateAnswer, StateAnswer, StateRangeAnswer};
+use node::api::{ApiClient, ClientError};
+use serde::Serialize;
 
 use crate::exit::{Exit, Failure, Outcome};
 use crate::network::Network;
@@ -18,78 +17,118 @@ const ATTEMPTS: usize = 50;
 /// The pause before they are asked again.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What nodes agree or do not agree on.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Said {
-    /// Height, hash of the block, answer.
-    Answer(u64, String, String),
-    /// Code, message.
-    Refusal(String, String),
+/// An answer that says after which block it is the answer: its height, and the hash
+/// of the block, are part of what must be alike.
+pub(crate) trait Answer: PartialEq {
+    /// The block.
+    fn height(&self) -> u64;
+
+    /// What tells it from others, for people.
+    fn gist(&self) -> String;
+}
+
+impl Answer for EvaluateAnswer {
+    fn height(&self) -> u64 {
+        self.height
+    }
+
+    fn gist(&self) -> String {
+        self.response.clone()
+    }
+}
+
+impl Answer for StateAnswer {
+    fn height(&self) -> u64 {
+        self.height
+    }
+
+    fn gist(&self) -> String {
+        self.value.clone()
+    }
+}
+
+impl Answer for StateRangeAnswer {
+    fn height(&self) -> u64 {
+        self.height
+    }
+
+    fn gist(&self) -> String {
+        format!("{} rows", self.rows.len())
+    }
+}
+
+/// An answer and who gave it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Answered<T> {
+    #[serde(flatten)]
+    pub(crate) answer: T,
+    /// Who gave it, where a quorum did.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) answered_by: Vec<String>,
+}
+
+/// What nodes agree or do not agree on, and who says it.
+struct Said<T> {
+    /// An answer, or the status and the reasons of a refusal.
+    what: Result<T, (u16, Box<ErrorBody>)>,
+    nodes: Vec<String>,
 }
 
 /// The answer of a quorum and who gave it.
-pub(crate) async fn evaluate(
+pub(crate) async fn agreed<T: Answer>(
     network: &Network,
-    signed: &SignedProposal,
-) -> Outcome<(EvaluateAnswer, Vec<String>)> {
+    question: impl AsyncFn(&ApiClient) -> Result<T, ClientError>,
+) -> Outcome<Answered<T>> {
     let quorum = network.genesis().attesters().quorum();
     let mut last = None;
-    let mut said: BTreeMap<Said, Vec<String>> = BTreeMap::new();
+    let mut said: Vec<Said<T>> = Vec::new();
     for _ in 0..ATTEMPTS {
         said.clear();
-        let answers = join_all(
-            network
-                .nodes
-                .iter()
-                .map(|node| node.client.evaluate(signed)),
-        );
+        last = None;
+        let answers = join_all(network.nodes.iter().map(|node| question(&node.client)));
         for (node, answer) in network.nodes.iter().zip(answers.await) {
             let what = match answer {
-                Ok(answer) => Said::Answer(answer.height, answer.block_hash, answer.response),
+                Ok(answer) => Ok(answer),
                 Err(ClientError::Refused { status, body }) if status < 500 && status != 429 => {
-                    let what = Said::Refusal(body.code.clone(), body.message.clone());
-                    last = Some(ClientError::Refused { status, body });
-                    what
+                    Err((status, body))
                 }
                 Err(error) => {
                     last = Some(error);
                     continue;
                 }
             };
-            said.entry(what).or_default().push(node.entry.name.clone());
+            let name = node.entry.name.clone();
+            match said.iter_mut().find(|it| it.what == what) {
+                Some(alike) => alike.nodes.push(name),
+                None => said.push(Said {
+                    what,
+                    nodes: vec![name],
+                }),
+            }
         }
-        let agreed = said.iter().find(|(_, nodes)| nodes.len() >= quorum);
-        match (agreed, last.take()) {
-            (Some((Said::Answer(height, block_hash, response), nodes)), _) => {
-                let answer = EvaluateAnswer {
-                    response: response.clone(),
-                    height: *height,
-                    block_hash: block_hash.clone(),
-                };
-                return Ok((answer, nodes.clone()));
-            }
-            (Some((Said::Refusal(..), _)), Some(error @ ClientError::Refused { .. })) => {
-                return Err(error.into());
-            }
-            (_, error) => last = error,
+        if let Some(at) = said.iter().position(|it| it.nodes.len() >= quorum) {
+            let Said { what, nodes } = said.swap_remove(at);
+            let answer = what.map_err(|(status, body)| ClientError::Refused { status, body })?;
+            return Ok(Answered {
+                answer,
+                answered_by: nodes,
+            });
         }
         tokio::time::sleep(PAUSE).await;
     }
     Err(no_quorum(quorum, &said, last))
 }
 
-fn no_quorum(
-    quorum: usize,
-    said: &BTreeMap<Said, Vec<String>>,
-    last: Option<ClientError>,
-) -> Failure {
-    let groups = said.iter().map(|(said, nodes)| {
+fn no_quorum<T: Answer>(quorum: usize, said: &[Said<T>], last: Option<ClientError>) -> Failure {
+    let groups = said.iter().map(|Said { what, nodes }| {
         let nodes = nodes.join(", ");
-        match said {
-            Said::Answer(height, _, response) => {
-                format!("{nodes} at block {height}: {response:.60}")
-            }
-            Said::Refusal(code, message) => format!("{nodes}: {code}, {message:.60}"),
+        match what {
+            Ok(answer) => format!(
+                "{nodes} at block {}: {:.60}",
+                answer.height(),
+                answer.gist()
+            ),
+            Err((_, body)) => format!("{nodes}: {}, {:.60}", body.code, body.message),
         }
     });
     let mut cause: Vec<String> = groups.collect();
