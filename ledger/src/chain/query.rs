@@ -9,7 +9,6 @@ use crate::names::is_namespace;
 use crate::proof::Receipt;
 use crate::proposal::TransactionId;
 use crate::rwset::Version;
-use crate::state::VersionedValue;
 use crate::store::{Family, HistoryEntry, HistoryPart, Location, StoreView, number_key};
 use crate::transaction::{Locator, Transaction, TransactionHash};
 use crate::validation::{Reason, Verdict};
@@ -208,18 +207,6 @@ impl Ledger {
             header: recent.block.header.clone(),
             certificate,
         }))
-    }
-
-    /// The value of a key with the place of the write it comes from.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot be read.
-    pub fn state(&self, namespace: &str, key: &str) -> Result<Option<VersionedValue>, LedgerError> {
-        if !is_namespace(namespace) {
-            return Ok(None);
-        }
-        Ok(self.store.view().state(namespace, key)?)
     }
 
     /// What was written to a key, oldest first, as much as `part` asks for.

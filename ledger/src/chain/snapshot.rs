@@ -41,6 +41,18 @@ impl Snapshot<'_> {
         self.tip.hash
     }
 
+    /// The value of a key with the place of the write it comes from.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn state(&self, namespace: &str, key: &str) -> Result<Option<VersionedValue>, LedgerError> {
+        if !is_namespace(namespace) {
+            return Ok(None);
+        }
+        Ok(self.view.state(namespace, key)?)
+    }
+
     /// The rows of a range of a namespace, as many as `part` asks for.
     ///
     /// # Errors

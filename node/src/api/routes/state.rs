@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract;
 use ledger::names::{is_contract_name, is_namespace};
-use ledger::{HistoryPart, KeyRange, LedgerError, RangePart, Snapshot, StateView as _, Version};
+use ledger::{HistoryPart, KeyRange, LedgerError, RangePart, Snapshot, Version};
 use serde::Deserialize;
 
 use super::State;
@@ -40,12 +40,7 @@ pub(super) async fn state(
 ) -> Result<Json<StateAnswer>, Failure> {
     let answer = state.read(move |ledger| {
         let snapshot = ledger.snapshot()?;
-        let found = if is_namespace(&contract) {
-            let found = snapshot.get(&contract, &key);
-            found.map_err(LedgerError::from)?
-        } else {
-            None
-        };
+        let found = snapshot.state(&contract, &key)?;
         let (height, block_hash) = moment(&snapshot);
         let Some(found) = found else {
             return Err(Failure::not_found(format!("{contract} has no key {key:?}"))
