@@ -91,6 +91,8 @@ fn calls_of_one_account_at_once_all_happen_once_where_conflicts_are_tried_again(
         "100",
         "0",
     ]);
+    // A node that is behind would say that there is no such customer.
+    network.await_one_state();
     let deposit = ["tx", "submit", "smallbank", "deposit_checking", "1", "1"];
     let deposit = [&deposit[..], &["--retry-conflicts", "100"]].concat();
     let all: Vec<_> = (0..12).map(|_| network.begin(&deposit)).collect();

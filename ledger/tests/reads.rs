@@ -40,6 +40,7 @@ fn paged(ledger: &Ledger, keys: &KeyRange, rows: usize, bytes: usize) -> Vec<(St
         assert!(page.rows.len() <= rows);
         assert!(page.next.is_none() || !page.rows.is_empty());
         all.extend(page.rows.into_iter().map(|(key, row)| (key, row.value)));
+        assert!(page.next.is_none() || page.next > part.after, "it goes on");
         match page.next {
             Some(next) => after = Some(next),
             None => return all,
@@ -141,6 +142,7 @@ fn listed(ledger: &Ledger, of: &TransactionsOf, from: Version, entries: usize) -
             let at = it.location;
             (at.block, at.index, at.code, it.transaction)
         }));
+        assert!(found.next.is_none_or(|next| next < from), "it goes back");
         next = found.next;
     }
     all
