@@ -1,5 +1,6 @@
 //! Money, while replicas fail: what the chain says is what the calls do one after
-//! the other, and none is made or lost. `BANK_OPERATIONS` says how many calls.
+//! the other, and none is made or lost. `BANK_OPERATIONS` says how many calls,
+//! `BANK_CLIENTS` how many clients make them.
 
 mod common;
 
@@ -13,12 +14,22 @@ use node::api::ApiClient;
 use serde_json::{Value, json};
 use testnet::NetworkFolder;
 
-const CLIENTS: usize = 4;
 const INITIAL: i64 = 1000;
 
+/// What `alice@org1` and `bob@org2` have of the token each.
+const MINTED: u64 = 1_000_000;
+
+fn asked(name: &str, usual: usize) -> usize {
+    let asked = std::env::var(name).ok();
+    asked.map_or(usual, |asked| asked.parse().expect("a number"))
+}
+
 fn operations() -> usize {
-    let asked = std::env::var("BANK_OPERATIONS").ok();
-    asked.map_or(1600, |asked| asked.parse().expect("a number of operations"))
+    asked("BANK_OPERATIONS", 1600)
+}
+
+fn clients() -> usize {
+    asked("BANK_CLIENTS", 4)
 }
 
 fn accounts() -> usize {
@@ -45,9 +56,20 @@ impl Numbers {
     }
 }
 
-fn operation(numbers: &mut Numbers) -> Value {
+/// Who calls as the client of this number, and to whom it transfers of the token.
+fn parties(client: usize) -> [&'static str; 2] {
+    let mut parties = ["alice@org1", "bob@org2"];
+    parties.rotate_left(client % 2);
+    parties
+}
+
+fn operation(numbers: &mut Numbers, client: usize) -> Value {
     let (from, to) = (numbers.customer(), numbers.customer());
     let amount = numbers.below(60).to_string();
+    if numbers.below(8) == 0 {
+        let args = [parties(client)[1], &(1 + numbers.below(60)).to_string()];
+        return json!({"contract": "token", "function": "transfer", "args": args});
+    }
     let (function, args) = match numbers.below(6) {
         0 => (
             "transact_savings",
@@ -73,9 +95,29 @@ struct Serial {
     accounts: BTreeMap<String, (i64, i64)>,
     /// What has come in, less what has gone out.
     paid_in: i64,
+    /// The token, by account.
+    balances: BTreeMap<String, u64>,
 }
 
 impl Serial {
+    /// A call of the token by this account.
+    fn token(&mut self, caller: &str, proposal: &Proposal) {
+        let args: Vec<&str> = proposal.args.iter().map(String::as_str).collect();
+        let number = |text: &str| text.parse::<u64>().unwrap();
+        match (proposal.function.as_str(), &args[..]) {
+            ("initialize", _) => {}
+            ("mint", [to, amount]) => {
+                *self.balances.entry((*to).to_owned()).or_default() += number(amount);
+            }
+            ("transfer", [to, amount]) => {
+                let from = self.balances.get_mut(caller).expect("an account");
+                *from = from.checked_sub(number(amount)).expect("it is covered");
+                *self.balances.get_mut(*to).expect("an account") += number(amount);
+            }
+            other => panic!("{other:?} has taken effect"),
+        }
+    }
+
     /// The answer of a call that takes effect.
     fn call(&mut self, proposal: &Proposal) -> String {
         let args: Vec<&str> = proposal.args.iter().map(String::as_str).collect();
@@ -155,13 +197,20 @@ async fn money_is_neither_made_nor_lost_whatever_replicas_do() {
     };
     write(&opened, (0..accounts()).map(account));
     ended(import(&network, &opened, "alice"));
+    let token = |args: &[&str]| {
+        network.ok(&[&["tx", "submit", "token"], args, &["--as", "org1-admin"]].concat())
+    };
+    token(&["initialize", "Euro", "EUR", "2"]);
+    for account in parties(0) {
+        token(&["mint", account, &MINTED.to_string()]);
+    }
 
     let mut imports = Vec::new();
-    for client in 0..CLIENTS {
+    for client in 0..clients() {
         let mut numbers = Numbers(client as u64);
         let file = network.file(&format!("{client}.jsonl"));
-        let count = operations() / CLIENTS;
-        write(&file, (0..count).map(|_| operation(&mut numbers)));
+        let count = operations() / clients();
+        write(&file, (0..count).map(|_| operation(&mut numbers, client)));
         imports.push(import(&network, &file, ["alice", "bob"][client % 2]));
     }
     trouble(&network);
@@ -182,7 +231,7 @@ async fn check_money(network: &Network) {
     let genesis = folder.genesis().clone();
     let client = ApiClient::new(&folder.nodes()[1].api).unwrap();
     let mut serial = Serial::default();
-    let mut effective = 0;
+    let (mut effective, mut transfers) = (0, 0);
     let height = client.status().await.unwrap().certified;
     for number in 1..=height {
         let block = client.stored_block(number, None).await.unwrap().block;
@@ -190,16 +239,26 @@ async fn check_money(network: &Network) {
             let transaction: Transaction = crypto::decode(bytes, bytes.len()).unwrap();
             let id = transaction.proposal.id();
             if code == ValidationCode::Valid {
-                effective += 1;
-                let answer = serial.call(&transaction.proposal);
-                let said = String::from_utf8(transaction.response.payload).unwrap();
-                assert_eq!(said, answer, "transaction {id} in block {number}");
+                if transaction.proposal.contract == "token" {
+                    let members = genesis.members().iter();
+                    let mut callers = members.filter(|it| it.key == transaction.proposal.creator);
+                    let caller = callers.next().unwrap();
+                    let account = format!("{}@{}", caller.name, caller.organisation);
+                    serial.token(&account, &transaction.proposal);
+                    transfers += 1;
+                } else {
+                    effective += 1;
+                    let answer = serial.call(&transaction.proposal);
+                    let said = String::from_utf8(transaction.response.payload.clone()).unwrap();
+                    assert_eq!(said, answer, "transaction {id} in block {number}");
+                }
                 let receipt = client
                     .receipt(&id, std::time::Duration::ZERO)
                     .await
                     .unwrap();
                 let holds = receipt.verify(&genesis.network_id(), &genesis.attesters());
                 assert!(holds.is_ok() && receipt.code == code, "{holds:?}");
+                assert_eq!(receipt.response, Some(transaction.response));
             }
         }
     }
@@ -207,6 +266,16 @@ async fn check_money(network: &Network) {
         effective > operations() / 4,
         "{effective} calls took effect"
     );
+    assert!(transfers > operations() / 64, "{transfers} transfers");
+    let supply: u64 = serial.balances.values().sum();
+    assert_eq!(supply, 2 * MINTED);
+    let kept = client.state("token", "supply").await.unwrap();
+    assert_eq!(kept.value, supply.to_string());
+    for (account, balance) in &serial.balances {
+        let key = format!("balance/{account}");
+        let kept = client.state("token", &key).await.unwrap();
+        assert_eq!(kept.value, balance.to_string());
+    }
     let sum: i64 = serial
         .accounts
         .values()

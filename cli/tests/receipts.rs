@@ -19,7 +19,17 @@ fn verify(genesis: &Path, receipt: &Path) -> Command {
 #[test]
 fn a_receipt_is_believed_offline_and_with_any_byte_changed_it_is_not() {
     let network = Network::up();
-    let done = network.ok(&["tx", "submit", "asset", "CreateAsset", "a", "blue", "5", "Max", "300"]);
+    let done = network.ok(&[
+        "tx",
+        "submit",
+        "asset",
+        "CreateAsset",
+        "a",
+        "blue",
+        "5",
+        "Max",
+        "300",
+    ]);
     let id = done["transaction_id"].as_str().unwrap();
     let receipt = network.ok(&["tx", "receipt", id]);
     let elsewhere = tempfile::tempdir().unwrap();
@@ -39,7 +49,11 @@ fn a_receipt_is_believed_offline_and_with_any_byte_changed_it_is_not() {
     for at in 0..text.len() {
         let mut altered = text.clone().into_bytes();
         // Another letter of the same kind, where there is one: it remains JSON.
-        altered[at] ^= if altered[at].is_ascii_alphabetic() { 0x20 } else { 1 };
+        altered[at] ^= if altered[at].is_ascii_alphabetic() {
+            0x20
+        } else {
+            1
+        };
         fs::write(&file, &altered).unwrap();
         let status = verify(&genesis, &file).output().unwrap().status;
         let altered = String::from_utf8_lossy(&altered);

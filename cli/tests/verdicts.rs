@@ -398,3 +398,36 @@ async fn repetitions(client: &Client, alice: &SigningKey) {
         assert_eq!(first["block"], place.block);
     }
 }
+
+/// Where the policy can be met without the liar, it is; where it cannot, the client
+/// says who differs in what.
+#[test]
+fn a_lying_endorser_is_left_out_or_named() {
+    let network = Network::up();
+    network.ok(&["testnet", "fault", "0", "lie-endorsement"]);
+    let put = ["tx", "submit", "kv", "put", "a", "1", "--as", "alice"];
+    let done = network.ok(&put);
+    assert_eq!(done["code"], "VALID");
+    let id = done["transaction_id"].as_str().unwrap();
+    let found = network.ok(&["tx", "get", id]);
+    let endorsers = found["endorsers"].as_array().unwrap();
+    assert!(!endorsers.contains(&"node0@org1".into()), "{endorsers:?}");
+    assert_eq!(network.ok(&["state", "get", "kv", "a"])["value"], "1");
+
+    let all = "4 of (org1, org2, org3, org4)";
+    for organisation in ["org1", "org2", "org3"] {
+        let admin = format!("{organisation}-admin");
+        let vote = ["contract", "policy", "kv", all, "--as", &admin];
+        // What the liar says of the system matters even less: nobody is believed there.
+        network.ok(&[&vote[..], &["--node", "1"]].concat());
+    }
+    network.await_one_state();
+    let refused = network.ends(&put, 7);
+    assert_eq!(refused["error"]["code"], "ENDORSERS_DISAGREE");
+    let cause = refused["error"]["cause"].as_str().unwrap();
+    assert!(cause.contains("otherwise: node0"), "{cause}");
+    assert!(cause.contains("\"a\": \"1\", and \"10\""), "{cause}");
+    assert!(cause.contains("one of them lies"), "{cause}");
+    network.ok(&["testnet", "fault", "0", "none"]);
+    assert_eq!(network.ok(&put)["code"], "VALID");
+}

@@ -73,7 +73,7 @@ pub use error::{Error, Unverified};
 pub use follow::Follower;
 pub use order::Submitted;
 pub use propose::Call;
-pub use quorum::Evaluated;
+pub use quorum::{Answer, Answered};
 pub use submit::{Submit, TIMEOUT, is_conflict};
 
 pub use consensus::ReplicaId;

@@ -1,14 +1,13 @@
 //! A question that a quorum of nodes must answer alike, at one height: then a
 //! correct node is among them that has everything a receipt was ever shown for.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crypto::SigningKey;
 use futures::future::join_all;
-use ledger::SignedProposal;
-use node::api::ClientError;
-use node::api::types::EvaluateAnswer;
+use node::api::types::{ErrorBody, EvaluateAnswer, StateAnswer, StateRangeAnswer};
+use node::api::{ApiClient, ClientError};
+use serde::Serialize;
 
 use crate::client::Client;
 use crate::error::Error;
@@ -20,25 +19,62 @@ const ATTEMPTS: usize = 50;
 /// The pause before they are asked again.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What nodes agree or do not agree on.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Said {
-    /// Height, hash of the block, answer.
-    Answer(u64, String, String),
-    /// Code, message.
-    Refusal(String, String),
+/// An answer that says after which block it is the answer: its height, and the hash
+/// of the block, are part of what must be alike.
+pub trait Answer: PartialEq {
+    /// The block.
+    fn height(&self) -> u64;
+
+    /// What tells it from others, for people.
+    fn gist(&self) -> String;
 }
 
-/// Who says the same, and the first refusal if it is one.
-type Answers = BTreeMap<Said, (Vec<String>, Option<Error>)>;
+impl Answer for EvaluateAnswer {
+    fn height(&self) -> u64 {
+        self.height
+    }
 
-/// The answer of a quorum.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Evaluated {
-    /// What the contract answered, and after which block.
-    pub answer: EvaluateAnswer,
-    /// The names of the nodes that answered so.
+    fn gist(&self) -> String {
+        self.response.clone()
+    }
+}
+
+impl Answer for StateAnswer {
+    fn height(&self) -> u64 {
+        self.height
+    }
+
+    fn gist(&self) -> String {
+        self.value.clone()
+    }
+}
+
+impl Answer for StateRangeAnswer {
+    fn height(&self) -> u64 {
+        self.height
+    }
+
+    fn gist(&self) -> String {
+        format!("{} rows", self.rows.len())
+    }
+}
+
+/// An answer and who gave it.
+#[derive(Debug, Serialize)]
+pub struct Answered<T> {
+    #[serde(flatten)]
+    /// The answer.
+    pub answer: T,
+    /// Who gave it, where a quorum did.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub answered_by: Vec<String>,
+}
+
+/// What nodes agree or do not agree on, and who says it.
+struct Said<T> {
+    /// An answer, or the status and the reasons of a refusal.
+    what: Result<T, (u16, Box<ErrorBody>)>,
+    nodes: Vec<String>,
 }
 
 impl Client {
@@ -46,75 +82,77 @@ impl Client {
     ///
     /// # Errors
     ///
+    /// As [`Client::agreed`].
+    pub async fn evaluate(
+        &self,
+        key: &SigningKey,
+        call: Call,
+    ) -> Result<Answered<EvaluateAnswer>, Error> {
+        let signed = self.propose(key, call)?;
+        self.agreed(async |node| node.evaluate(&signed).await).await
+    }
+
+    /// The answer that a quorum of nodes gives to a question, at one height.
+    ///
+    /// # Errors
+    ///
     /// [`Error::Refused`] when a quorum refuses alike, and [`Error::NoQuorum`] when
     /// no quorum says the same in reasonable time.
-    pub async fn evaluate(&self, key: &SigningKey, call: Call) -> Result<Evaluated, Error> {
-        evaluate(self, &self.propose(key, call)?).await
-    }
-}
-
-async fn evaluate(client: &Client, signed: &SignedProposal) -> Result<Evaluated, Error> {
-    let nodes = client.nodes();
-    let quorum = client.genesis().attesters().quorum();
-    let mut said = Answers::new();
-    let mut last = None;
-    for _ in 0..ATTEMPTS {
-        said.clear();
-        let answers = join_all(nodes.iter().map(|node| node.api().evaluate(signed)));
-        for (node, answer) in nodes.iter().zip(answers.await) {
-            let (what, refusal) = match answer {
-                Ok(answer) => {
-                    let EvaluateAnswer {
-                        response,
-                        height,
-                        block_hash,
-                    } = answer;
-                    (Said::Answer(height, block_hash, response), None)
-                }
-                Err(ClientError::Refused { status, body }) if status < 500 && status != 429 => {
-                    let what = Said::Refusal(body.code.clone(), body.message.clone());
-                    (what, Some(Error::Refused { status, body }))
-                }
-                Err(error) => {
-                    last = Some(error);
-                    continue;
-                }
-            };
-            let (names, first_refusal) = said.entry(what).or_default();
-            names.push(node.name().to_owned());
-            *first_refusal = first_refusal.take().or(refusal);
-        }
-        let agreed = said
-            .extract_if(.., |_, (names, _)| names.len() >= quorum)
-            .next();
-        match agreed {
-            Some((_, (_, Some(refusal)))) => return Err(refusal),
-            Some((Said::Answer(height, block_hash, response), (answered_by, None))) => {
-                let answer = EvaluateAnswer {
-                    response,
-                    height,
-                    block_hash,
+    pub async fn agreed<T: Answer>(
+        &self,
+        question: impl AsyncFn(&ApiClient) -> Result<T, ClientError>,
+    ) -> Result<Answered<T>, Error> {
+        let quorum = self.genesis().attesters().quorum();
+        let mut last = None;
+        let mut said: Vec<Said<T>> = Vec::new();
+        for _ in 0..ATTEMPTS {
+            said.clear();
+            last = None;
+            let answers = join_all(self.nodes().iter().map(|node| question(node.api())));
+            for (node, answer) in self.nodes().iter().zip(answers.await) {
+                let what = match answer {
+                    Ok(answer) => Ok(answer),
+                    Err(ClientError::Refused { status, body }) if status < 500 && status != 429 => {
+                        Err((status, body))
+                    }
+                    Err(error) => {
+                        last = Some(error);
+                        continue;
+                    }
                 };
-                return Ok(Evaluated {
+                let name = node.name().to_owned();
+                match said.iter_mut().find(|it| it.what == what) {
+                    Some(alike) => alike.nodes.push(name),
+                    None => said.push(Said {
+                        what,
+                        nodes: vec![name],
+                    }),
+                }
+            }
+            if let Some(at) = said.iter().position(|it| it.nodes.len() >= quorum) {
+                let Said { what, nodes } = said.swap_remove(at);
+                let answer = what.map_err(|(status, body)| Error::Refused { status, body })?;
+                return Ok(Answered {
                     answer,
-                    answered_by,
+                    answered_by: nodes,
                 });
             }
-            _ => {}
+            tokio::time::sleep(PAUSE).await;
         }
-        tokio::time::sleep(PAUSE).await;
+        Err(no_quorum(quorum, &said, last))
     }
-    Err(no_quorum(quorum, &said, last))
 }
 
-fn no_quorum(quorum: usize, said: &Answers, last: Option<ClientError>) -> Error {
-    let groups = said.iter().map(|(said, (nodes, _))| {
+fn no_quorum<T: Answer>(quorum: usize, said: &[Said<T>], last: Option<ClientError>) -> Error {
+    let groups = said.iter().map(|Said { what, nodes }| {
         let nodes = nodes.join(", ");
-        match said {
-            Said::Answer(height, _, response) => {
-                format!("{nodes} at block {height}: {response:.60}")
-            }
-            Said::Refusal(code, message) => format!("{nodes}: {code}, {message:.60}"),
+        match what {
+            Ok(answer) => format!(
+                "{nodes} at block {}: {:.60}",
+                answer.height(),
+                answer.gist()
+            ),
+            Err((_, body)) => format!("{nodes}: {}, {:.60}", body.code, body.message),
         }
     });
     let mut said: Vec<String> = groups.collect();

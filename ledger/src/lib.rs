@@ -41,7 +41,8 @@ pub use block::{
     TransactionResult, attested_bytes,
 };
 pub use chain::{
-    Committed, CommittedTransaction, GenesisState, Ledger, LedgerError, OrderedBatch, Snapshot, Tip,
+    Committed, CommittedTransaction, GenesisState, Ledger, LedgerError, Listing, ListingPart,
+    OrderedBatch, Snapshot, Tip, TransactionsOf,
 };
 pub use contents::{ContentsError, claimed_results};
 pub use contract::{Context, Contract, ContractError, Contracts};
@@ -54,7 +55,10 @@ pub use proposal::{NO_EXPIRY, Proposal, SignedProposal, TransactionId};
 pub use rwset::{Event, KeyPolicy, RangeRead, Read, ReadWriteSet, Version, Write};
 pub use simulate::{EndorseError, Simulation};
 pub use state::{MemoryState, Overlay, StateView, VersionedValue};
-pub use store::{Family, HistoryEntry, HistoryPart, Location, RecordRow, RecordWrites, StoreError};
+pub use store::{
+    Family, HistoryEntry, HistoryPart, KeyRange, Location, RangePart, RecordRow, RecordWrites,
+    StatePage, StoreError,
+};
 pub use transaction::{
     AssembleError, CheckedTransaction, Limits, Locator, ParseLocatorError, Refusal, Signer,
     Transaction, TransactionHash, UncheckedTransaction, check_transactions,

@@ -92,8 +92,9 @@ fn ask(network: &Network, ledger: &Ledger) {
     let bytes = ledger.transaction_by_hash(&replayed.hash()).unwrap();
     assert_eq!(bytes.as_deref(), Some(&replayed.bytes()[..]));
 
-    assert_eq!(ledger.state("kv", "a").unwrap().unwrap().value, b"after");
-    assert_eq!(ledger.state("kv", "b").unwrap(), None);
+    let now = ledger.snapshot().unwrap();
+    assert_eq!(now.state("kv", "a").unwrap().unwrap().value, b"after");
+    assert_eq!(now.state("kv", "b").unwrap(), None);
     let history: Vec<_> = ledger
         .history("kv", "b", part(10))
         .unwrap()
@@ -124,7 +125,10 @@ fn ask(network: &Network, ledger: &Ledger) {
     // Whoever asks may ask for anything.
     let (long, key) = ("n".repeat(300), "k".repeat(100_000));
     for (namespace, key) in [("", ""), ("kv", &key), (&long, "a"), ("_x", "\0")] {
-        assert_eq!(ledger.state(namespace, key).unwrap(), None);
+        assert_eq!(
+            ledger.snapshot().unwrap().state(namespace, key).unwrap(),
+            None
+        );
         assert!(ledger.history(namespace, key, part(1)).unwrap().is_empty());
     }
 }
@@ -247,7 +251,8 @@ fn the_second_of_two_blind_writes_in_a_block_stands() {
         block.codes().collect::<Vec<_>>(),
         [ValidationCode::Valid; 3]
     );
-    let value = ledger.state("kv", "a").unwrap().unwrap();
+    let now = ledger.snapshot().unwrap();
+    let value = now.state("kv", "a").unwrap().unwrap();
     assert_eq!((value.version.index, value.value), (2, b"3".to_vec()));
     assert_eq!(ledger.history("kv", "a", part(10)).unwrap().len(), 3);
 }

@@ -114,7 +114,10 @@ fn a_call_simulated_twice_has_the_same_effects_and_changes_nothing() {
     let before = it.ledger.tip();
     assert_eq!(it.endorse(&signed).unwrap(), it.endorse(&signed).unwrap());
     assert_eq!(it.ledger.tip(), before);
-    assert_eq!(it.ledger.state("kv", "a").unwrap(), None);
+    assert_eq!(
+        it.ledger.snapshot().unwrap().state("kv", "a").unwrap(),
+        None
+    );
 }
 
 #[test]

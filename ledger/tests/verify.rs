@@ -71,6 +71,39 @@ fn a_folder_without_a_ledger_or_of_another_network_is_not_called_damaged() {
     assert!(matches!(other, Err(StoreError::OtherNetwork { .. })));
 }
 
+/// A database of the layout before this one: without the index.
+fn of_the_layout_before(folder: &Path) {
+    let mut database = raw(folder);
+    database.drop_cf("index").unwrap();
+    let meta = database.cf_handle("meta").unwrap();
+    database
+        .put_cf(meta, "format", 2_u32.to_le_bytes())
+        .unwrap();
+}
+
+/// The version that wrote it can still open it afterwards: not a file has changed.
+#[test]
+fn a_database_of_another_layout_is_refused_by_its_number_and_left_as_it_is() {
+    let (network, folder) = (Network::new(), tempfile::tempdir().unwrap());
+    small_chain(&network, folder.path());
+    of_the_layout_before(folder.path());
+    let before = files(folder.path());
+    let opened = Ledger::open(folder.path(), &network.genesis).map(|_| ());
+    let Err(ledger::LedgerError::Store(error)) = opened else {
+        panic!("{opened:?}");
+    };
+    let verified = verify_folder(folder.path(), &network.genesis).unwrap_err();
+    for error in [error, verified] {
+        let told = error.to_string();
+        assert!(
+            told.contains("has layout 2, and this version reads layout 3"),
+            "{told}"
+        );
+        assert!(told.contains("fetch the ledger from the others"), "{told}");
+    }
+    assert_eq!(files(folder.path()), before);
+}
+
 /// Someone with access to the disk rewrites a value through the database, so
 /// that its own checksums are right: what the ledger checks itself must find it.
 #[test]

@@ -6,6 +6,7 @@ use crypto::{NetworkId, SigningKey};
 use ledger::{Contracts, Ledger, Limits, SignedProposal, Simulation};
 use tokio::sync::Semaphore;
 
+use crate::fault::FaultSwitch;
 use crate::services::{BoxFuture, Endorse, EndorseFailure, Evaluation};
 
 /// How many proposals may wait for each one that is executed.
@@ -18,6 +19,7 @@ struct Means {
     limits: Limits,
     contracts: Contracts,
     key: SigningKey,
+    fault: FaultSwitch,
 }
 
 /// Endorses and evaluates, a bounded number of proposals at a time.
@@ -35,7 +37,7 @@ impl Endorser {
         ledger: Arc<Ledger>,
         network: NetworkId,
         limits: Limits,
-        key: SigningKey,
+        (key, fault): (SigningKey, FaultSwitch),
         max_concurrent: usize,
     ) -> Self {
         let limit = max_concurrent.saturating_mul(WAITING_PER_PLACE);
@@ -46,6 +48,7 @@ impl Endorser {
                 limits,
                 contracts: Contracts::built_in(),
                 key,
+                fault,
             }),
             admitted: Arc::new(Semaphore::new(limit)),
             executing: Arc::new(Semaphore::new(max_concurrent)),
@@ -97,7 +100,13 @@ impl Endorse for Endorser {
         Box::pin(self.execute(move |means| {
             let (response, ..) =
                 means.simulate(|simulation| simulation.endorse(&proposal, &means.key))?;
-            Ok(response)
+            let Means {
+                fault,
+                network,
+                key,
+                ..
+            } = means;
+            Ok(fault.distort_endorsement(response, network, key))
         }))
     }
 

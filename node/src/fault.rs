@@ -1,9 +1,11 @@
 //! A node that is told to misbehave: the switch, and who looks at it.
 //!
 //! The distortion itself is [`consensus::byzantine`]; nothing else of the node
-//! knows of it but the two places where something leaves it.
+//! knows of it but the places where something leaves it.
 
 use consensus::byzantine::Modes;
+use crypto::{NetworkId, SigningKey};
+use ledger::ProposalResponse;
 use tokio::sync::watch;
 
 use crate::fetch::Response;
@@ -78,5 +80,24 @@ impl FaultSwitch {
             }
             honest => honest,
         }
+    }
+
+    /// What is endorsed instead of what `answer` says.
+    pub(crate) fn distort_endorsement(
+        &self,
+        answer: ProposalResponse,
+        network: &NetworkId,
+        key: &SigningKey,
+    ) -> ProposalResponse {
+        if !self.modes.borrow().lie_in_endorsing() {
+            return answer;
+        }
+        let mut action = answer.action();
+        let values = action.rwset.writes.iter_mut();
+        for value in values.filter_map(|write| write.value.as_mut()) {
+            value.push(b'0');
+        }
+        action.response.payload.push(b'0');
+        ProposalResponse::endorse(action, network, key)
     }
 }

@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod members;
+mod reads;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use consensus::byzantine::Modes;
 
 use crate::output::Format;
 pub(crate) use members::{ContractCommand, MemberCommand, NewKey, Signed};
+pub(crate) use reads::{KeyArgs, ListArgs, RangeArgs, StateCommand, WatchArgs};
 
 /// A permissioned ledger whose replicas may lie: PBFT, endorsed transactions,
 /// blocks that prove themselves.
@@ -89,7 +91,7 @@ pub(crate) enum Command {
         identity: Identity,
         /// Whose answer it is to be
         #[arg(long, default_value = "local")]
-        consistency: crate::commands::submit::Consistency,
+        consistency: crate::commands::consistency::Consistency,
     },
     /// Look at blocks
     #[command(subcommand)]
@@ -141,11 +143,7 @@ pub(crate) enum Command {
         timeout: Duration,
     },
     /// Blocks and events as they come
-    Watch {
-        /// The first block; without it the next one
-        #[arg(long, value_name = "N")]
-        from: Option<u64>,
-    },
+    Watch(WatchArgs),
     /// Run the protocol in the deterministic simulator
     Simulate(SimulateArgs),
     /// Say what a code means and what to do
@@ -197,7 +195,7 @@ pub(crate) enum TestnetCommand {
     #[command(
         after_help = "Modes, also several joined by +: none, silent, delay=MS, drop=NODES, \
         lose=PERCENT, equivocate, wrong-digest, censor=CLIENT, corrupt-signatures, replay, lie-view-change, \
-        lie-sync, skip-sequences, wrong-times, flood, chaotic"
+        lie-sync, lie-endorsement, skip-sequences, wrong-times, flood, chaotic"
     )]
     Fault {
         /// Name or number
@@ -352,6 +350,8 @@ pub(crate) enum TxCommand {
         #[arg(long, default_value = "60", value_parser = seconds)]
         timeout: Duration,
     },
+    /// The transactions of a creator, of a contract, or of both, the newest first
+    List(ListArgs),
     /// Show a committed transaction
     Get {
         /// Its id
@@ -387,24 +387,6 @@ pub(crate) enum BlockCommand {
     Get {
         /// Its number, its hash, or `latest`
         block: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum StateCommand {
-    /// The value of a key
-    Get {
-        /// The contract
-        contract: String,
-        /// The key
-        key: String,
-    },
-    /// What was written to a key, oldest first
-    History {
-        /// The contract
-        contract: String,
-        /// The key
-        key: String,
     },
 }
 

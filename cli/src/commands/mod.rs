@@ -3,6 +3,7 @@
 
 pub(crate) mod because;
 pub(crate) mod block;
+pub(crate) mod consistency;
 pub(crate) mod demo;
 pub(crate) mod evidence;
 pub(crate) mod explain;
@@ -10,6 +11,7 @@ pub(crate) mod genesis;
 pub(crate) mod import;
 pub(crate) mod keygen;
 pub(crate) mod light;
+pub(crate) mod listing;
 pub(crate) mod members;
 pub(crate) mod node;
 pub(crate) mod partition;
@@ -25,7 +27,7 @@ pub(crate) mod wait;
 pub(crate) mod watch;
 pub(crate) mod why;
 
-use crate::args::{BlockCommand, Cli, Command, StateCommand, TxCommand, VerifyCommand};
+use crate::args::{BlockCommand, Cli, Command, TxCommand, VerifyCommand};
 use crate::exit::Outcome;
 
 /// Does what was asked for.
@@ -47,12 +49,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
             block::list(&global, from, limit).await
         }
         Command::Block(BlockCommand::Get { block }) => block::get(&global, &block).await,
-        Command::State(StateCommand::Get { contract, key }) => {
-            state::get(&global, &contract, &key).await
-        }
-        Command::State(StateCommand::History { contract, key }) => {
-            state::history(&global, &contract, &key).await
-        }
+        Command::State(command) => state::run(&global, command).await,
         Command::WhyViewChange { view, out } => why::why(&global, view, out.as_deref()).await,
         Command::Replay { file } => replay::replay(&global, &file),
         Command::Member(command) => members::members(&global, command).await,
@@ -71,7 +68,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
             light::light(&global, genesis.as_deref(), &receipts).await
         }
         Command::Wait { condition, timeout } => wait::wait(&global, condition, timeout).await,
-        Command::Watch { from } => watch::watch(&global, from).await,
+        Command::Watch(args) => watch::watch(&global, args).await,
         Command::Simulate(args) => simulate::simulate(&global, &args),
         Command::Explain { code } => explain::explain(&global, code.as_deref()),
         Command::Completions { shell } => {
@@ -105,6 +102,7 @@ async fn transactions(global: &crate::args::Global, command: TxCommand) -> Outco
             out,
         } => steps::endorse(global, &file, &identity, &out).await,
         TxCommand::Send { file, timeout } => steps::send(global, &file, timeout).await,
+        TxCommand::List(args) => listing::list(global, args).await,
         TxCommand::Get { id } => transaction::get(global, &id).await,
         TxCommand::Receipt { id, out } => transaction::receipt(global, &id, out.as_deref()).await,
         TxCommand::Explain { id } => transaction::explain(global, &id).await,

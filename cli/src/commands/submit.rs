@@ -4,10 +4,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use client::{Call, Error, Evaluated, Transaction, ValidationCode};
-use node::api::types::{EvaluateAnswer, EventAnswer};
+use client::{Call, Error, Transaction, ValidationCode};
+use node::api::ApiClient;
+use node::api::types::EventAnswer;
 use serde::Serialize;
 
+use super::consistency::{Consistency, consult};
 use crate::args::{Global, Identity};
 use crate::exit::{Failure, Outcome};
 use crate::network::Network;
@@ -130,25 +132,6 @@ fn kept(error: Error, file: &Path) -> Failure {
     ))
 }
 
-/// How many nodes have to give an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Consistency {
-    /// One, which may be behind, or lie
-    Local,
-    /// A quorum, the same answer at the same height
-    Quorum,
-}
-
-/// An answer that was not ordered.
-#[derive(Debug, Serialize)]
-struct Queried {
-    #[serde(flatten)]
-    answer: EvaluateAnswer,
-    /// Who gave it, where a quorum did.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    answered_by: Vec<String>,
-}
-
 pub(crate) async fn query(
     global: &Global,
     call: Call,
@@ -157,24 +140,9 @@ pub(crate) async fn query(
 ) -> Outcome {
     let network = Network::open(global)?;
     let key = network.key(&identity.name)?;
-    let (answer, answered_by) = match consistency {
-        Consistency::Local => {
-            let signed = network.client.propose(&key, call)?;
-            let answer = network.ask(async |node| node.evaluate(&signed).await);
-            (answer.await?, Vec::new())
-        }
-        Consistency::Quorum => {
-            let Evaluated {
-                answer,
-                answered_by,
-            } = network.client.evaluate(&key, call).await?;
-            (answer, answered_by)
-        }
-    };
-    let queried = Queried {
-        answer,
-        answered_by,
-    };
+    let signed = network.client.propose(&key, call)?;
+    let question = async |node: &ApiClient| node.evaluate(&signed).await;
+    let queried = consult(&network, consistency, question).await?;
     global
         .output
         .print(&queried, |it| it.answer.response.clone());

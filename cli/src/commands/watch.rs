@@ -1,42 +1,65 @@
 //! Blocks and events as they come.
 
-use crate::args::Global;
+use node::api::client::Subscription;
+use node::api::types::BlockEvent;
+
+use crate::args::{Global, WatchArgs};
 use crate::exit::Outcome;
 use crate::network::Network;
-use crate::output::{short, table};
+use crate::output::{Format, short, table};
 
-pub(crate) async fn watch(global: &Global, from: Option<u64>) -> Outcome {
+pub(crate) async fn watch(global: &Global, args: WatchArgs) -> Outcome {
     let network = Network::open(global)?;
-    let mut events = network.ask(async |node| node.events(from).await).await?;
+    let subscription = Subscription {
+        from: args.from,
+        after: args.after,
+        contract: args.contract,
+        event: args.event,
+        creator: args.creator,
+    };
+    let is_filtered = [
+        &subscription.contract,
+        &subscription.event,
+        &subscription.creator,
+    ];
+    let is_filtered = is_filtered.iter().any(|it| it.is_some());
+    let events = network.ask(async |node| node.subscribe(&subscription).await);
+    let mut events = events.await?;
     while let Some(block) = events.next().await? {
-        global.output.print(&block, |block| {
-            let rows = block.transactions.iter().map(|it| {
-                let events: Vec<String> = it
-                    .events
-                    .iter()
-                    .map(|event| format!("{}({})", event.name, event.payload))
-                    .collect();
-                [
-                    "  ".to_owned(),
-                    short(&it.transaction_id).to_owned(),
-                    it.code.clone(),
-                    format!("{} {}", it.contract, it.function),
-                    events.join(" "),
-                ]
-            });
-            let lines: Vec<String> = table([""; 5], rows)
-                .lines()
-                .skip(1)
-                .map(str::to_owned)
-                .collect();
-            format!(
-                "block {} {}\n{}",
-                block.block,
-                short(&block.hash),
-                lines.join("\n")
-            )
-        });
+        // That nothing has matched so far is for programs, which note how far they are.
+        let is_bookmark = is_filtered && block.transactions.is_empty();
+        if global.output == Format::Json || !is_bookmark {
+            global.output.print(&block, show);
+        }
     }
     global.output.note("the node has ended the stream");
     Ok(())
+}
+
+fn show(block: &BlockEvent) -> String {
+    let rows = block.transactions.iter().map(|it| {
+        let events: Vec<String> = it
+            .events
+            .iter()
+            .map(|event| format!("{}({})", event.name, event.payload))
+            .collect();
+        [
+            "  ".to_owned(),
+            short(&it.transaction_id).to_owned(),
+            it.code.clone(),
+            format!("{} {}", it.contract, it.function),
+            events.join(" "),
+        ]
+    });
+    let lines: Vec<String> = table([""; 5], rows)
+        .lines()
+        .skip(1)
+        .map(str::to_owned)
+        .collect();
+    format!(
+        "block {} {}\n{}",
+        block.block,
+        short(&block.hash),
+        lines.join("\n")
+    )
 }

@@ -33,6 +33,8 @@ pub enum Mode {
     LieViewChange,
     /// Says that it is further than it is, and hands out altered blocks.
     LieSync,
+    /// Endorses other effects and another answer than those of the call.
+    LieEndorsement,
     /// As primary, assigns the highest sequence number that it may.
     SkipSequences,
     /// As primary, gives batches times that go back or are far ahead.
@@ -74,8 +76,8 @@ pub enum ModeError {
 impl Mode {
     /// All modes as they are written.
     pub const NAMES: &'static str = "none, silent, delay=MS, drop=NODES, lose=PERCENT, equivocate, wrong-digest, \
-         censor=CLIENT, corrupt-signatures, replay, lie-view-change, lie-sync, skip-sequences, \
-         wrong-times, flood, chaotic";
+         censor=CLIENT, corrupt-signatures, replay, lie-view-change, lie-sync, lie-endorsement, \
+         skip-sequences, wrong-times, flood, chaotic";
 
     /// The longest delay, in milliseconds.
     const MAX_DELAY_MS: u64 = 60_000;
@@ -93,6 +95,12 @@ impl Modes {
     pub fn lie_in_sync(&self) -> bool {
         let lies = |mode: &Mode| matches!(mode, Mode::LieSync | Mode::Chaotic);
         self.iter().any(lies)
+    }
+
+    /// Whether something else is endorsed than what calls do.
+    #[must_use]
+    pub fn lie_in_endorsing(&self) -> bool {
+        self.iter().any(|mode| *mode == Mode::LieEndorsement)
     }
 
     /// Whether junk is sent without end.
@@ -164,6 +172,7 @@ impl FromStr for Mode {
             "replay" => Self::Replay,
             "lie-view-change" => Self::LieViewChange,
             "lie-sync" => Self::LieSync,
+            "lie-endorsement" => Self::LieEndorsement,
             "skip-sequences" => Self::SkipSequences,
             "wrong-times" => Self::WrongTimes,
             "flood" => Self::Flood,
@@ -207,6 +216,7 @@ impl fmt::Display for Mode {
             Self::Replay => f.write_str("replay"),
             Self::LieViewChange => f.write_str("lie-view-change"),
             Self::LieSync => f.write_str("lie-sync"),
+            Self::LieEndorsement => f.write_str("lie-endorsement"),
             Self::SkipSequences => f.write_str("skip-sequences"),
             Self::WrongTimes => f.write_str("wrong-times"),
             Self::Flood => f.write_str("flood"),
@@ -240,7 +250,7 @@ mod tests {
             "equivocate+replay",
             "silent+flood",
             "censor=alice",
-            "lie-view-change+lie-sync+chaotic",
+            "lie-view-change+lie-sync+lie-endorsement+chaotic",
             "wrong-digest+corrupt-signatures+skip-sequences+wrong-times",
         ] {
             assert_eq!(text.parse::<Modes>().unwrap().to_string(), text);

@@ -14,7 +14,7 @@ use crate::digest::{StateAccumulator, StateRow};
 use crate::proposal::TransactionId;
 use crate::rwset::{Event, Version};
 use crate::state::{Overlay, StateView, VersionedValue};
-use crate::store::{BlockWrite, IndexedTransaction, Location, StateChange};
+use crate::store::{BlockWrite, IndexRow, IndexedTransaction, Location, Positions, StateChange};
 use crate::transaction::{CheckedTransaction, Limits, UncheckedTransaction, check_transactions};
 use crate::validation::{ValidationCode, Verdict, validate};
 
@@ -54,6 +54,7 @@ pub(crate) struct Executed {
     pub(crate) hash: Digest,
     pub(crate) results: Vec<TransactionResult>,
     pub(crate) indexed: Vec<IndexedTransaction>,
+    pub(crate) index: Vec<IndexRow>,
     pub(crate) changes: Vec<StateChange>,
     pub(crate) accumulator: StateAccumulator,
     pub(crate) events: Vec<(TransactionId, Event)>,
@@ -66,6 +67,7 @@ impl Executed {
             block: &self.block,
             hash: self.hash,
             indexed: &self.indexed,
+            index: &self.index,
             changes: &self.changes,
             accumulator: &self.accumulator,
         }
@@ -88,6 +90,7 @@ struct Execution<'a> {
     verdicts: Vec<Verdict>,
     results: Vec<TransactionResult>,
     indexed: Vec<IndexedTransaction>,
+    positions: Positions,
     changes: Vec<StateChange>,
     events: Vec<(TransactionId, Event)>,
 }
@@ -108,6 +111,7 @@ pub(crate) fn execute(
         verdicts: Vec::with_capacity(batch.transactions.len()),
         results: Vec::with_capacity(batch.transactions.len()),
         indexed: Vec::with_capacity(batch.transactions.len()),
+        positions: Positions::default(),
         changes: Vec::new(),
         events: Vec::new(),
     };
@@ -148,6 +152,8 @@ impl Execution<'_> {
                 code,
             };
             self.overlay.commit_id(id, version);
+            let proposal = &transaction.transaction().proposal;
+            self.positions.add(proposal, version.index);
             self.indexed.push(IndexedTransaction { id, hash, location });
         }
         if code == ValidationCode::Valid {
@@ -208,6 +214,7 @@ impl Execution<'_> {
             hash,
             results: self.results,
             indexed: self.indexed,
+            index: self.positions.into_rows(parent.next_number()),
             changes: self.changes,
             accumulator: self.accumulator,
             events: self.events,

@@ -172,6 +172,7 @@ impl GenesisState {
             block: &self.block,
             hash: self.hash,
             indexed: &[],
+            index: &[],
             changes: &self.changes,
             accumulator: &self.accumulator,
         }

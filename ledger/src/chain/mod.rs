@@ -12,6 +12,7 @@
 mod error;
 mod execute;
 mod genesis;
+mod listing;
 mod query;
 mod recent;
 mod snapshot;
@@ -31,6 +32,7 @@ use crate::transaction::{CheckedTransaction, Limits};
 pub use error::LedgerError;
 pub(crate) use execute::{Executed, Parent, execute, replay};
 pub use genesis::GenesisState;
+pub use listing::{Listing, ListingPart, TransactionsOf};
 pub use query::CommittedTransaction;
 use recent::{RecentBlock, RecentBlocks};
 pub use snapshot::Snapshot;

@@ -9,7 +9,6 @@ use crate::names::is_namespace;
 use crate::proof::Receipt;
 use crate::proposal::TransactionId;
 use crate::rwset::Version;
-use crate::state::VersionedValue;
 use crate::store::{Family, HistoryEntry, HistoryPart, Location, StoreView, number_key};
 use crate::transaction::{Locator, Transaction, TransactionHash};
 use crate::validation::{Reason, Verdict};
@@ -210,18 +209,6 @@ impl Ledger {
         }))
     }
 
-    /// The value of a key with the place of the write it comes from.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot be read.
-    pub fn state(&self, namespace: &str, key: &str) -> Result<Option<VersionedValue>, LedgerError> {
-        if !is_namespace(namespace) {
-            return Ok(None);
-        }
-        Ok(self.store.view().state(namespace, key)?)
-    }
-
     /// What was written to a key, oldest first, as much as `part` asks for.
     ///
     /// # Errors
@@ -331,7 +318,11 @@ fn results_of(block: &Block) -> Result<Vec<TransactionResult>, String> {
 }
 
 /// A transaction of a stored block.
-fn parsed(view: &StoreView<'_>, block: u64, bytes: &[u8]) -> Result<Transaction, LedgerError> {
+pub(super) fn parsed(
+    view: &StoreView<'_>,
+    block: u64,
+    bytes: &[u8],
+) -> Result<Transaction, LedgerError> {
     let transaction = decode(bytes, bytes.len()).map_err(|error| {
         view.bad_value(
             Family::Blocks,
@@ -343,11 +334,11 @@ fn parsed(view: &StoreView<'_>, block: u64, bytes: &[u8]) -> Result<Transaction,
     Ok(transaction?)
 }
 
-fn index_of(index: u32) -> usize {
+pub(super) fn index_of(index: u32) -> usize {
     usize::try_from(index).expect("a usize has at least 32 bits")
 }
 
-fn points_nowhere(view: &StoreView<'_>, place: Version) -> LedgerError {
+pub(super) fn points_nowhere(view: &StoreView<'_>, place: Version) -> LedgerError {
     let Version { block, index } = place;
     let what = format!("an index says it has a transaction {index}, and it has not");
     view.bad_value(Family::Blocks, &number_key(block), Some(block), what)

@@ -3,10 +3,11 @@
 use crypto::Digest;
 
 use super::{Ledger, LedgerError};
+use crate::names::is_namespace;
 use crate::proposal::TransactionId;
 use crate::rwset::Version;
 use crate::state::{Rows, StateView, VersionedValue};
-use crate::store::{StoreError, StoreView, TipRow};
+use crate::store::{RangePart, StatePage, StoreError, StoreView, TipRow};
 
 /// The state after one block. Blocks that follow do not show in it.
 pub struct Snapshot<'a> {
@@ -38,6 +39,33 @@ impl Snapshot<'_> {
     #[must_use]
     pub fn block_hash(&self) -> Digest {
         self.tip.hash
+    }
+
+    /// The value of a key with the place of the write it comes from.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn state(&self, namespace: &str, key: &str) -> Result<Option<VersionedValue>, LedgerError> {
+        if !is_namespace(namespace) {
+            return Ok(None);
+        }
+        Ok(self.view.state(namespace, key)?)
+    }
+
+    /// The rows of a range of a namespace, as many as `part` asks for.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn page(&self, namespace: &str, part: &RangePart) -> Result<StatePage, LedgerError> {
+        if !is_namespace(namespace) {
+            return Ok(StatePage {
+                rows: Vec::new(),
+                next: None,
+            });
+        }
+        Ok(self.view.state_page(namespace, part)?)
     }
 }
 

@@ -7,8 +7,8 @@ use rocksdb::WriteBatch;
 use super::families::{FORMAT, history_key};
 use super::witness::{Counter, seal};
 use super::{
-    Family, HistoryRow, Location, Store, StoreError, TipRow, block_hash_key, meta, number_key,
-    rocks, state_key, transaction_hash_key,
+    Family, HistoryRow, IndexRow, Location, Store, StoreError, TipRow, block_hash_key, meta,
+    number_key, rocks, state_key, transaction_hash_key,
 };
 use crate::block::{Block, BlockCertificate};
 use crate::digest::StateAccumulator;
@@ -72,6 +72,8 @@ pub(crate) struct BlockWrite<'a> {
     pub(crate) hash: Digest,
     /// The transactions whose ids stand in the chain for the first time.
     pub(crate) indexed: &'a [IndexedTransaction],
+    /// The same by creator and by contract.
+    pub(crate) index: &'a [IndexRow],
     pub(crate) changes: &'a [StateChange],
     /// The state after the block.
     pub(crate) accumulator: &'a StateAccumulator,
@@ -105,6 +107,9 @@ impl Batch<'_> {
             self.put(Family::Transactions, id_key, &indexed.location);
             let hash_key = transaction_hash_key(&indexed.hash.0);
             self.put(Family::Hashes, &hash_key, &indexed.location.place());
+        }
+        for (key, positions) in write.index {
+            self.put(Family::Index, key, positions);
         }
         for change in write.changes {
             self.change(change);

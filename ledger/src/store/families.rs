@@ -3,8 +3,8 @@
 //! Keys are built here and nowhere else. Numbers in keys are big-endian, so
 //! that iteration is in order; values are the canonical encoding.
 
-use crypto::Digest;
 use crypto::codec::{Decode, Encode};
+use crypto::{Digest, PublicKey};
 
 use crate::policy::EndorsementPolicy;
 use crate::proposal::TransactionId;
@@ -26,6 +26,9 @@ pub enum Family {
     State,
     /// Namespace, key and version to what was written.
     History,
+    /// A creator or a contract, and a block number, to the positions of its
+    /// transactions in that block.
+    Index,
     /// Whatever consensus must remember, opaque here.
     Records,
     /// What is said about the store itself.
@@ -34,13 +37,14 @@ pub enum Family {
 
 impl Family {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Blocks,
         Self::Certificates,
         Self::Transactions,
         Self::Hashes,
         Self::State,
         Self::History,
+        Self::Index,
         Self::Records,
         Self::Meta,
     ];
@@ -55,6 +59,7 @@ impl Family {
             Self::Hashes => "hashes",
             Self::State => "state",
             Self::History => "history",
+            Self::Index => "index",
             Self::Records => "records",
             Self::Meta => "meta",
         }
@@ -104,7 +109,7 @@ pub(crate) struct TipRow {
 }
 
 /// The version of this layout. Another one is refused, not guessed at.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 
 /// The keys of [`Family::Meta`].
 pub(crate) mod meta {
@@ -195,4 +200,25 @@ pub(crate) fn history_version(prefix: &[u8], bytes: &[u8]) -> Option<Version> {
         block: u64::from_be_bytes(*block),
         index: u32::from_be_bytes(*index.as_array::<4>()?),
     })
+}
+
+/// What all index keys of a creator begin with.
+pub(crate) fn creator_prefix(creator: &PublicKey) -> Vec<u8> {
+    [b"c".as_slice(), creator.as_bytes()].concat()
+}
+
+/// What all index keys of a contract begin with.
+pub(crate) fn contract_prefix(contract: &str) -> Vec<u8> {
+    [b"n".as_slice(), &namespace_prefix(contract)].concat()
+}
+
+/// The index key of one block.
+pub(crate) fn index_key(prefix: &[u8], block: u64) -> Vec<u8> {
+    [prefix, &number_key(block)].concat()
+}
+
+/// The block at the end of an index key with this prefix.
+pub(crate) fn index_block(prefix: &[u8], bytes: &[u8]) -> Option<u64> {
+    let block = bytes.strip_prefix(prefix)?.as_array::<8>()?;
+    Some(u64::from_be_bytes(*block))
 }

@@ -11,6 +11,8 @@
 mod block_write;
 mod error;
 mod families;
+mod index;
+mod pages;
 mod read;
 mod records;
 mod recovery;
@@ -27,7 +29,10 @@ pub use error::StoreError;
 pub use families::{Family, Location};
 pub(crate) use families::{HistoryRow, TipRow};
 pub(crate) use families::{block_hash_key, meta, number_key, parse_state_key};
+pub(crate) use families::{contract_prefix, creator_prefix};
 pub(crate) use families::{state_key, transaction_hash_key};
+pub(crate) use index::{BlockPositions, IndexRow, Positions};
+pub use pages::{KeyRange, RangePart, StatePage};
 pub(crate) use read::StoreView;
 pub use read::{HistoryEntry, HistoryPart};
 pub use records::{RecordRow, RecordWrites};
@@ -66,6 +71,7 @@ impl Store {
             OpenMode::ReadWrite => {
                 make_folder(path)?;
                 let witness = Witness::open(path)?;
+                check_layout(path, &database)?;
                 (rocks::open(&database)?, Some(witness))
             }
             OpenMode::ReadOnly => {
@@ -75,6 +81,7 @@ impl Store {
                     });
                 }
                 let witness = Witness::read_only(path)?;
+                check_layout(path, &database)?;
                 (rocks::open_read_only(&database)?, witness)
             }
         };
@@ -176,6 +183,19 @@ impl Store {
             block,
             what: what.into(),
         }
+    }
+}
+
+/// Refuses a database of another layout before it is opened, which would change
+/// it, and while the version that wrote it can still open it.
+fn check_layout(path: &Path, database: &Path) -> Result<(), StoreError> {
+    match rocks::other_format(database) {
+        None => Ok(()),
+        Some(found) => Err(StoreError::OtherFormat {
+            path: path.to_path_buf(),
+            expected: families::FORMAT,
+            found,
+        }),
     }
 }
 

@@ -111,6 +111,23 @@ impl<'a> StoreView<'a> {
             .map(move |row| row.map_err(&error))
     }
 
+    /// All rows with keys in `start..=last`, descending.
+    pub(crate) fn rows_down(
+        &self,
+        family: Family,
+        start: &[u8],
+        last: &[u8],
+    ) -> impl Iterator<Item = Result<RawRow, StoreError>> + use<'_, 'a> {
+        let mut options = self.options();
+        options.set_iterate_lower_bound(start);
+        let mode = IteratorMode::From(last, Direction::Reverse);
+        let error = self.read_error(family);
+        self.store
+            .db
+            .iterator_cf_opt(self.store.family(family), options, mode)
+            .map(move |row| row.map_err(&error))
+    }
+
     /// The last row of a family.
     pub(crate) fn last(&self, family: Family) -> Result<Option<RawRow>, StoreError> {
         self.store
@@ -241,15 +258,23 @@ impl<'a> StoreView<'a> {
         } else {
             state_key(namespace, end)
         };
-        self.rows(Family::State, &state_key(namespace, start), &upper)
-            .map(|row| {
-                let (key, bytes) = row?;
-                let Some((_, name)) = parse_state_key(&key) else {
-                    return Err(self.bad_value(Family::State, &key, None, "not a state key"));
-                };
-                let value = self.parse(Family::State, &key, None, &bytes)?;
-                Ok((name.to_owned(), value))
-            })
+        self.state_rows(&state_key(namespace, start), &upper)
+    }
+
+    /// The values of the state with keys of the database in `lower..upper`, ascending.
+    pub(super) fn state_rows(
+        &self,
+        lower: &[u8],
+        upper: &[u8],
+    ) -> impl Iterator<Item = Result<(String, VersionedValue), StoreError>> + use<'_, 'a> {
+        self.rows(Family::State, lower, upper).map(|row| {
+            let (key, bytes) = row?;
+            let Some((_, name)) = parse_state_key(&key) else {
+                return Err(self.bad_value(Family::State, &key, None, "not a state key"));
+            };
+            let value = self.parse(Family::State, &key, None, &bytes)?;
+            Ok((name.to_owned(), value))
+        })
     }
 
     /// What was written to a key, oldest first, as much as `part` asks for.
@@ -317,7 +342,7 @@ impl<'a> StoreView<'a> {
 }
 
 /// The first key after all that begin with `prefix`.
-fn after_prefix(mut prefix: Vec<u8>) -> Vec<u8> {
+pub(super) fn after_prefix(mut prefix: Vec<u8>) -> Vec<u8> {
     // Bytes of 255 at the end have no successor: the one before them has.
     while prefix.pop_if(|last| *last == u8::MAX).is_some() {}
     if let Some(last) = prefix.last_mut() {

@@ -11,7 +11,8 @@ use rocksdb::{
     ErrorKind, InfoLogger, LogLevel, Options, WriteOptions,
 };
 
-use super::{Family, StoreError};
+use super::families::FORMAT;
+use super::{Family, StoreError, meta};
 
 const MIB: usize = 1024 * 1024;
 /// Memory for what is not yet in table files, over all families.
@@ -80,11 +81,35 @@ pub(super) fn open(folder: &Path) -> Result<DB, StoreError> {
 /// Opens the database so that nothing in the folder changes: the log is
 /// replayed in memory, and the database's own diary is not written.
 pub(super) fn open_read_only(folder: &Path) -> Result<DB, StoreError> {
-    let mut options = database_options();
-    options.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Fatal, |_, _| {}));
+    let options = looking_options();
     let cache = Cache::new_lru_cache(CACHE_BYTES);
     DB::open_cf_descriptors_read_only(&options, folder, descriptors(&cache), false)
         .map_err(|error| opening_failed(folder, error))
+}
+
+/// For looking on: the database's own diary is not written.
+fn looking_options() -> Options {
+    let mut options = database_options();
+    options.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Fatal, |_, _| {}));
+    options
+}
+
+/// The layout that a database with other families than those of this one says it
+/// has, if it can be asked. What is damaged is for the opening to name.
+pub(super) fn other_format(folder: &Path) -> Option<u32> {
+    let options = looking_options();
+    let there = DB::list_cf(&options, folder).ok()?;
+    let is_known = |name: &String| Family::ALL.iter().any(|family| family.name() == name);
+    // The database has a family of its own besides.
+    let known = there.iter().filter(|name| is_known(name)).count();
+    if known == Family::ALL.len() && there.len() == known + 1 {
+        return None;
+    }
+    let meta = Family::Meta.name();
+    let db = DB::open_cf_for_read_only(&options, folder, [meta], false).ok()?;
+    let format = db.get_cf(db.cf_handle(meta)?, meta::FORMAT).ok()??;
+    let format: u32 = crypto::decode(&format, format.len()).ok()?;
+    (format != FORMAT).then_some(format)
 }
 
 fn opening_failed(folder: &Path, source: rocksdb::Error) -> StoreError {

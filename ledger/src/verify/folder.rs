@@ -100,6 +100,7 @@ struct Rows {
     transactions: u64,
     hashes: u64,
     history: u64,
+    index: u64,
 }
 
 impl Audit<'_> {
@@ -130,6 +131,10 @@ impl Audit<'_> {
             self.expect(Family::Hashes, &hash_key, number, &indexed.location.place())?;
             rows.transactions += 1;
             rows.hashes += 1;
+        }
+        for (key, positions) in &executed.index {
+            self.expect(Family::Index, key, number, positions)?;
+            rows.index += 1;
         }
         Ok(())
     }
@@ -212,6 +217,7 @@ impl Audit<'_> {
             (Family::Transactions, rows.transactions),
             (Family::Hashes, rows.hashes),
             (Family::History, rows.history),
+            (Family::Index, rows.index),
         ];
         for (family, expected) in expected {
             let mut found = 0_u64;

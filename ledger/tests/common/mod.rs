@@ -218,13 +218,14 @@ pub(crate) fn rows(path: &Path) -> Vec<(String, Vec<u8>, Vec<u8>)> {
 }
 
 /// The families that the ledger itself fills.
-pub(crate) const FAMILIES: [&str; 7] = [
+pub(crate) const FAMILIES: [&str; 8] = [
     "blocks",
     "certificates",
     "transactions",
     "hashes",
     "state",
     "history",
+    "index",
     "meta",
 ];
 

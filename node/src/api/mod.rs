@@ -8,7 +8,9 @@
 //! client sends is bounded before it is read.
 
 pub mod client;
+mod creator;
 mod error;
+mod filter;
 mod present;
 mod reason;
 mod routes;

@@ -415,7 +415,7 @@ fn endorser(open: &OpenHome, common: &Common) -> Endorser {
         common.ledger.clone(),
         common.genesis.network_id(),
         common.genesis.limits(),
-        open.consensus_key.clone(),
+        (open.consensus_key.clone(), common.fault.clone()),
         open.config.max_concurrent_calls(),
     )
 }

@@ -9,8 +9,8 @@ use consensus::ReplicaId;
 use crypto::{Domain, SigningKey};
 use genesis::{Genesis, GenesisBuilder, NewReplica};
 use ledger::{
-    BlockCertificate, Ledger, NO_EXPIRY, OrderedBatch, Proposal, SignedProposal, Transaction,
-    attested_bytes,
+    BlockCertificate, EndorsedAction, Event, Ledger, NO_EXPIRY, OrderedBatch, Proposal,
+    ProposalResponse, ReadWriteSet, SignedProposal, Transaction, attested_bytes,
 };
 use node::api::{Api, ApiClient, ApiLimits};
 use node::fault::FaultSwitch;
@@ -148,6 +148,40 @@ impl Node {
         let endorse = |id| self.scripted.endorse_with(&signed, &replica_key(id));
         let answers = vec![endorse(0).unwrap(), endorse(1).unwrap()];
         Transaction::from_responses(signed.proposal, answers, &alice()).unwrap()
+    }
+
+    /// A transaction that changes nothing and announces events of these names, each
+    /// with its name and number as payload; what is too long for a name is a payload.
+    pub(crate) fn announce(
+        &self,
+        creator: &SigningKey,
+        nonce: u8,
+        contract: &str,
+        events: &[&str],
+    ) -> Transaction {
+        let call = self.proposal(nonce, contract, ("put", &[])).proposal;
+        let creator_key = creator.public();
+        let proposal = Proposal {
+            creator: creator_key,
+            ..call
+        };
+        let events = events.iter().enumerate().map(|(at, name)| Event {
+            name: if name.len() > 64 { "x" } else { name }.to_owned(),
+            payload: format!("{name} {at}").into_bytes(),
+        });
+        let action = EndorsedAction {
+            transaction_id: proposal.id(),
+            contract_version: 1,
+            rwset: ReadWriteSet::default(),
+            response: ledger::Response {
+                payload: Vec::new(),
+                events: events.collect(),
+            },
+        };
+        let network = self.genesis.network_id();
+        let endorse = |id| ProposalResponse::endorse(action.clone(), &network, &replica_key(id));
+        let answers = [0, 1, 2].map(endorse).to_vec();
+        Transaction::from_responses(proposal, answers, creator).unwrap()
     }
 
     /// Commits what the pool holds as the next block, whose number this is.

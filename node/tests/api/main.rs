@@ -5,6 +5,8 @@
 mod abuse;
 mod answers;
 mod common;
+mod reads;
 mod refusals;
 mod services;
+mod streams;
 mod waiting;

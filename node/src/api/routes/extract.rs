@@ -33,3 +33,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
         })
     }
 }
+
+/// How many of something an answer is to have.
+pub(super) fn limit(asked: Option<usize>, most: usize) -> Result<usize, Failure> {
+    match asked {
+        Some(0) => Err(Failure::bad_request("`limit` is at least 1")),
+        asked => Ok(asked.unwrap_or(most).min(most)),
+    }
+}

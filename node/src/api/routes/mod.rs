@@ -71,7 +71,7 @@ fn api() -> OpenApiRouter<State> {
         .routes(routes!(status::describe))
         .routes(routes!(submit::endorse))
         .routes(routes!(submit::evaluate))
-        .routes(routes!(submit::submit))
+        .routes(routes!(submit::submit, transactions::list))
         .routes(routes!(transactions::transaction))
         .routes(routes!(transactions::receipt))
         .routes(routes!(blocks::list))
@@ -79,6 +79,7 @@ fn api() -> OpenApiRouter<State> {
         .routes(routes!(blocks::headers))
         .routes(routes!(members::members))
         .routes(routes!(members::contracts))
+        .routes(routes!(state::range))
         .routes(routes!(state::state))
         .routes(routes!(state::history))
         .routes(routes!(events::events))
@@ -240,6 +241,7 @@ mod tests {
             "/v1/network",
             "/v1/openapi.json",
             "/v1/proposals",
+            "/v1/state/{contract}",
             "/v1/state/{contract}/{key}",
             "/v1/status",
             "/v1/testing/cut",

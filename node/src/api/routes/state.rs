@@ -2,19 +2,24 @@
 
 use axum::Json;
 use axum::extract;
-use ledger::{HistoryPart, Version};
+use ledger::names::{is_contract_name, is_namespace};
+use ledger::{HistoryPart, KeyRange, LedgerError, RangePart, Snapshot, Version};
 use serde::Deserialize;
 
 use super::State;
-use super::extract::{Asked, Named};
+use super::extract::{Asked, Named, limit};
 use crate::api::error::Failure;
 use crate::api::present::text;
-use crate::api::types::{ErrorAnswer, HistoryAnswer, HistoryWrite, StateAnswer, VersionAnswer};
+use crate::api::types::{
+    ErrorAnswer, HistoryAnswer, HistoryWrite, StateAnswer, StateRangeAnswer, StateRow,
+    VersionAnswer,
+};
 
 const MAX_HISTORY: usize = 1000;
+const MAX_ROWS: usize = 1000;
 
 /// After how many bytes an answer ends: the rest is asked for separately.
-const MAX_HISTORY_BYTES: usize = 4 * 1024 * 1024;
+const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
 /// How much of a history.
 #[derive(Deserialize)]
@@ -34,10 +39,16 @@ pub(super) async fn state(
     Named((contract, key)): Named<(String, String)>,
 ) -> Result<Json<StateAnswer>, Failure> {
     let answer = state.read(move |ledger| {
-        let Some(found) = ledger.state(&contract, &key)? else {
-            return Err(Failure::not_found(format!("{contract} has no key {key:?}")));
+        let snapshot = ledger.snapshot()?;
+        let found = snapshot.state(&contract, &key)?;
+        let (height, block_hash) = moment(&snapshot);
+        let Some(found) = found else {
+            return Err(Failure::not_found(format!("{contract} has no key {key:?}"))
+                .cause(format!("it has none after block {height}, {block_hash}")));
         };
         Ok(StateAnswer {
+            height,
+            block_hash,
             value: text(&found.value),
             bytes: hex::encode(&found.value),
             version: found.version.into(),
@@ -47,6 +58,101 @@ pub(super) async fn state(
         })
     });
     Ok(Json(answer.await?))
+}
+
+/// The block after which a snapshot is the state.
+fn moment(snapshot: &Snapshot<'_>) -> (u64, String) {
+    (snapshot.number(), snapshot.block_hash().to_string())
+}
+
+/// Which keys of a contract.
+#[derive(Deserialize)]
+pub(super) struct Range {
+    start: Option<String>,
+    end: Option<String>,
+    prefix: Option<String>,
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+impl Range {
+    fn part(self) -> Result<RangePart, Failure> {
+        let keys = match (self.prefix, self.start, self.end) {
+            (Some(prefix), None, None) => KeyRange::Prefix(prefix),
+            (Some(_), _, _) => {
+                let message = "either `prefix`, or `start` and `end`, not both";
+                return Err(Failure::bad_request(message));
+            }
+            (None, start, end) => {
+                let (start, end) = (start.unwrap_or_default(), end.unwrap_or_default());
+                if !end.is_empty() && start >= end {
+                    let message = "`end` is the first key beyond, and must come after `start`";
+                    return Err(Failure::bad_request(message));
+                }
+                KeyRange::Between { start, end }
+            }
+        };
+        Ok(RangePart {
+            keys,
+            after: self.after,
+            max_rows: limit(self.limit, MAX_ROWS)?,
+            max_bytes: MAX_ANSWER_BYTES,
+        })
+    }
+}
+
+/// A page of the keys of a contract, by ascending key (compared as bytes): all of
+/// them, a range, or those that begin alike. One page is of one block; the next may
+/// be of a later one, which its height and hash show.
+#[utoipa::path(get, path = "/v1/state/{contract}",
+    params(("contract" = String, Path, description = "the contract"),
+        ("start" = Option<String>, Query, description = "the first key"),
+        ("end" = Option<String>, Query, description = "the first key beyond"),
+        ("prefix" = Option<String>, Query, description = "what the keys begin with, instead of a range"),
+        ("after" = Option<String>, Query, description = "only keys after this one: `next` of the page before"),
+        ("limit" = Option<usize>, Query, description = "how many, at most 1000; fewer when they are large")),
+    responses((status = 200, body = StateRangeAnswer), (status = 400, body = ErrorAnswer),
+        (status = 404, body = ErrorAnswer)))]
+pub(super) async fn range(
+    extract::State(state): extract::State<State>,
+    Named(contract): Named<String>,
+    Asked(range): Asked<Range>,
+) -> Result<Json<StateRangeAnswer>, Failure> {
+    let part = range.part()?;
+    let answer = state.read(move |ledger| {
+        let snapshot = ledger.snapshot()?;
+        if !is_there(&snapshot, &contract)? {
+            return Err(
+                Failure::not_found(format!("there is no contract {contract:?}"))
+                    .hint("/v1/contracts lists those there are"),
+            );
+        }
+        let page = snapshot.page(&contract, &part)?;
+        let (height, block_hash) = moment(&snapshot);
+        let rows = page.rows.into_iter().map(|(key, found)| StateRow {
+            value: text(&found.value),
+            bytes: hex::encode(&found.value),
+            version: found.version.into(),
+            policy: found.policy.map(|policy| policy.to_string()),
+            key,
+        });
+        Ok(StateRangeAnswer {
+            height,
+            block_hash,
+            rows: rows.collect(),
+            next: page.next,
+            contract,
+        })
+    });
+    Ok(Json(answer.await?))
+}
+
+/// Whether there is a contract of this name, or a part of the system.
+fn is_there(snapshot: &Snapshot<'_>, name: &str) -> Result<bool, LedgerError> {
+    if !is_contract_name(name) {
+        return Ok(is_namespace(name));
+    }
+    Ok(ledger::members::contract(snapshot, name)?.is_some())
 }
 
 /// What was written to a key, oldest first. Where an answer does not hold all,
@@ -69,7 +175,7 @@ pub(super) async fn history(
             index: part.from_index.unwrap_or(0),
         },
         max_entries: part.limit.unwrap_or(MAX_HISTORY).min(MAX_HISTORY),
-        max_bytes: MAX_HISTORY_BYTES,
+        max_bytes: MAX_ANSWER_BYTES,
     };
     let answer = state.read(move |ledger| {
         let entries = ledger.history(&contract, &key, part)?;
@@ -105,6 +211,6 @@ fn after(next: VersionAnswer) -> HistoryPart {
             index: next.index,
         },
         max_entries: 1,
-        max_bytes: MAX_HISTORY_BYTES,
+        max_bytes: MAX_ANSWER_BYTES,
     }
 }

@@ -1,13 +1,19 @@
 //! What the API says and hears, shared by server and client. Bytes are
 //! lower-case hexadecimal.
 
+mod events;
+mod listing;
 mod members;
 mod reason;
+mod state;
 
+pub use events::{BlockEvent, ParsePositionError, Position, StreamedEvent, TransactionEvent};
 use ledger::ValidationCode;
+pub use listing::{ListedTransaction, ListingAnswer};
 pub use members::{ContractAnswer, ContractsAnswer, MemberAnswer, MembersAnswer};
 pub use reason::{PolicyAnswer, ReasonAnswer, WriteAnswer};
 use serde::{Deserialize, Serialize};
+pub use state::{HistoryAnswer, HistoryWrite, StateAnswer, StateRangeAnswer, StateRow};
 use utoipa::ToSchema;
 
 use crate::evidence::evidence_id;
@@ -405,78 +411,6 @@ pub struct Attestation {
     pub replica: u32,
     /// Its signature.
     pub signature: String,
-}
-
-/// The value of a key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct StateAnswer {
-    /// The contract whose key it is.
-    pub contract: String,
-    /// The key.
-    pub key: String,
-    /// The value, as text.
-    pub value: String,
-    /// The value's bytes.
-    pub bytes: String,
-    /// The place of the write it comes from.
-    pub version: VersionAnswer,
-    /// Who must endorse what is done to the key, where that is not for the
-    /// contract's policy to say.
-    pub policy: Option<String>,
-}
-
-/// What was written to a key, oldest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct HistoryAnswer {
-    /// The contract whose key it is.
-    pub contract: String,
-    /// The key.
-    pub key: String,
-    /// The writes.
-    pub entries: Vec<HistoryWrite>,
-    /// Where to ask on, when these are not all.
-    pub next: Option<VersionAnswer>,
-}
-
-/// One write to a key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct HistoryWrite {
-    /// Its place.
-    pub version: VersionAnswer,
-    /// The transaction that wrote; none for what genesis wrote.
-    pub transaction_id: Option<String>,
-    /// The value as text; none when the key was deleted.
-    pub value: Option<String>,
-    /// The key's own endorsement policy from then on.
-    pub policy: Option<String>,
-}
-
-/// A committed and attested block, as a line of the stream of events.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct BlockEvent {
-    /// Its number.
-    pub block: u64,
-    /// Its hash.
-    pub hash: String,
-    /// The agreed time, in milliseconds since the Unix epoch.
-    pub timestamp_ms: u64,
-    /// What became of its transactions.
-    pub transactions: Vec<TransactionEvent>,
-}
-
-/// A transaction, as part of a line of the stream of events.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct TransactionEvent {
-    /// Its id.
-    pub transaction_id: String,
-    /// The verdict on it.
-    pub code: String,
-    /// The contract called.
-    pub contract: String,
-    /// The function called.
-    pub function: String,
-    /// What it announced; nothing unless it is valid.
-    pub events: Vec<EventAnswer>,
 }
 
 /// Whether a node is ready, and if not, why.

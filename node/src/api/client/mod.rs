@@ -3,6 +3,9 @@
 //! A node is not believed more than it proves, and not listened to longer than
 //! an honest answer can be.
 
+mod events;
+mod reads;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -14,10 +17,12 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::types::{
-    BlockAnswer, BlockEvent, ContractsAnswer, CutBody, ErrorAnswer, ErrorBody, EvaluateAnswer,
-    EvidenceAnswer, EvidenceListAnswer, FaultBody, HistoryAnswer, MembersAnswer, ReadyAnswer,
-    StateAnswer, StatusAnswer, SubmitAnswer, TransactionAnswer, VersionAnswer, ViewAnswer,
+    BlockAnswer, ContractsAnswer, CutBody, ErrorAnswer, ErrorBody, EvaluateAnswer, EvidenceAnswer,
+    EvidenceListAnswer, FaultBody, MembersAnswer, ReadyAnswer, StatusAnswer, SubmitAnswer,
+    TransactionAnswer, ViewAnswer,
 };
+pub use events::{Events, Subscription};
+pub use reads::{StateRange, TransactionsBy};
 
 const OCTETS: &str = "application/octet-stream";
 
@@ -30,9 +35,6 @@ const POST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How many answers a history is put together of.
-const MAX_HISTORY_ANSWERS: usize = 16;
 
 /// The longest answer, in bytes: more than the longest block that genesis allows.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
@@ -332,16 +334,6 @@ impl ApiClient {
         self.get_json(&path, Duration::ZERO).await
     }
 
-    /// The value of a key.
-    ///
-    /// # Errors
-    ///
-    /// [`ClientError`].
-    pub async fn state(&self, contract: &str, key: &str) -> Result<StateAnswer, ClientError> {
-        let path = format!("/v1/state/{}/{}", escape(contract), escape(key));
-        self.get_json(&path, Duration::ZERO).await
-    }
-
     /// Everybody who has or had a key.
     ///
     /// # Errors
@@ -358,54 +350,6 @@ impl ApiClient {
     /// [`ClientError`].
     pub async fn contracts(&self) -> Result<ContractsAnswer, ClientError> {
         self.get_json("/v1/contracts", Duration::ZERO).await
-    }
-
-    /// What was written to a key: everything, unless that is very much; then
-    /// the answer says where it ends.
-    ///
-    /// # Errors
-    ///
-    /// [`ClientError`].
-    pub async fn history(&self, contract: &str, key: &str) -> Result<HistoryAnswer, ClientError> {
-        let path = format!("/v1/history/{}/{}", escape(contract), escape(key));
-        let mut all: HistoryAnswer = self.get_json(&path, Duration::ZERO).await?;
-        for _ in 1..MAX_HISTORY_ANSWERS {
-            let Some(VersionAnswer { block, index }) = all.next else {
-                break;
-            };
-            let part = format!("{path}?from_block={block}&from_index={index}");
-            let more: HistoryAnswer = self.get_json(&part, Duration::ZERO).await?;
-            all.entries.extend(more.entries);
-            all.next = more.next;
-        }
-        Ok(all)
-    }
-
-    /// Attested blocks from a number on, as they come.
-    ///
-    /// # Errors
-    ///
-    /// [`ClientError`] when the stream does not begin.
-    pub async fn events(&self, from: Option<u64>) -> Result<Events, ClientError> {
-        let path = match from {
-            Some(from) => format!("/v1/events?from={from}"),
-            None => "/v1/events".to_owned(),
-        };
-        let request = self.http.get(format!("{}{path}", self.base));
-        let begun = tokio::time::timeout(TIMEOUT, async {
-            self.success(self.send(request).await?).await
-        });
-        let late = |_| ClientError::Unreachable {
-            node: self.base.clone(),
-            reason: "the stream of events did not begin in time".to_owned(),
-            sent: true,
-        };
-        Ok(Events {
-            client: self.clone(),
-            response: begun.await.map_err(late)??,
-            pending: Vec::new(),
-            searched: 0,
-        })
     }
 
     fn get(&self, path: &str, wait: Duration) -> RequestBuilder {
@@ -496,43 +440,6 @@ impl ApiClient {
     }
 }
 
-/// A stream of attested blocks.
-#[derive(Debug)]
-pub struct Events {
-    client: ApiClient,
-    response: Response,
-    pending: Vec<u8>,
-    /// How much of what is pending holds no end of a line.
-    searched: usize,
-}
-
-impl Events {
-    /// The next block; none when the node has ended the stream.
-    ///
-    /// # Errors
-    ///
-    /// [`ClientError`].
-    pub async fn next(&mut self) -> Result<Option<BlockEvent>, ClientError> {
-        loop {
-            let mut unsearched = self.pending[self.searched..].iter();
-            if let Some(end) = unsearched.position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.pending.drain(..=self.searched + end).collect();
-                self.searched = 0;
-                return self.client.json(&line).map(Some);
-            }
-            self.searched = self.pending.len();
-            let part = self.response.chunk().await;
-            let Some(part) = part.map_err(|error| self.client.unreachable(&error))? else {
-                return Ok(None);
-            };
-            if self.pending.len().saturating_add(part.len()) > MAX_ANSWER_BYTES {
-                return Err(self.client.nonsense("an endless line".to_owned()));
-            }
-            self.pending.extend_from_slice(&part);
-        }
-    }
-}
-
 /// An error with what led to it, in one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -542,6 +449,19 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// A path with those of the parameters of a query that have a value.
+fn with_query(path: &str, parameters: &[(&str, Option<String>)]) -> String {
+    let given = parameters.iter();
+    let given = given.filter_map(|(name, value)| Some((name, value.as_ref()?)));
+    let given: Vec<String> = given
+        .map(|(name, value)| format!("{name}={}", escape(value)))
+        .collect();
+    if given.is_empty() {
+        return path.to_owned();
+    }
+    format!("{path}?{}", given.join("&"))
 }
 
 /// A text as one segment of a path (RFC 3986, section 2.3: what is not
@@ -567,5 +487,16 @@ mod tests {
     fn keys_are_one_segment_of_a_path_whatever_is_in_them() {
         assert_eq!(escape("deb/pike 8.0~1"), "deb%2Fpike%208.0~1");
         assert_eq!(escape("ä?#"), "%C3%A4%3F%23");
+    }
+
+    #[test]
+    fn a_query_holds_what_has_a_value() {
+        assert_eq!(with_query("/a", &[("b", None)]), "/a");
+        let given = [
+            ("b", Some("1&c=2".to_owned())),
+            ("d", None),
+            ("e", Some(String::new())),
+        ];
+        assert_eq!(with_query("/a", &given), "/a?b=1%26c%3D2&e=");
     }
 }
