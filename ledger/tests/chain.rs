@@ -125,10 +125,7 @@ fn ask(network: &Network, ledger: &Ledger) {
     // Whoever asks may ask for anything.
     let (long, key) = ("n".repeat(300), "k".repeat(100_000));
     for (namespace, key) in [("", ""), ("kv", &key), (&long, "a"), ("_x", "\0")] {
-        assert_eq!(
-            ledger.snapshot().unwrap().state(namespace, key).unwrap(),
-            None
-        );
+        assert_eq!(now.state(namespace, key).unwrap(), None);
         assert!(ledger.history(namespace, key, part(1)).unwrap().is_empty());
     }
 }
