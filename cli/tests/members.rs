@@ -55,9 +55,15 @@ fn an_admin_enrolls_revokes_and_rotates_the_members_of_its_organisation() {
         transaction,
     ];
     network.ok(&endorse);
+    // One of the nodes hears of it only when all is over.
+    network.ok(&["testnet", "kill", "3"]);
+    let before = put(&network, "e", "carol", 0);
     network.ok(&[&["member", "revoke", "carol"][..], &admin].concat());
     let sent = network.ends(&["tx", "send", transaction], 3);
     assert_eq!(sent["code"], "CREATOR_REVOKED");
+    network.ok(&["testnet", "restart", "3"]);
+    let id = before["transaction_id"].as_str().unwrap();
+    assert_eq!(codes(&network, id), ["VALID"; 4]);
     let id = sent["transaction_id"].as_str().unwrap();
     assert_eq!(codes(&network, id), ["CREATOR_REVOKED"; 4]);
     let receipt = network.file("receipt");

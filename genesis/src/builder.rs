@@ -17,6 +17,7 @@ use crate::params;
 #[derive(Clone, Debug)]
 pub struct GenesisBuilder {
     document: Document,
+    policy: Option<String>,
 }
 
 /// A replica to be added; its id is its place in the order of adding.
@@ -48,6 +49,7 @@ impl GenesisBuilder {
                 contracts: Vec::new(),
                 consensus: ConsensusDocument::default(),
             },
+            policy: None,
         }
     }
 
@@ -113,6 +115,14 @@ impl GenesisBuilder {
         self
     }
 
+    /// The policy of the contracts that [`GenesisBuilder::build`] adds, in place of
+    /// [`GenesisBuilder::default_policy`].
+    #[must_use]
+    pub fn policy(mut self, policy: &str) -> Self {
+        self.policy = Some(policy.to_owned());
+        self
+    }
+
     /// Other parameters of consensus.
     #[must_use]
     pub fn consensus(mut self, consensus: ConsensusDocument) -> Self {
@@ -143,7 +153,8 @@ impl GenesisBuilder {
     /// [`GenesisError`], which names the field of the document that is wrong.
     pub fn build(mut self) -> Result<Genesis, GenesisError> {
         if self.document.contracts.is_empty() {
-            let policy = self.default_policy();
+            let policy = self.policy.take();
+            let policy = policy.unwrap_or_else(|| self.default_policy());
             for contract in Contracts::built_in().iter() {
                 self = self.contract(contract.name(), &policy);
             }

@@ -26,6 +26,9 @@ pub struct Spec {
     pub name: String,
     /// How many nodes it has.
     pub nodes: u32,
+    /// Who must endorse the transactions of every contract; one node more than may
+    /// be faulty, when it is not said.
+    pub policy: Option<String>,
 }
 
 impl Spec {
@@ -147,6 +150,9 @@ fn write(path: &Path, spec: &Spec, ports: &[u16]) -> Result<(), TestnetError> {
     let second = &nodes[nodes.len().min(2) - 1].organisation;
     for (client, organisation) in [("alice", &nodes[0].organisation), ("bob", second)] {
         builder = builder.client(organisation, client, new_key(&keys, client)?);
+    }
+    if let Some(policy) = &spec.policy {
+        builder = builder.policy(policy);
     }
     let genesis = builder.build()?;
     write_file(&genesis_file(path), &genesis.to_json())?;

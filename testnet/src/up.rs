@@ -129,6 +129,7 @@ fn new_network(path: &Path, nodes: Option<u32>) -> Result<(NetworkFolder, bool),
     let spec = Spec {
         name: "testnet".to_owned(),
         nodes: nodes.unwrap_or(4),
+        policy: None,
     };
     Ok((create(path, &spec)?, true))
 }

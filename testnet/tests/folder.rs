@@ -15,6 +15,7 @@ fn spec(nodes: u32) -> Spec {
     Spec {
         name: "testnet".to_owned(),
         nodes,
+        policy: None,
     }
 }
 

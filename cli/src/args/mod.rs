@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod bench;
 mod members;
 mod reads;
 
@@ -11,6 +12,7 @@ use clap_complete::Shell;
 use consensus::byzantine::Modes;
 
 use crate::output::Format;
+pub(crate) use bench::BenchArgs;
 pub(crate) use members::{ContractCommand, MemberCommand, NewKey, Signed};
 pub(crate) use reads::{KeyArgs, ListArgs, RangeArgs, StateCommand, WatchArgs};
 
@@ -146,6 +148,8 @@ pub(crate) enum Command {
     Watch(WatchArgs),
     /// Run the protocol in the deterministic simulator
     Simulate(SimulateArgs),
+    /// Put load on a network, and tell how much it does and what it costs
+    Bench(BenchArgs),
     /// Say what a code means and what to do
     Explain {
         /// Such as `MVCC_READ_CONFLICT`; without it, all are listed

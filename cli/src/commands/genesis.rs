@@ -13,7 +13,17 @@ use crate::output::{short, table};
 
 pub(crate) fn run(global: &Global, command: GenesisCommand) -> Outcome {
     match command {
-        GenesisCommand::Create { nodes, name } => create(global, &Spec { name, nodes }),
+        GenesisCommand::Create { nodes, name } => {
+            let policy = None;
+            create(
+                global,
+                &Spec {
+                    name,
+                    nodes,
+                    policy,
+                },
+            )
+        }
         GenesisCommand::Inspect { file } => {
             inspect(global, &read(global, file.as_deref())?);
             Ok(())

@@ -2,6 +2,7 @@
 //! [`Failure`](crate::exit::Failure).
 
 pub(crate) mod because;
+pub(crate) mod bench;
 pub(crate) mod block;
 pub(crate) mod consistency;
 pub(crate) mod demo;
@@ -69,6 +70,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         }
         Command::Wait { condition, timeout } => wait::wait(&global, condition, timeout).await,
         Command::Watch(args) => watch::watch(&global, args).await,
+        Command::Bench(args) => bench::bench(&global, &args).await,
         Command::Simulate(args) => simulate::simulate(&global, &args),
         Command::Explain { code } => explain::explain(&global, code.as_deref()),
         Command::Completions { shell } => {

@@ -15,10 +15,10 @@ use crate::network::{own_binary, testnet};
 use crate::output::{short, table};
 
 /// How long nodes may take to come up: their disks may be slow.
-const READY_WITHIN: Duration = Duration::from_mins(1);
+pub(super) const READY_WITHIN: Duration = Duration::from_mins(1);
 
 /// How long nodes may take to stop by themselves.
-const GRACE: Duration = Duration::from_secs(20);
+pub(super) const GRACE: Duration = Duration::from_secs(20);
 
 pub(crate) async fn run(global: &Global, command: TestnetCommand) -> Outcome {
     match command {

@@ -1,0 +1,54 @@
+//! How much load, of what kind, on what.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::seconds;
+use crate::commands::bench::Contract;
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// Measure this running network instead of one that is made for it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) on: Option<PathBuf>,
+    /// How many nodes the network has that is made for it
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    pub(crate) nodes: u32,
+    /// What is called
+    #[arg(long, default_value = "kv")]
+    pub(crate) contract: Contract,
+    /// How many bytes a value of `kv` has
+    #[arg(long, default_value_t = 512, value_name = "BYTES", value_parser = size)]
+    pub(crate) size: usize,
+    /// How many accounts `smallbank` has
+    #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
+    pub(crate) accounts: u64,
+    /// How many nodes endorse a transaction (1 when left out)
+    #[arg(long, value_name = "N")]
+    pub(crate) endorsements: Option<u32>,
+    /// How many clients take turns
+    #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) clients: u32,
+    /// How many transactions are always under way
+    #[arg(long, default_value_t = 256, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub(crate) in_flight: u32,
+    /// Begin so many a second instead, whether or not others have ended
+    #[arg(long, value_name = "N", conflicts_with = "in_flight", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rate: Option<u32>,
+    /// How many seconds are measured
+    #[arg(long, default_value = "20", value_name = "S", value_parser = seconds)]
+    pub(crate) duration: Duration,
+    /// How many seconds of load come before that
+    #[arg(long, default_value = "5", value_name = "S", value_parser = seconds)]
+    pub(crate) warm_up: Duration,
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    let size = text
+        .parse()
+        .ok()
+        .filter(|size| (1..=128 * 1024).contains(size));
+    size.ok_or_else(|| "expected 1 to 131072 bytes".to_owned())
+}

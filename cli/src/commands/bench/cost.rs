@@ -1,0 +1,105 @@
+//! What the nodes' processes have used, as the system counts it.
+
+use std::fs;
+
+use testnet::NetworkStatus;
+
+use crate::args::Global;
+use crate::exit::{Failure, Outcome};
+use crate::network::testnet;
+
+/// What one tick of `/proc` is, in microseconds: Linux tells processor time to
+/// user space in hundredths of a second, whatever the kernel's own clock.
+const TICK_MICROS: u64 = 10_000;
+
+/// The processes of the nodes.
+pub(super) struct Processes {
+    pids: Vec<u32>,
+    of: testnet::Testnet,
+}
+
+/// What all of them have used so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Usage {
+    /// Processor time in microseconds.
+    pub(super) cpu_micros: u64,
+    /// Bytes written to disk.
+    pub(super) disk_bytes: u64,
+    /// Bytes of memory that the largest of them had at its largest.
+    pub(super) peak_rss: u64,
+    /// The view.
+    pub(super) view: u64,
+}
+
+impl Usage {
+    /// What has been used since then.
+    pub(super) fn since(self, before: &Self) -> Self {
+        Self {
+            cpu_micros: self.cpu_micros.saturating_sub(before.cpu_micros),
+            disk_bytes: self.disk_bytes.saturating_sub(before.disk_bytes),
+            peak_rss: self.peak_rss,
+            view: self.view.saturating_sub(before.view),
+        }
+    }
+}
+
+impl Processes {
+    pub(super) async fn of(global: &Global) -> Outcome<Self> {
+        let of = testnet(global)?;
+        let status = of.status().await?;
+        let pids: Vec<u32> = status.nodes.iter().filter_map(|node| node.pid).collect();
+        if pids.len() != status.nodes.len() {
+            let message = "what a network costs can be told where all of its nodes run here";
+            return Err(Failure::usage(message));
+        }
+        Ok(Self { pids, of })
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.pids.len()
+    }
+
+    pub(super) async fn usage(&self) -> Outcome<Usage> {
+        let status: NetworkStatus = self.of.status().await?;
+        let mut usage = Usage {
+            view: status.view.unwrap_or(0),
+            ..Usage::default()
+        };
+        for pid in &self.pids {
+            usage.cpu_micros += cpu_ticks(*pid)? * TICK_MICROS;
+            usage.disk_bytes += field(*pid, "io", "write_bytes:")?;
+            let rss = field(*pid, "status", "VmHWM:")? * 1024;
+            usage.peak_rss = usage.peak_rss.max(rss);
+        }
+        Ok(usage)
+    }
+}
+
+fn read(pid: u32, file: &str) -> Outcome<String> {
+    let path = format!("/proc/{pid}/{file}");
+    fs::read_to_string(&path)
+        .map_err(|error| Failure::failed(format!("cannot read {path}")).cause(error))
+}
+
+fn strange(pid: u32, file: &str) -> Failure {
+    Failure::failed(format!("/proc/{pid}/{file} is not what proc(5) says"))
+}
+
+/// User and system time of a process: the 14th and 15th fields of `stat`. The
+/// second, the name, is in parentheses and may hold anything.
+fn cpu_ticks(pid: u32) -> Outcome<u64> {
+    let text = read(pid, "stat")?;
+    let after_name = text.rsplit_once(')').map(|(_, rest)| rest);
+    let mut fields = after_name.unwrap_or("").split_ascii_whitespace().skip(11);
+    let mut next = || fields.next().and_then(|field| field.parse::<u64>().ok());
+    let ticks = next().zip(next()).map(|(user, system)| user + system);
+    ticks.ok_or_else(|| strange(pid, "stat"))
+}
+
+fn field(pid: u32, file: &str, name: &str) -> Outcome<u64> {
+    let text = read(pid, file)?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.split_ascii_whitespace().next());
+    let number = number.and_then(|number| number.parse().ok());
+    number.ok_or_else(|| strange(pid, file))
+}

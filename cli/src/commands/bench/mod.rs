@@ -1,0 +1,117 @@
+//! How much a network does, and what it costs.
+//!
+//! The load comes from this process, the cost is that of the nodes alone. Beside it
+//! stands the floor: what no replica can do without, which is to check every
+//! signature once, measured in the same run on the same machine.
+
+mod cost;
+mod floor;
+mod latency;
+mod load;
+mod report;
+mod workload;
+
+use std::sync::Arc;
+
+use client::SigningKey;
+use testnet::{Launch, Mode, Spec, create, up};
+
+use super::testnet::{GRACE, Interrupted, READY_WITHIN};
+use crate::args::{BenchArgs, Global};
+use crate::exit::{Failure, Outcome};
+use crate::network::{Network, own_binary};
+use cost::Processes;
+use load::{Load, Pace};
+use report::Report;
+pub(crate) use workload::Contract;
+use workload::Workload;
+
+pub(crate) async fn bench(global: &Global, args: &BenchArgs) -> Outcome {
+    let Some(folder) = &args.on else {
+        return on_its_own(global, args).await;
+    };
+    let global = Global {
+        network: folder.clone(),
+        ..global.clone()
+    };
+    if args.endorsements.is_some() {
+        return Err(Failure::usage(
+            "how many endorse is for the contract's policy to say: `logothete contract policy`",
+        ));
+    }
+    measure(&global, args).await
+}
+
+/// Measures a network that is made for it, and gone afterwards.
+async fn on_its_own(global: &Global, args: &BenchArgs) -> Outcome {
+    let path = std::env::temp_dir().join(format!("logothete-bench-{}", std::process::id()));
+    let endorsements = args.endorsements.unwrap_or(1);
+    if endorsements == 0 || endorsements > args.nodes {
+        let message = format!("{endorsements} endorsements of {} nodes", args.nodes);
+        return Err(Failure::usage(message));
+    }
+    let organisations: Vec<String> = (1..=args.nodes).map(|org| format!("org{org}")).collect();
+    let spec = Spec {
+        name: "bench".to_owned(),
+        nodes: args.nodes,
+        policy: Some(format!("{endorsements} of ({})", organisations.join(", "))),
+    };
+    let launch = Launch {
+        binary: own_binary()?,
+        mode: Mode::Foreground,
+        ready_within: READY_WITHIN,
+    };
+    global.output.note(format!("starting {} nodes", args.nodes));
+    create(&path, &spec)?;
+    let running = up(&path, None, launch).await?;
+    let own = Global {
+        network: path,
+        ..global.clone()
+    };
+    let mut interrupted = Interrupted::new()?;
+    let measured = tokio::select! {
+        measured = measure(&own, args) => measured,
+        () = interrupted.wait() => Err(Failure::failed("interrupted")),
+    };
+    running.testnet.down(GRACE).await?;
+    running.testnet.wipe()?;
+    measured
+}
+
+async fn measure(global: &Global, args: &BenchArgs) -> Outcome {
+    let Network { client, folder } = Network::open(global)?;
+    let key = |name: &str| {
+        let key = SigningKey::read_file(&folder.key_file(name));
+        key.map_err(|error| Failure::usage(format!("no key of {name}")).cause(error))
+    };
+    let load = Arc::new(Load {
+        follower: client.follow().await?,
+        client,
+        keys: [key("alice")?, key("bob")?],
+        workload: Workload::new(args.contract, args.size, args.accounts),
+        clients: args.clients,
+    });
+    load.prepare().await?;
+    let pace = match args.rate {
+        Some(rate) => Pace::Open { rate },
+        None => Pace::Closed {
+            in_flight: args.in_flight,
+        },
+    };
+    let output = global.output;
+    if !args.warm_up.is_zero() {
+        output.note("warming up");
+        load.run(pace, args.warm_up, output).await;
+        output.note("measuring");
+    }
+    let processes = Processes::of(global).await?;
+    let before = processes.usage().await?;
+    let done = load.run(pace, args.duration, output).await;
+    let spent = processes.usage().await?.since(&before);
+    let nodes = processes.count();
+    let report = Report::new(done, spent, |endorsements| {
+        floor::measure(nodes, endorsements)
+    });
+    output.print(&report, Report::text);
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! What is told at the end. The names of the JSON keys are a promise.
+
+use serde::Serialize;
+
+use super::cost::Usage;
+use super::latency::Percentiles;
+use super::load::Done;
+
+/// What a run did and cost.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    committed: u64,
+    invalid: u64,
+    failed: u64,
+    seconds: f64,
+    per_second: f64,
+    /// End to end, from when it was due to a quorum's word.
+    latency_ms: Percentiles,
+    endorse_ms: Percentiles,
+    order_ms: Percentiles,
+    endorsements_per_transaction: f64,
+    /// Of all nodes together.
+    cpu_us_per_transaction: f64,
+    /// What their signatures alone take.
+    floor_us_per_transaction: f64,
+    ratio_to_floor: f64,
+    /// Of all nodes together.
+    disk_bytes_per_transaction: f64,
+    peak_rss_mib_per_node: f64,
+    view_changes: u64,
+    /// The first failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<String>,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "nobody counts that far")]
+impl Report {
+    /// `floor` says what so many endorsements cost at least.
+    pub(super) fn new(done: Done, spent: Usage, floor: impl FnOnce(f64) -> f64) -> Self {
+        let ordered = done.ordered() as f64;
+        let each = |total: u64| total as f64 / ordered.max(1.0);
+        let endorsements = each(done.endorsements);
+        let (cpu, floor) = (each(spent.cpu_micros), floor(endorsements));
+        Self {
+            committed: done.committed,
+            invalid: done.invalid,
+            failed: done.failed,
+            seconds: done.seconds,
+            per_second: ordered / done.seconds.max(1e-9),
+            latency_ms: done.total.percentiles(),
+            endorse_ms: done.endorse.percentiles(),
+            order_ms: done.order.percentiles(),
+            endorsements_per_transaction: endorsements,
+            cpu_us_per_transaction: cpu,
+            floor_us_per_transaction: floor,
+            ratio_to_floor: cpu / floor,
+            disk_bytes_per_transaction: each(spent.disk_bytes),
+            peak_rss_mib_per_node: spent.peak_rss as f64 / 1_048_576.0,
+            view_changes: spent.view,
+            failure: done.failure,
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
+        let times = |of: &Percentiles| {
+            let Percentiles { p50, p95, p99, max } = of;
+            format!("p50 {p50:.1}  p95 {p95:.1}  p99 {p99:.1}  max {max:.1} ms")
+        };
+        let Self {
+            committed,
+            invalid,
+            failed,
+            seconds,
+            per_second,
+            ..
+        } = self;
+        let mut lines = vec![
+            format!("{committed} valid, {invalid} invalid, {failed} failed in {seconds:.1} s"),
+            format!("throughput   {per_second:.0} per second"),
+            format!("latency      {}", times(&self.latency_ms)),
+            format!("  endorse    {}", times(&self.endorse_ms)),
+            format!("  order      {}", times(&self.order_ms)),
+            format!(
+                "processor    {:.0} us per transaction, all nodes together",
+                self.cpu_us_per_transaction
+            ),
+            format!(
+                "  signatures {:.0} us at least: {:.2} times that",
+                self.floor_us_per_transaction, self.ratio_to_floor
+            ),
+            format!(
+                "disk         {:.0} bytes per transaction, all nodes together",
+                self.disk_bytes_per_transaction
+            ),
+            format!(
+                "memory       {:.0} MiB at most per node",
+                self.peak_rss_mib_per_node
+            ),
+            format!("view changes {}", self.view_changes),
+        ];
+        lines.extend(self.failure.iter().map(|it| format!("first failure {it}")));
+        lines.join("\n")
+    }
+}

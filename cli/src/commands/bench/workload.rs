@@ -1,0 +1,109 @@
+//! What the load consists of. What is called is random and the same in every run.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use client::Call;
+
+/// A contract to put load on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Contract {
+    /// `put` of random keys: no two calls conflict
+    Kv,
+    /// The six operations of the benchmark of that name, in equal parts
+    Smallbank,
+}
+
+/// How many keys `kv` puts to.
+const KEYS: u64 = 100_000;
+
+/// What an account begins with, checking and savings each.
+const INITIAL: &str = "10000";
+
+/// Calls of one kind.
+pub(super) struct Workload {
+    contract: Contract,
+    size: usize,
+    accounts: u64,
+    drawn: AtomicU64,
+}
+
+impl Workload {
+    pub(super) fn new(contract: Contract, size: usize, accounts: u64) -> Self {
+        Self {
+            contract,
+            size,
+            accounts,
+            drawn: AtomicU64::new(0),
+        }
+    }
+
+    /// The calls without which the others would fail.
+    pub(super) fn preparation(&self) -> Vec<Call> {
+        let open = |customer: u64| {
+            let customer = customer.to_string();
+            let args = [&customer, "a name", INITIAL, INITIAL].map(str::to_owned);
+            Call::new("smallbank", "create_account", args)
+        };
+        match self.contract {
+            Contract::Kv => Vec::new(),
+            Contract::Smallbank => (0..self.accounts).map(open).collect(),
+        }
+    }
+
+    pub(super) fn next(&self) -> Call {
+        let mut random = Random(self.drawn.fetch_add(1, Ordering::Relaxed));
+        match self.contract {
+            Contract::Kv => {
+                let key = format!("key/{}", random.below(KEYS));
+                Call::new("kv", "put", [key, random.text(self.size)])
+            }
+            Contract::Smallbank => self.banking(&mut random),
+        }
+    }
+
+    fn banking(&self, random: &mut Random) -> Call {
+        let from = random.below(self.accounts);
+        // Another than the first.
+        let to = (from + 1 + random.below(self.accounts - 1)) % self.accounts;
+        let amount = (1 + random.below(100)).to_string();
+        let [from, to] = [from, to].map(|customer| customer.to_string());
+        let (function, args) = match random.below(6) {
+            0 => ("transact_savings", vec![from, amount]),
+            1 => ("deposit_checking", vec![from, amount]),
+            2 => ("send_payment", vec![from, to, amount]),
+            3 => ("write_check", vec![from, amount]),
+            4 => ("amalgamate", vec![from, to]),
+            _ => ("query", vec![from]),
+        };
+        Call::new("smallbank", function, args)
+    }
+}
+
+/// `SplitMix64` (Steele, Lea and Flood, 2014), begun anew for each call.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound.max(1)
+    }
+
+    /// Letters and digits that do not compress to nothing.
+    fn text(&mut self, length: usize) -> String {
+        let mut text = String::with_capacity(length + 16);
+        while text.len() < length {
+            // Writing into a string does not fail.
+            let _ = write!(text, "{:016x}", self.next());
+        }
+        text.truncate(length);
+        text
+    }
+}
