@@ -157,9 +157,14 @@ impl Pool {
         self.entries.get(hash).map(|entry| &entry.transaction)
     }
 
-    /// Whether something waits to be put into a batch.
-    pub(crate) fn has_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+    /// How many wait to be put into a batch.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// How many stand in batches that are under way.
+    pub(crate) fn ordered(&self) -> usize {
+        self.entries.len() - self.waiting.len()
     }
 
     /// The oldest waiting transactions that are not `withheld`, within both

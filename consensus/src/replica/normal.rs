@@ -30,6 +30,12 @@ impl Replica {
         usize::try_from(room).unwrap_or(usize::MAX)
     }
 
+    /// Whether batches are under way: proposed, and not executed yet.
+    #[must_use]
+    pub fn is_ordering(&self) -> bool {
+        self.next_to_propose() > self.last_executed.next()
+    }
+
     /// The primary assigns the next sequence number to a batch of `requests`.
     pub(super) fn propose(&mut self, timestamp_ms: u64, requests: Vec<RequestDigest>) {
         assert!(self.room() > 0, "a batch is proposed where there is room");

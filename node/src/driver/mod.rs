@@ -308,11 +308,10 @@ impl Driver {
         }
     }
 
-    /// At the primary: what waits is ordered as soon as there is room. One
-    /// transaction on an idle network does not wait for company; under load the
-    /// pipeline fills, and batches grow by themselves.
+    /// At the primary: what waits is ordered as soon as there is room and it is
+    /// worth a batch. One transaction on an idle network does not wait for company.
     fn propose(&mut self) {
-        while self.replica.room() > 0 && self.pool.has_waiting() {
+        while self.replica.room() > 0 && self.is_worth_a_batch() {
             let limits = self.limits;
             let faults = &self.faults;
             let batch = self.pool.take_batch(
@@ -330,6 +329,16 @@ impl Driver {
             });
             self.drain_inputs();
         }
+    }
+
+    /// A batch costs votes and syncs, however small it is. Beside others that are
+    /// under way it has to be a third of all that is not in a block yet, so that
+    /// batches grow with the load by themselves; nobody waits longer than for those
+    /// others to be executed.
+    fn is_worth_a_batch(&self) -> bool {
+        let (waiting, ordered) = (self.pool.waiting(), self.pool.ordered());
+        let full = waiting >= self.limits.max_batch_transactions;
+        waiting > 0 && (full || !self.replica.is_ordering() || 2 * waiting >= ordered)
     }
 
     fn next_wake(&self) -> Instant {
