@@ -4,6 +4,7 @@
 //! of memory ([`MemoryState`]), or of either with the writes of an unfinished
 //! block over it ([`Overlay`]).
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::ops::Bound;
@@ -55,6 +56,10 @@ pub trait StateView {
     /// When the state cannot be read.
     fn place_of(&self, id: &TransactionId) -> Result<Option<Version>, StoreError>;
 }
+
+/// How many rows an overlay keeps of what it has read, and how long ones.
+const MAX_KEPT: usize = 8192;
+const MAX_KEPT_BYTES: usize = 2048;
 
 type Namespaces<V> = BTreeMap<String, BTreeMap<String, V>>;
 
@@ -137,6 +142,10 @@ impl StateView for MemoryState {
 /// it to the next.
 pub struct Overlay<'a> {
     base: &'a dyn StateView,
+    /// What the base was asked for: a key is read when it is checked and again when
+    /// it is written. Small values, and not very many.
+    read: RefCell<Namespaces<Option<VersionedValue>>>,
+    kept: Cell<usize>,
     /// A value that is none stands for a key that was deleted.
     written: Namespaces<Option<VersionedValue>>,
     committed: BTreeMap<TransactionId, Version>,
@@ -148,6 +157,8 @@ impl<'a> Overlay<'a> {
     pub fn new(base: &'a dyn StateView) -> Self {
         Self {
             base,
+            read: RefCell::default(),
+            kept: Cell::new(0),
             written: BTreeMap::new(),
             committed: BTreeMap::new(),
         }
@@ -165,6 +176,21 @@ impl<'a> Overlay<'a> {
     pub fn commit_id(&mut self, id: TransactionId, place: Version) {
         self.committed.insert(id, place);
     }
+
+    fn get_base(&self, namespace: &str, key: &str) -> Result<Option<VersionedValue>, StoreError> {
+        let mut read = self.read.borrow_mut();
+        if let Some(found) = read.get(namespace).and_then(|keys| keys.get(key)) {
+            return Ok(found.clone());
+        }
+        let found = self.base.get(namespace, key)?;
+        let length = found.as_ref().map_or(0, |found| found.value.len());
+        if self.kept.get() < MAX_KEPT && length <= MAX_KEPT_BYTES {
+            self.kept.set(self.kept.get() + 1);
+            let keys = read.entry(namespace.to_owned()).or_default();
+            keys.insert(key.to_owned(), found.clone());
+        }
+        Ok(found)
+    }
 }
 
 impl StateView for Overlay<'_> {
@@ -172,7 +198,7 @@ impl StateView for Overlay<'_> {
         let keys = self.written.get(namespace);
         match keys.and_then(|keys| keys.get(key)) {
             Some(written) => Ok(written.clone()),
-            None => self.base.get(namespace, key),
+            None => self.get_base(namespace, key),
         }
     }
 

@@ -7,11 +7,11 @@
 //! a flood of bad signatures costs no memory. What peers send on waits in the
 //! network's inbox until it is taken here, a few frames at a time.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Instant;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use crypto::NetworkId;
+use crypto::{NetworkId, PublicKey};
 use ledger::{
     CheckedTransaction, Ledger, Limits, Refusal, TransactionHash, UncheckedTransaction,
     check_transactions,
@@ -42,6 +42,12 @@ const MAX_PEER_FRAMES_TOGETHER: usize = 32;
 
 /// How many transactions of one peer, or of all clients, are verified together.
 const MAX_VERIFIED_TOGETHER: usize = 64;
+
+/// From how many transactions in the pool on more of them are waited for, and how
+/// long: they could not be ordered before those anyway, and together they cost
+/// less to verify and to pass on.
+const BUSY: usize = 32;
+const LINGER: Duration = Duration::from_millis(4);
 
 /// How much work one peer's transactions may make in a second. One that is new
 /// and sound is none: it has to be looked at once, whoever sends it.
@@ -111,6 +117,9 @@ pub(crate) struct Ingress {
     pub(crate) network: NetworkHandle,
     pub(crate) driver: mpsc::Sender<Event>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Keys that were seen to be members', which they remain once they are, revoked
+    /// or not.
+    pub(crate) members: Mutex<HashSet<PublicKey>>,
 }
 
 /// The queue in front of ingress: its end for what is fetched, for clients, and
@@ -231,6 +240,9 @@ impl Ingress {
                     Some(event) => frames.push(event),
                     None => return,
                 },
+            }
+            if self.budget.usage().0 >= BUSY {
+                tokio::time::sleep(LINGER).await;
             }
             let more = std::iter::from_fn(|| arrivals.try_recv().ok());
             together.extend(more.take(MAX_TOGETHER - together.len()));
@@ -377,14 +389,19 @@ impl Ingress {
         if let Some(location) = self.ledger.location(&unchecked.id()).map_err(unreadable)? {
             return Ok(Some(location));
         }
-        let snapshot = self.ledger.snapshot().map_err(unreadable)?;
         let creator = unchecked.creator();
+        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        if members.contains(&creator) {
+            return Ok(None);
+        }
+        let snapshot = self.ledger.snapshot().map_err(unreadable)?;
         let member = ledger::members::member(&snapshot, &creator);
         if member.map_err(|error| unreadable(error.into()))?.is_none() {
             return Err(SubmitError::UnknownCreator {
                 creator: creator.to_string(),
             });
         }
+        members.insert(creator);
         Ok(None)
     }
 

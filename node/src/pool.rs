@@ -314,7 +314,7 @@ mod tests {
         pool.remove(&ids(&[0, 1, 2]));
         pool.remove(&ids(&[0, 1, 2]));
         assert_eq!(budget.usage(), (0, 0));
-        assert!(!pool.has_waiting() && pool.oldest().is_none());
+        assert!(pool.waiting() == 0 && pool.oldest().is_none());
         assert!(!budget.reserve(10_001), "bytes have a limit too");
         assert_eq!(budget.usage(), (0, 0), "what is refused takes no room");
     }
@@ -340,7 +340,7 @@ mod tests {
             hashes[2..],
             "one is always taken"
         );
-        assert!(!pool.has_waiting());
+        assert_eq!(pool.waiting(), 0);
         assert!(pool.get(&hashes[0]).is_some(), "held until a block has it");
     }
 
@@ -367,7 +367,7 @@ mod tests {
         let (mut pool, budget) = pool();
         let hashes: Vec<_> = (0..3).map(|i| insert(&mut pool, &budget, i)).collect();
         pool.mark_ordered(&hashes);
-        assert!(!pool.has_waiting());
+        assert_eq!(pool.waiting(), 0);
         pool.begin_view(&ids(&[1]).into_iter().collect());
         assert_eq!(
             pool.take_batch(9, usize::MAX, |_| false),

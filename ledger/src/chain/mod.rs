@@ -16,6 +16,7 @@ mod listing;
 mod query;
 mod recent;
 mod snapshot;
+mod system_rows;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,6 +37,7 @@ pub use listing::{Listing, ListingPart, TransactionsOf};
 pub use query::CommittedTransaction;
 use recent::{RecentBlock, RecentBlocks};
 pub use snapshot::Snapshot;
+use system_rows::{Committing, SystemRows};
 
 /// The newest block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +81,7 @@ pub struct Committed {
 struct Head {
     parent: Parent,
     accumulator: StateAccumulator,
+    system: SystemRows,
 }
 
 /// The chain and its state on disk.
@@ -121,6 +124,7 @@ impl Ledger {
             head: Mutex::new(Head {
                 parent,
                 accumulator: recovered.accumulator,
+                system: SystemRows::default(),
             }),
             certified: AtomicU64::new(certified),
             recent: RecentBlocks::default(),
@@ -145,7 +149,11 @@ impl Ledger {
             head.parent.header.number.checked_add(1),
             "batches are committed once and in order"
         );
-        let executed = execute(&self.snapshot()?, &head.parent, &head.accumulator, batch)?;
+        let state = Committing {
+            state: &self.snapshot()?,
+            rows: &head.system,
+        };
+        let executed = execute(&state, &head.parent, &head.accumulator, batch)?;
         self.append(&mut head, executed)
     }
 
@@ -192,6 +200,7 @@ impl Ledger {
             hash: executed.hash,
             results: executed.results.into(),
         };
+        head.system.forget(&executed.changes);
         self.recent.keep(recent.clone());
         *self.tip.write().unwrap_or_else(PoisonError::into_inner) = head.parent.tip();
         Ok(Committed {

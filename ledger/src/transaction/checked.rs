@@ -12,6 +12,7 @@ use crate::proposal::{Proposal, TransactionId};
 pub struct UncheckedTransaction {
     transaction: Transaction,
     id: TransactionId,
+    hash: TransactionHash,
     bytes: Arc<[u8]>,
     /// Where in `bytes` the proposal ends and its effects begin.
     proposal_end: usize,
@@ -37,6 +38,7 @@ impl UncheckedTransaction {
         );
         Ok(Self {
             id: Proposal::id_of_bytes(&proposal),
+            hash: TransactionHash::of_bytes(bytes),
             bytes: bytes.into(),
             proposal_end: proposal.len(),
             transaction,
@@ -58,7 +60,7 @@ impl UncheckedTransaction {
     /// The hash of all its bytes.
     #[must_use]
     pub fn hash(&self) -> TransactionHash {
-        TransactionHash::of_bytes(&self.bytes)
+        self.hash
     }
 
     /// Who claims to have made it.
@@ -174,7 +176,7 @@ pub fn check_transactions(
         .map(|(each, refusal)| match refusal {
             Some(refusal) => Err(refusal),
             None => Ok(CheckedTransaction {
-                hash: each.hash(),
+                hash: each.hash,
                 transaction: each.transaction,
                 id: each.id,
                 bytes: each.bytes,

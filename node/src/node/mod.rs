@@ -10,7 +10,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use consensus::{ReplicaId, Verifier};
@@ -382,6 +382,7 @@ fn add_ingress(
         network: common.network.clone(),
         driver: common.to_driver.clone(),
         metrics: common.metrics.clone(),
+        members: Mutex::default(),
     };
     let ingress = ingress.run(arrivals, peers, common.stop.clone());
     parts.add_infallible("ingress", ingress);

@@ -1,0 +1,113 @@
+//! The rows of the system, which every transaction asks for and few change: the
+//! committer, who alone changes them, keeps them at hand.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use crate::proposal::TransactionId;
+use crate::rwset::Version;
+use crate::state::{CONTRACTS, MEMBERS, Rows, StateView, VersionedValue};
+use crate::store::{StateChange, StoreError};
+
+/// Rows of the system as they are after the newest block, as far as they were
+/// asked for. There are as many as members and contracts, and rows never go.
+#[derive(Default)]
+pub(super) struct SystemRows {
+    members: RefCell<HashMap<String, VersionedValue>>,
+    contracts: RefCell<HashMap<String, VersionedValue>>,
+}
+
+impl SystemRows {
+    fn of(&self, namespace: &str) -> Option<&RefCell<HashMap<String, VersionedValue>>> {
+        match namespace {
+            MEMBERS => Some(&self.members),
+            CONTRACTS => Some(&self.contracts),
+            _ => None,
+        }
+    }
+
+    /// Forgets what a block has changed.
+    pub(super) fn forget(&self, changes: &[StateChange]) {
+        for change in changes {
+            if let Some(rows) = self.of(&change.namespace) {
+                rows.borrow_mut().remove(&change.key);
+            }
+        }
+    }
+}
+
+/// The state after the newest block, seen by the committer.
+pub(super) struct Committing<'a> {
+    pub(super) state: &'a dyn StateView,
+    pub(super) rows: &'a SystemRows,
+}
+
+impl StateView for Committing<'_> {
+    fn get(&self, namespace: &str, key: &str) -> Result<Option<VersionedValue>, StoreError> {
+        let Some(rows) = self.rows.of(namespace) else {
+            return self.state.get(namespace, key);
+        };
+        if let Some(row) = rows.borrow().get(key) {
+            return Ok(Some(row.clone()));
+        }
+        let found = self.state.get(namespace, key)?;
+        if let Some(row) = &found {
+            rows.borrow_mut().insert(key.to_owned(), row.clone());
+        }
+        Ok(found)
+    }
+
+    fn range(&self, namespace: &str, start: &str, end: &str) -> Rows<'_> {
+        self.state.range(namespace, start, end)
+    }
+
+    fn place_of(&self, id: &TransactionId) -> Result<Option<Version>, StoreError> {
+        self.state.place_of(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::MemoryState;
+
+    fn row(block: u64) -> VersionedValue {
+        VersionedValue {
+            version: Version { block, index: 0 },
+            value: vec![1],
+            policy: None,
+        }
+    }
+
+    /// What is kept at hand must be what is on disk, whenever it is asked for.
+    #[test]
+    fn a_row_is_kept_until_a_block_changes_it() {
+        let rows = SystemRows::default();
+        let mut state = MemoryState::default();
+        let get = |state: &MemoryState, namespace, key| {
+            let rows = &rows;
+            Committing { state, rows }.get(namespace, key).unwrap()
+        };
+        // That something is not there is not kept: it may come.
+        assert_eq!(get(&state, MEMBERS, "a"), None);
+        state.write(MEMBERS, "a", Some(row(1)));
+        state.write("kv", "a", Some(row(1)));
+        for namespace in [MEMBERS, "kv"] {
+            assert_eq!(get(&state, namespace, "a"), Some(row(1)));
+        }
+        assert_eq!(get(&state, CONTRACTS, "a"), None);
+        for namespace in [MEMBERS, "kv"] {
+            state.write(namespace, "a", Some(row(2)));
+        }
+        assert_eq!(get(&state, "kv", "a"), Some(row(2)));
+        rows.forget(&[StateChange {
+            namespace: MEMBERS.to_owned(),
+            key: "a".to_owned(),
+            version: Version { block: 2, index: 0 },
+            transaction_id: None,
+            value: Some(vec![1]),
+            policy: None,
+        }]);
+        assert_eq!(get(&state, MEMBERS, "a"), Some(row(2)));
+    }
+}
