@@ -2,7 +2,7 @@
 //! committer, who alone changes them, keeps them at hand.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::proposal::TransactionId;
 use crate::rwset::Version;
@@ -13,12 +13,12 @@ use crate::store::{StateChange, StoreError};
 /// asked for. There are as many as members and contracts, and rows never go.
 #[derive(Default)]
 pub(super) struct SystemRows {
-    members: RefCell<HashMap<String, VersionedValue>>,
-    contracts: RefCell<HashMap<String, VersionedValue>>,
+    members: RefCell<BTreeMap<String, VersionedValue>>,
+    contracts: RefCell<BTreeMap<String, VersionedValue>>,
 }
 
 impl SystemRows {
-    fn of(&self, namespace: &str) -> Option<&RefCell<HashMap<String, VersionedValue>>> {
+    fn of(&self, namespace: &str) -> Option<&RefCell<BTreeMap<String, VersionedValue>>> {
         match namespace {
             MEMBERS => Some(&self.members),
             CONTRACTS => Some(&self.contracts),

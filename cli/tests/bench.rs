@@ -1,0 +1,58 @@
+//! `bench` says what it was asked, and leaves nothing behind.
+
+mod common;
+
+use common::logothete;
+use serde_json::Value;
+
+fn bench(args: &[&str]) -> Value {
+    let mut command = logothete();
+    command.args(["bench", "--duration", "2", "--warm-up", "1", "-o", "json"]);
+    let output = command.args(args).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{args:?}: {text}");
+    serde_json::from_str(&text).unwrap()
+}
+
+/// These keys are a promise.
+#[test]
+fn a_network_of_its_own_is_measured_and_gone() {
+    let report = bench(&["--in-flight", "16", "--endorsements", "2", "--size", "100"]);
+    let number = |key: &str| {
+        report[key]
+            .as_f64()
+            .unwrap_or_else(|| panic!("{key}: {report}"))
+    };
+    assert!(number("committed") > 0.0);
+    assert_eq!((number("invalid"), number("failed")), (0.0, 0.0));
+    let per_second = number("committed") / number("seconds");
+    assert!((number("per_second") - per_second).abs() < 1e-6 * per_second);
+    for percentile in ["p50", "p95", "p99", "max"] {
+        assert!(report["latency_ms"][percentile].as_f64() > Some(0.0));
+    }
+    let (cpu, floor) = (
+        number("cpu_us_per_transaction"),
+        number("floor_us_per_transaction"),
+    );
+    assert!(cpu > floor, "no node does less than check its signatures");
+    assert!((number("ratio_to_floor") - cpu / floor).abs() < 1e-6);
+    assert!(number("peak_rss_mib_per_node") > 1.0);
+    assert_eq!(number("endorsements_per_transaction"), 2.0);
+}
+
+/// At a rate of their own, transactions do not wait for each other.
+#[test]
+fn calls_are_begun_at_their_time_and_conflicts_are_told_apart() {
+    let report = bench(&[
+        "--rate",
+        "100",
+        "--contract",
+        "smallbank",
+        "--accounts",
+        "10",
+    ]);
+    let ordered = report["committed"].as_u64().unwrap() + report["invalid"].as_u64().unwrap();
+    let begun = ordered + report["failed"].as_u64().unwrap();
+    assert_eq!(begun, 200, "{report}");
+    assert!(report["invalid"].as_u64() > Some(0), "{report}");
+}
