@@ -132,7 +132,11 @@ impl EndorsementPolicy {
     ///
     /// [`ParsePolicyError`], with the spot where it knows one.
     pub fn parse(text: &str, organisations: &[OrgId]) -> Result<Self, ParsePolicyError> {
-        parse::rule(text, organisations).map(|rule| Self { rule })
+        let policy = parse::rule(text, organisations).map(|rule| Self { rule })?;
+        // It is stored in its one spelling, which may be longer and deeper, and must
+        // be read again.
+        parse::rule(&policy.to_string(), &[])?;
+        Ok(policy)
     }
 
     /// Every principal the policy names, each once, in order.
@@ -168,9 +172,9 @@ impl Encode for EndorsementPolicy {
 impl<Context> Decode<Context> for EndorsementPolicy {
     fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
         let text = String::decode(decoder)?;
-        let policy: Self = text
-            .parse()
-            .map_err(|error: ParsePolicyError| DecodeError::OtherString(error.to_string()))?;
+        let policy = parse::rule(&text, &[])
+            .map(|rule| Self { rule })
+            .map_err(|error| DecodeError::OtherString(error.to_string()))?;
         if policy.to_string() != text {
             let what = format!("the policy is not in its canonical spelling, {policy}");
             return Err(DecodeError::OtherString(what));
