@@ -19,6 +19,7 @@ use crypto::codec::{Decode, Encode};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::identity::{Identity, OrgId, Role};
+pub(crate) use meet::Effort;
 pub use parse::ParsePolicyError;
 pub use tree::PolicyTree;
 
@@ -109,7 +110,16 @@ impl EndorsementPolicy {
     /// `AND('org1.peer', 'org1.peer')` therefore takes two peers of the organisation.
     #[must_use]
     pub fn satisfied_by<'a>(&self, endorsers: impl IntoIterator<Item = &'a Identity>) -> bool {
-        meet::meets(&self.rule, endorsers)
+        self.satisfied_within(endorsers, &mut Effort::default())
+    }
+
+    /// The same of one of several policies, for all of which there is one effort.
+    pub(crate) fn satisfied_within<'a>(
+        &self,
+        endorsers: impl IntoIterator<Item = &'a Identity>,
+        effort: &mut Effort,
+    ) -> bool {
+        meet::meets(&self.rule, endorsers, effort)
     }
 
     /// As many of its principals (by position, from left to right) as these
