@@ -245,6 +245,7 @@ impl Client {
             return Err(Unverified::OtherReceipt {
                 asked: locator,
                 found: receipt.transaction_id,
+                code: receipt.code,
             });
         }
         let genesis = self.genesis();
