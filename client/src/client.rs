@@ -192,8 +192,8 @@ impl Client {
         }
     }
 
-    /// Who must endorse the transactions of this contract, as far as a node says
-    /// so: should it lie, the transaction is invalid or has endorsements to spare.
+    /// Who must endorse the transactions of this contract, as far as the nodes say
+    /// so: should they lie, the transaction is invalid or has endorsements to spare.
     /// None when there is no such contract.
     pub async fn policy(&self, contract: &str) -> Option<EndorsementPolicy> {
         let known = self.network.contracts.read().await;
@@ -203,13 +203,32 @@ impl Client {
         drop(known);
         let mut known = self.network.contracts.write().await;
         if known.is_none() {
-            let answer = self.ask(async |node| node.contracts().await).await;
-            let Ok(answer) = answer else {
-                return policy_of(self.genesis().contracts(), contract);
-            };
-            *known = Some(answer.contracts.into_iter().filter_map(defined).collect());
+            *known = self.contracts().await;
         }
-        policy_of(known.as_deref().unwrap_or_default(), contract)
+        let genesis = self.genesis().contracts();
+        policy_of(known.as_deref().unwrap_or(genesis), contract)
+    }
+
+    /// The contracts as more nodes say they are than may be faulty; where so many do
+    /// not, as most of them. One that lies could make every transaction invalid.
+    async fn contracts(&self) -> Option<Vec<ContractDefinition>> {
+        let enough = self.genesis().replica_set().weak_quorum();
+        let mut said: Vec<(Vec<ContractDefinition>, usize)> = Vec::new();
+        for node in self.nodes_to_ask() {
+            let answer = node.api.contracts().await;
+            node.heed(&answer);
+            let Ok(answer) = answer else { continue };
+            let contracts: Vec<_> = answer.contracts.into_iter().filter_map(defined).collect();
+            match said.iter_mut().find(|(alike, _)| *alike == contracts) {
+                Some((_, nodes)) => *nodes += 1,
+                None => said.push((contracts, 1)),
+            }
+            if said.iter().any(|(_, nodes)| *nodes >= enough) {
+                break;
+            }
+        }
+        let most = said.into_iter().max_by_key(|(_, nodes)| *nodes);
+        most.map(|(contracts, _)| contracts)
     }
 
     /// Heeds a verdict: where a policy was not met, it may be another by now.
@@ -245,6 +264,7 @@ impl Client {
             return Err(Unverified::OtherReceipt {
                 asked: locator,
                 found: receipt.transaction_id,
+                code: receipt.code,
             });
         }
         let genesis = self.genesis();

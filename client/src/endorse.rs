@@ -105,9 +105,11 @@ enum Gathered<'a> {
 /// The answers to one proposal as they come in.
 struct Gathering<'a> {
     client: &'a Client,
-    /// None of a contract that there is not, and of the system: one answer tells
-    /// enough.
+    /// None of a contract that there is not, and of the system.
     policy: Option<EndorsementPolicy>,
+    /// How many must say the same: where no policy asks for endorsers, more than may
+    /// be faulty, since every node holds their answer against its own.
+    least: usize,
     id: TransactionId,
     untried: Vec<&'a Node>,
     /// Answers that say the same stand together.
@@ -120,9 +122,15 @@ impl<'a> Gathering<'a> {
     async fn of(client: &'a Client, signed: &SignedProposal, liars: &Liars) -> Self {
         let mut untried = client.in_turn();
         untried.retain(|node| !liars.keys.contains(&node.identity().key));
+        let policy = client.policy(&signed.proposal.contract).await;
+        let least = match policy {
+            Some(_) => 1,
+            None => client.genesis().replica_set().weak_quorum(),
+        };
         Self {
             client,
-            policy: client.policy(&signed.proposal.contract).await,
+            policy,
+            least,
             id: signed.proposal.id(),
             untried,
             groups: Vec::new(),
@@ -161,7 +169,7 @@ impl<'a> Gathering<'a> {
             return Ok(Gathered::Apart(groups));
         }
         if !self.refusals.is_empty() {
-            return Err(self.refusals.swap_remove(0).into());
+            return Err(self.refused());
         }
         match self.failure.take() {
             Some(error) => Err(error),
@@ -210,14 +218,10 @@ impl<'a> Gathering<'a> {
                     None => self.groups.push(vec![(node, response)]),
                 }
             }
-            Err(ClientError::Refused { body, .. }) if body.code == "ALREADY_COMMITTED" => {
-                let (id, place) = (self.id, body.committed);
-                return Err(Error::AlreadyCommitted { id, place });
-            }
             Err(error) if error.is_refusal() => {
                 self.refusals.push(error);
                 if self.refusals.len() >= self.client.genesis().replica_set().weak_quorum() {
-                    return Err(self.refusals.swap_remove(0).into());
+                    return Err(self.refused());
                 }
             }
             Err(last @ ClientError::Unreachable { .. }) => {
@@ -226,6 +230,20 @@ impl<'a> Gathering<'a> {
             Err(error) => self.failure = Some(error.into()),
         }
         Ok(())
+    }
+
+    /// What the first has refused it for; or that it is committed already, which can
+    /// be held against the receipt.
+    fn refused(&mut self) -> Error {
+        let is_committed = |it: &ClientError| it.code() == Some("ALREADY_COMMITTED");
+        let committed = self.refusals.iter().position(is_committed);
+        match self.refusals.swap_remove(committed.unwrap_or(0)) {
+            ClientError::Refused { body, .. } if committed.is_some() => Error::AlreadyCommitted {
+                id: self.id,
+                place: body.committed,
+            },
+            error => error.into(),
+        }
     }
 
     fn is_met_by<'b>(&self, answers: impl IntoIterator<Item = &'b Answer<'a>>) -> bool
@@ -246,7 +264,7 @@ impl<'a> Gathering<'a> {
         let met = |policy: &EndorsementPolicy| {
             policy.satisfied_by(nodes.iter().map(|node| node.identity()))
         };
-        !nodes.is_empty() && policies.all(met)
+        nodes.len() >= self.least && policies.all(met)
     }
 }
 

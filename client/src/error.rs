@@ -2,7 +2,7 @@
 
 use consensus::ReplicaId;
 use crypto::{KeyError, PublicKey};
-use ledger::{AssembleError, Locator, ReceiptError, Transaction, TransactionId};
+use ledger::{AssembleError, Locator, ReceiptError, Transaction, TransactionId, ValidationCode};
 use node::api::ClientError;
 use node::api::types::{ErrorBody, Place};
 
@@ -110,12 +110,14 @@ pub enum Error {
 #[derive(Debug, thiserror::Error)]
 pub enum Unverified {
     /// The receipt of something else.
-    #[error("asked for the receipt of {asked}, the node gave that of {found}")]
+    #[error("asked for the receipt of {asked}, the node gave that of {found} with {code}")]
     OtherReceipt {
         /// What was asked for.
         asked: Locator,
         /// What came.
         found: TransactionId,
+        /// The verdict in it.
+        code: ValidationCode,
     },
     /// A receipt that no quorum attests.
     #[error("the node's receipt does not hold: {0}")]

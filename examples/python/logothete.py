@@ -252,6 +252,8 @@ def _verify_receipt(genesis, receipt, transaction_id, transaction_hash):
         raise NotVerified("it is the receipt of another transaction")
     if digest(receipt["transaction_hash"]) != transaction_hash:
         raise NotVerified("it is the receipt of other bytes under the same id")
+    if receipt["code"] == "DUPLICATE_TRANSACTION":
+        raise NotVerified("it says that the id came again, and not what became of it")
     header, proof = receipt["header"], receipt["proof"]
     result = (
         u64(proof["index"])

@@ -91,11 +91,14 @@ impl Receipt {
             .map_err(|source| ReceiptError::Certificate { block, source })
     }
 
-    /// Whether it is this transaction's.
+    /// Whether it is this transaction's. An id's is that of the first transaction
+    /// with it: of one that came again it says only that it did.
     #[must_use]
     pub fn is_of(&self, locator: Locator) -> bool {
         match locator {
-            Locator::Id(id) => self.transaction_id == id,
+            Locator::Id(id) => {
+                self.transaction_id == id && self.code != ValidationCode::DuplicateTransaction
+            }
             Locator::Place(place) => {
                 self.header.number == place.block && self.proof.index == u64::from(place.index)
             }

@@ -4,7 +4,7 @@ mod common;
 
 use common::Network;
 use crypto::Digest;
-use ledger::{CertificateError, Receipt, ReceiptError, ValidationCode};
+use ledger::{CertificateError, Locator, Receipt, ReceiptError, ValidationCode, Version};
 
 fn receipts(network: &Network) -> Vec<Receipt> {
     let folder = tempfile::tempdir().unwrap();
@@ -65,6 +65,26 @@ fn a_receipt_with_any_byte_altered_proves_nothing() {
             assert!(Receipt::from_bytes(&bytes[..at]).is_err());
         }
     }
+}
+
+/// It says that the id stands in the chain already, and not what became of it: who
+/// asked for that must not take a transaction for void that took effect.
+#[test]
+fn the_receipt_of_what_came_again_is_that_of_its_place_alone() {
+    let (network, folder) = (Network::new(), tempfile::tempdir().unwrap());
+    let ledger = network.open(folder.path());
+    network.small_chain(&ledger);
+    let id = network.put(1, "a", b"1").proposal.id();
+    let place = Locator::Place(Version { block: 2, index: 2 });
+    let first = ledger.receipt(&id).unwrap().unwrap();
+    let again = ledger.receipt(place).unwrap().unwrap();
+    assert_eq!(first.code, ValidationCode::Valid);
+    assert_eq!(again.code, ValidationCode::DuplicateTransaction);
+    assert_eq!(again.transaction_id, id);
+    let attesters = network.genesis.attesters();
+    assert_eq!(again.verify(&network.id(), attesters), Ok(()));
+    assert!(first.is_of(Locator::Id(id)) && again.is_of(place));
+    assert!(!again.is_of(Locator::Id(id)));
 }
 
 #[test]

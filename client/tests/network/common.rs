@@ -36,6 +36,11 @@ pub(crate) fn alice() -> SigningKey {
     SigningKey::from_seed(&[200; 32])
 }
 
+/// An admin of org0.
+pub(crate) fn admin() -> SigningKey {
+    SigningKey::from_seed(&[201; 32])
+}
+
 /// Addresses that nobody listens at.
 pub(crate) fn free_addresses(count: u8) -> Vec<std::net::SocketAddr> {
     let listeners: Vec<_> = (0..count)
@@ -58,6 +63,7 @@ pub(crate) fn genesis(ports: &[u16]) -> Genesis {
     let builder = replicas.fold(GenesisBuilder::new("example"), GenesisBuilder::replica);
     let builder = builder
         .client("org0", "alice", alice().public())
+        .admin("org0", "ada", admin().public())
         .contract("kv", any_two)
         .contract("smallbank", any_two)
         .contract("asset", "AND('org0.peer', 'org1.peer')");

@@ -1,8 +1,8 @@
 //! Endorsers that lie, refuse or are gone.
 
-use client::{Call, Client, Error};
+use client::{Call, Client, Error, SigningKey};
 
-use crate::common::{Network, PATIENCE, alice, client_at, free_addresses, genesis, put};
+use crate::common::{Network, PATIENCE, admin, alice, client_at, free_addresses, genesis, put};
 use crate::relay::{Lie, Relay};
 
 /// A client for which this relay stands before node1.
@@ -83,6 +83,53 @@ async fn a_refusal_counts_once_a_correct_node_must_have_given_it() {
         Err(Error::Refused { body, .. }) => assert_eq!(body.code, "CONTRACT_ERROR"),
         other => panic!("{other:?}"),
     }
+}
+
+/// That is known for sure from a receipt alone, and others can still endorse.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_claims_that_all_is_committed_already_stops_nobody() {
+    let network = Network::start().await;
+    let client = behind(&network, Lie::CommittedAlready)
+        .await
+        .beginning_at(1);
+    let done = client.submit(&alice(), put("a")).await.unwrap();
+    assert!(done.is_valid());
+
+    // Of what is committed indeed, two nodes say so.
+    let (client, key) = (network.client(), alice());
+    let signed = client.propose(&key, put("b")).unwrap();
+    let transaction = client.endorse(&signed, &key).await.unwrap();
+    let id = signed.proposal.id();
+    client.order(transaction, PATIENCE).await.unwrap();
+    for node in client.nodes() {
+        node.api().receipt(&id, PATIENCE).await.unwrap();
+    }
+    let again = client.endorse(&signed, &key).await;
+    assert!(
+        matches!(again, Err(Error::AlreadyCommitted { id: of, .. }) if of == id),
+        "{again:?}"
+    );
+}
+
+/// Every node executes it, too, and what a liar has endorsed would be invalid for good.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_node_does_not_say_what_a_call_of_the_system_does() {
+    let network = Network::start().await;
+    let lie = Lie::OtherEffects(network.genesis.network_id(), 1);
+    let client = behind(&network, lie).await.beginning_at(1);
+    let carol = SigningKey::from_seed(&[202; 32]).public().to_string();
+    let call = Call::new("_members", "enroll", ["carol", "client", &carol]);
+    let done = client.submit(&admin(), call).await.unwrap();
+    assert!(done.is_valid(), "{:?}", done.receipt);
+}
+
+/// With too few endorsements every transaction would be invalid for good.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_node_does_not_say_whose_endorsements_it_takes() {
+    let network = Network::start().await;
+    let client = behind(&network, Lie::OtherPolicies).await.beginning_at(1);
+    let done = client.submit(&alice(), put("a")).await.unwrap();
+    assert!(done.is_valid(), "{:?}", done.receipt);
 }
 
 #[tokio::test]

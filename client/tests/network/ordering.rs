@@ -82,6 +82,34 @@ async fn what_a_node_may_have_taken_is_unknown_whatever_others_say() {
     );
 }
 
+/// What `Error::Refused` promises is not so: a node that lies has the transaction, and
+/// those that do not know its creator yet (here relays stand for them) refuse it, too.
+/// Whoever then proposes anew may have it take effect twice.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "shows a gap: such a refusal is believed"]
+async fn what_a_node_refuses_and_passes_on_all_the_same_is_unknown() {
+    let network = Network::start().await;
+    let honest = network.client();
+    let mut apis = Vec::new();
+    for (place, behind) in network.apis.iter().enumerate() {
+        let lie = if place == 0 {
+            Lie::PassesOnAndRefuses
+        } else {
+            Lie::Refuses
+        };
+        apis.push(Relay::start(behind, lie).await.0);
+    }
+    let signed = honest.propose(&alice(), put("a")).unwrap();
+    let transaction = honest.endorse(&signed, &alice()).await.unwrap();
+    let lied_to = network.client_at(&apis).order(transaction, PATIENCE).await;
+    let receipt = honest.receipt(&signed.proposal.id(), PATIENCE).await;
+    assert_eq!(receipt.unwrap().code, ValidationCode::Valid);
+    assert!(
+        matches!(lied_to, Err(Error::Unknown { .. })),
+        "{lied_to:?} of what took effect"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_follows_the_blocks_learns_every_verdict() {
     let network = Network::start().await;

@@ -26,6 +26,12 @@ pub(crate) enum Lie {
     BadSignatures,
     /// It refuses every proposal and every transaction.
     Refuses,
+    /// It passes transactions on and says that it refuses them.
+    PassesOnAndRefuses,
+    /// It says of every proposal that its transaction stands in the chain.
+    CommittedAlready,
+    /// It says that one endorsement of its own is all that any contract takes.
+    OtherPolicies,
     /// It has no room for the first transaction.
     NoRoomAtFirst(AtomicBool),
     /// It takes transactions and throws them away.
@@ -73,6 +79,13 @@ impl Relay {
         match &self.lie {
             Lie::Refuses if is_handing_in || is_proposing => {
                 Some(refusal(StatusCode::FORBIDDEN, "UNKNOWN_CREATOR"))
+            }
+            Lie::CommittedAlready if is_proposing => {
+                Some(refusal(StatusCode::CONFLICT, "ALREADY_COMMITTED"))
+            }
+            Lie::OtherPolicies if path == "/v1/contracts" => {
+                let kv = r#"{"name":"kv","version":1,"policy":"'org1.peer'"}"#;
+                Some(format!("{{\"height\":9,\"contracts\":[{kv}]}}").into_response())
             }
             Lie::NoRoomAtFirst(done) if is_handing_in && !done.swap(true, Ordering::Relaxed) => {
                 Some(refusal(StatusCode::TOO_MANY_REQUESTS, "POOL_FULL"))
@@ -144,6 +157,12 @@ async fn answer(State(relay): State<Arc<Relay>>, request: Request) -> Response {
     };
     let status = answered.status();
     let mut bytes = answered.bytes().await.unwrap().to_vec();
+    if parts.method == Method::POST
+        && path == "/v1/transactions"
+        && matches!(relay.lie, Lie::PassesOnAndRefuses)
+    {
+        return refusal(StatusCode::FORBIDDEN, "UNKNOWN_CREATOR");
+    }
     if path == "/v1/proposals" && status.is_success() {
         bytes = relay.endorsed(bytes);
     }

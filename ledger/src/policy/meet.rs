@@ -5,8 +5,9 @@
 //! questions: which of its nested expressions to meet, and whether the members
 //! then suffice for all principals that are to be filled, each member for one.
 //! The second is a flow, answered exactly. The first is a search that in
-//! ordinary policies ends at the first try; it is bounded, and a policy so
-//! intricate that the bound is reached counts as not met, on every node alike.
+//! ordinary policies ends at the first try; it is bounded, for all policies of a
+//! transaction together, and one at which the bound is reached counts as not met,
+//! on every node alike.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,11 +17,30 @@ use crate::identity::Identity;
 /// Steps of the search after which a policy counts as not met.
 const MAX_STEPS: usize = 4096;
 
+/// Further steps for every policy: a transaction may write a thousand keys, each
+/// with an ordinary one of its own.
+const STEPS_EACH: usize = 32;
+
+/// How far it is still searched for the policies of one transaction.
+pub(crate) struct Effort {
+    steps: usize,
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self { steps: MAX_STEPS }
+    }
+}
+
 /// How many there are, or may be, of each kind of member.
 type Amounts<'a> = BTreeMap<&'a Principal, usize>;
 
 /// Whether distinct `endorsers`, each for one principal at most, meet `rule`.
-pub(super) fn meets<'a>(rule: &Rule, endorsers: impl IntoIterator<Item = &'a Identity>) -> bool {
+pub(super) fn meets<'a>(
+    rule: &Rule,
+    endorsers: impl IntoIterator<Item = &'a Identity>,
+    effort: &mut Effort,
+) -> bool {
     let mut keys = BTreeSet::new();
     let members: Vec<Principal> = endorsers
         .into_iter()
@@ -33,13 +53,15 @@ pub(super) fn meets<'a>(rule: &Rule, endorsers: impl IntoIterator<Item = &'a Ide
     }
     let mut search = Search {
         supply,
-        steps: MAX_STEPS,
+        steps: effort.steps.saturating_add(STEPS_EACH),
     };
-    search.supply_can_meet(rule)
+    let met = search.supply_can_meet(rule)
         && search.solve(Attempt {
             open: vec![rule],
             demands: Vec::new(),
-        })
+        });
+    effort.steps = search.steps;
+    met
 }
 
 /// Some number of principals that are to be filled, each of which may stand in

@@ -19,6 +19,7 @@ use crypto::codec::{Decode, Encode};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::identity::{Identity, OrgId, Role};
+pub(crate) use meet::Effort;
 pub use parse::ParsePolicyError;
 pub use tree::PolicyTree;
 
@@ -109,7 +110,16 @@ impl EndorsementPolicy {
     /// `AND('org1.peer', 'org1.peer')` therefore takes two peers of the organisation.
     #[must_use]
     pub fn satisfied_by<'a>(&self, endorsers: impl IntoIterator<Item = &'a Identity>) -> bool {
-        meet::meets(&self.rule, endorsers)
+        self.satisfied_within(endorsers, &mut Effort::default())
+    }
+
+    /// The same of one of several policies, for all of which there is one effort.
+    pub(crate) fn satisfied_within<'a>(
+        &self,
+        endorsers: impl IntoIterator<Item = &'a Identity>,
+        effort: &mut Effort,
+    ) -> bool {
+        meet::meets(&self.rule, endorsers, effort)
     }
 
     /// As many of its principals (by position, from left to right) as these
@@ -132,7 +142,11 @@ impl EndorsementPolicy {
     ///
     /// [`ParsePolicyError`], with the spot where it knows one.
     pub fn parse(text: &str, organisations: &[OrgId]) -> Result<Self, ParsePolicyError> {
-        parse::rule(text, organisations).map(|rule| Self { rule })
+        let policy = parse::rule(text, organisations).map(|rule| Self { rule })?;
+        // It is stored in its one spelling, which may be longer and deeper, and must
+        // be read again.
+        parse::rule(&policy.to_string(), &[])?;
+        Ok(policy)
     }
 
     /// Every principal the policy names, each once, in order.
@@ -168,9 +182,9 @@ impl Encode for EndorsementPolicy {
 impl<Context> Decode<Context> for EndorsementPolicy {
     fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
         let text = String::decode(decoder)?;
-        let policy: Self = text
-            .parse()
-            .map_err(|error: ParsePolicyError| DecodeError::OtherString(error.to_string()))?;
+        let policy = parse::rule(&text, &[])
+            .map(|rule| Self { rule })
+            .map_err(|error| DecodeError::OtherString(error.to_string()))?;
         if policy.to_string() != text {
             let what = format!("the policy is not in its canonical spelling, {policy}");
             return Err(DecodeError::OtherString(what));

@@ -333,3 +333,26 @@ fn what_is_no_policy_says_why_and_where() {
         assert!(error.contains(expected), "{text:.60}: {error}");
     }
 }
+
+/// A row of the state that cannot be read again would stop every node.
+#[test]
+fn a_policy_that_can_be_parsed_can_be_stored() {
+    let organisations = ["org1".parse().unwrap()];
+    let wrap = |times: usize, inner: &str| {
+        format!("{}{inner}{}", "1 of (".repeat(times), ")".repeat(times))
+    };
+    let wide = vec![wrap(6, "org1"); 64].join(",");
+    for text in [
+        // Of deeper levels and of more bytes in the one spelling than as it is said.
+        &wrap(7, "org1 or org1 and org1"),
+        &format!("2 of ({wide})"),
+        &format!("{}org1{}", "(".repeat(7), ")".repeat(7)),
+        &format!("2 of ({})", vec!["any"; 64].join(",")),
+    ] {
+        if let Ok(policy) = EndorsementPolicy::parse(text, &organisations) {
+            let bytes = encode(&policy);
+            let read = decode::<EndorsementPolicy>(&bytes, bytes.len());
+            assert_eq!(read.unwrap(), policy, "{text:.60}");
+        }
+    }
+}

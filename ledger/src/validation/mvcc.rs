@@ -2,7 +2,7 @@
 
 use super::verdict::Reason;
 use super::{Stop, ValidationCode};
-use crate::names::MAX_RANGE_ROWS;
+use crate::names::{MAX_RANGE_BYTES, MAX_RANGE_ROWS};
 use crate::rwset::{RangeRead, ReadWriteSet, Version};
 use crate::state::StateView;
 use crate::store::StoreError;
@@ -39,12 +39,16 @@ fn versions(
     namespace: &str,
     range: &RangeRead,
 ) -> Result<Option<Vec<(String, Version)>>, StoreError> {
-    let mut rows = Vec::new();
+    let (mut rows, mut bytes) = (Vec::new(), 0_usize);
     for row in view.range(namespace, &range.start, &range.end) {
         if rows.len() == MAX_RANGE_ROWS {
             return Ok(None);
         }
         let (key, found) = row?;
+        bytes = bytes.saturating_add(key.len() + found.value.len());
+        if bytes > MAX_RANGE_BYTES {
+            return Ok(None);
+        }
         rows.push((key, found.version));
     }
     Ok(Some(rows))

@@ -8,7 +8,7 @@ use super::{Stop, ValidationCode};
 use crate::endorsement::Endorsement;
 use crate::identity::Identity;
 use crate::members::member;
-use crate::policy::{ContractDefinition, EndorsementPolicy};
+use crate::policy::{ContractDefinition, Effort, EndorsementPolicy};
 use crate::rwset::Version;
 use crate::state::StateView;
 use crate::store::StoreError;
@@ -22,7 +22,7 @@ pub(super) fn check(
     definition: &ContractDefinition,
     since: Version,
 ) -> Result<(), Stop> {
-    let endorsers = Endorsers::look_up(view, &body.endorsements)?;
+    let mut endorsers = Endorsers::look_up(view, &body.endorsements)?;
     let touched = body.rwset.touched();
     let mut asks_contract = touched.is_empty();
     for (key, position) in touched.iter().zip(0..) {
@@ -45,6 +45,7 @@ struct Endorsers {
     counted: Vec<(u8, Identity)>,
     strangers: Vec<u8>,
     revoked: Vec<u8>,
+    effort: Effort,
 }
 
 impl Endorsers {
@@ -53,6 +54,7 @@ impl Endorsers {
             counted: Vec::with_capacity(endorsements.len()),
             strangers: Vec::new(),
             revoked: Vec::new(),
+            effort: Effort::default(),
         };
         for (endorsement, position) in endorsements.iter().zip(0..) {
             match member(view, &endorsement.endorser)? {
@@ -65,12 +67,13 @@ impl Endorsers {
     }
 
     fn meet(
-        &self,
+        &mut self,
         policy: &EndorsementPolicy,
         key: Option<u32>,
         since: Version,
     ) -> Result<(), Stop> {
-        if policy.satisfied_by(self.counted.iter().map(|(_, identity)| identity)) {
+        let members = self.counted.iter().map(|(_, identity)| identity);
+        if policy.satisfied_within(members, &mut self.effort) {
             return Ok(());
         }
         let shortfall = Shortfall {

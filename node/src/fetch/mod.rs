@@ -10,6 +10,7 @@ mod serve;
 
 use crypto::codec::{self, CodecError, Decode, Encode};
 use crypto::{Digest, Signature};
+use genesis::Parameters;
 use ledger::{Block, BlockCertificate};
 
 pub(crate) use attested::attested_prefix;
@@ -23,7 +24,22 @@ pub(crate) const MAX_TRANSACTIONS: usize = 1024;
 pub(crate) const MAX_BLOCKS: usize = 256;
 
 /// How many bytes a response is filled with, unless one block alone is longer.
-pub(crate) const RESPONSE_BYTES: usize = 4 * 1024 * 1024;
+const RESPONSE_BYTES: usize = 4 * 1024 * 1024;
+
+/// What a served block has besides its transactions and the verdicts on them.
+const BLOCK_SLACK: usize = 1024 * 1024;
+
+/// What a transaction of a block has besides its bytes: their length, and a verdict
+/// whose reason may name every endorsement.
+const VERDICT_BYTES: usize = 320;
+
+/// The longest response there can be: it is filled up to its limit and then by one
+/// more block.
+pub(crate) fn max_response_bytes(parameters: &Parameters) -> usize {
+    let verdicts = parameters.max_batch_transactions * VERDICT_BYTES;
+    let bodies = parameters.max_batch_bytes + parameters.max_transaction_bytes;
+    RESPONSE_BYTES + bodies + verdicts + BLOCK_SLACK
+}
 
 /// A question to a peer.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crypto::{Digest, SigningKey};
+use crypto::{Digest, SigningKey, codec};
 use ledger::{CheckedTransaction, Ledger, LedgerError, TransactionHash};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -131,20 +131,91 @@ fn read_transactions(
 }
 
 fn read_blocks(ledger: &Ledger, from: u64) -> Result<Vec<ServedBlock>, LedgerError> {
-    let mut blocks = Vec::new();
-    let mut bytes = 0_usize;
     let tip = ledger.tip().number;
-    for number in (from.max(1)..=tip).take(MAX_BLOCKS) {
-        let Some(block) = ledger.block(number)? else {
-            break;
-        };
-        let bodies = block.transactions.iter().map(Vec::len);
-        bytes = bodies.fold(bytes, usize::saturating_add);
-        let certificate = ledger.certificate(number)?;
-        blocks.push(ServedBlock { block, certificate });
+    fill((from.max(1)..=tip).map_while(|number| read_block(ledger, number).transpose()))
+}
+
+fn read_block(ledger: &Ledger, number: u64) -> Result<Option<ServedBlock>, LedgerError> {
+    let Some(block) = ledger.block(number)? else {
+        return Ok(None);
+    };
+    let certificate = ledger.certificate(number)?;
+    Ok(Some(ServedBlock { block, certificate }))
+}
+
+/// As many of these as a response has room for. Verdicts on short transactions have
+/// a part in that, too.
+fn fill(
+    blocks: impl Iterator<Item = Result<ServedBlock, LedgerError>>,
+) -> Result<Vec<ServedBlock>, LedgerError> {
+    let mut filled = Vec::new();
+    let mut bytes = 0_usize;
+    for served in blocks.take(MAX_BLOCKS) {
+        let served = served?;
+        bytes = bytes.saturating_add(codec::encode(&served).len());
+        filled.push(served);
         if bytes >= RESPONSE_BYTES {
             break;
         }
     }
-    Ok(blocks)
+    Ok(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger::{Block, BlockHeader, Reason, Shortfall, ValidationCode, Verdict, Version};
+
+    use super::*;
+    use crate::fetch::max_response_bytes;
+
+    /// No transaction is shorter.
+    const SHORTEST: usize = 350;
+
+    /// A block of so many transactions that a stranger has endorsed.
+    fn block(transactions: usize) -> ServedBlock {
+        let shortfall = Shortfall {
+            key: None,
+            since: Version { block: 0, index: 0 },
+            met: Vec::new(),
+            strangers: vec![0],
+            revoked: Vec::new(),
+        };
+        let verdict = Verdict {
+            code: ValidationCode::EndorsementPolicyFailure,
+            reason: Some(Reason::Policy(shortfall)),
+        };
+        let header = BlockHeader {
+            number: 1,
+            previous_hash: Digest::ZERO,
+            transactions_root: Digest::ZERO,
+            results_root: Digest::ZERO,
+            state_digest: Digest::ZERO,
+            timestamp_ms: 1,
+            sequence: 1,
+        };
+        let block = Block {
+            header,
+            transactions: vec![vec![0; SHORTEST]; transactions],
+            verdicts: vec![verdict; transactions],
+        };
+        let certificate = None;
+        ServedBlock { block, certificate }
+    }
+
+    /// A response that is too long is none, and whoever needs it asks for the same
+    /// again and again.
+    #[test]
+    fn a_full_response_is_let_in_however_short_its_transactions_are() {
+        let genesis = crate::testing::genesis();
+        let mut parameters = genesis.parameters().clone();
+        parameters.max_batch_transactions = 32_000;
+        parameters.max_batch_bytes = 32_000 * SHORTEST;
+        let (small, full) = (block(400), block(32_000));
+        for before in 0..32 {
+            let blocks = std::iter::repeat_n(&small, before).chain([&full]);
+            let filled = fill(blocks.cloned().map(Ok)).unwrap();
+            let length = Response::Blocks(filled).encode().len();
+            assert!(length <= max_response_bytes(&parameters), "{before}");
+        }
+    }
 }

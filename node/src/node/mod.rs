@@ -29,7 +29,7 @@ use crate::driver::{self, Driver, DriverError, Event, Setup, Wiring};
 use crate::endorser::Endorser;
 use crate::evidence::EvidenceBook;
 use crate::fault::FaultSwitch;
-use crate::fetch::{Fetcher, RESPONSE_BYTES, Server};
+use crate::fetch::{Fetcher, Server, max_response_bytes};
 use crate::flood::Flood;
 use crate::home::{Home, HomeError, OpenHome, Past};
 use crate::inbound;
@@ -53,10 +53,6 @@ const MISSING: usize = 64;
 
 /// What a frame of transactions has besides the transactions.
 const FRAME_SLACK: usize = 1024;
-
-/// What a served block has besides its transactions: header, verdicts,
-/// certificate and lengths.
-const BLOCK_SLACK: usize = 1024 * 1024;
 
 /// How long a stopping node waits for its connections to close.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -430,12 +426,10 @@ fn network_config(open: &OpenHome) -> Result<NetworkConfig, NodeError> {
     let parameters = open.genesis.parameters();
     let defaults = Limits::default();
     let transaction = parameters.max_transaction_bytes + FRAME_SLACK;
-    // A response is filled up to its limit and then by one more block.
-    let block = parameters.max_batch_bytes + parameters.max_transaction_bytes + BLOCK_SLACK;
     let limits = Limits {
         max_consensus_frame_bytes: consensus::Message::MAX_BYTES,
         max_transactions_frame_bytes: defaults.max_transactions_frame_bytes.max(transaction),
-        max_response_bytes: RESPONSE_BYTES + block,
+        max_response_bytes: max_response_bytes(parameters),
         ..defaults
     };
     let peers = open.genesis.replicas().iter();

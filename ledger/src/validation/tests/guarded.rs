@@ -137,3 +137,32 @@ fn a_shortfall_names_the_key_whose_policy_it_is() {
     assert_eq!((shortfall.key, shortfall.since), (Some(1), at(1, 0)));
     assert_eq!(shortfall.met, []);
 }
+
+/// Whoever may give keys policies must not be able to stop the chain with them: one
+/// that takes long to decide is decided, and a thousand at a time are not.
+#[test]
+fn the_policies_of_many_keys_are_decided_in_bounded_time() {
+    let many = |count: usize, policy: &str| {
+        let mut chain = Chain::new();
+        let mut draft = Draft::new(1);
+        for i in 0..count {
+            let key = format!("k{i:04}");
+            let guarded = VersionedValue {
+                policy: Some(policy.parse().unwrap()),
+                ..row(at(1, 0), Vec::new())
+            };
+            chain.state.write("kv", &key, Some(guarded));
+            draft = draft.writes(&key, Some("1"));
+        }
+        verdict(&chain, &draft)
+    };
+    let one = "OutOf(1, 'org1.peer')";
+    let hard = format!("OR(OutOf(5, {}), {one})", [one; 11].join(", "));
+    assert_eq!(many(1, &hard), Valid);
+    assert_eq!(many(1000, &hard), EndorsementPolicyFailure);
+
+    let pairs = "AND(OR('org1.peer', 'org2.peer'), OR('org1.peer', 'org2.admin'))";
+    assert_eq!(many(1, pairs), EndorsementPolicyFailure);
+    let ordinary = "OR(AND('org2.peer', 'org2.admin'), OutOf(1, 'org1.peer', 'org2.peer'))";
+    assert_eq!(many(1000, ordinary), Valid);
+}

@@ -2,6 +2,7 @@
 //! thing that is wrong.
 
 use super::*;
+use crate::names::MAX_VALUE_BYTES;
 use crate::validation::verdict::{Reason, Shortfall};
 
 /// The verdict of the last of these, as the next block.
@@ -56,6 +57,24 @@ fn a_phantom_names_the_range_and_the_newest_row_in_it() {
     };
     let code = ValidationCode::PhantomReadConflict;
     assert_eq!(verdict, because(code, reason));
+}
+
+/// No call can have read so much, and every node would have to read it again.
+#[test]
+fn a_range_of_more_bytes_than_may_be_read_does_not_hold() {
+    let mut chain = Chain::new();
+    let keys: Vec<String> = (0..70).map(|i| format!("k{i:02}")).collect();
+    for (key, index) in keys.iter().zip(0..) {
+        let value = vec![0; MAX_VALUE_BYTES];
+        chain.state.write("kv", key, Some(row(at(1, index), value)));
+    }
+    let read = |count: usize| {
+        let rows = keys.iter().map(String::as_str).zip((0..).map(|i| at(1, i)));
+        let rows: Vec<_> = rows.take(count).collect();
+        verdict(&chain, &Draft::new(1).ranges("", &keys[count], &rows))
+    };
+    assert_eq!(read(60), ValidationCode::Valid);
+    assert_eq!(read(69), ValidationCode::PhantomReadConflict);
 }
 
 #[test]

@@ -403,3 +403,18 @@ fn the_endorsement_of_a_revoked_peer_counts_for_nothing() {
     ]);
     assert_eq!(codes, [Valid, Valid, EndorsementPolicyFailure, Valid]);
 }
+
+/// A policy that is stored in more levels or bytes than are read again: with the
+/// next transaction of its contract, every node would stop.
+#[test]
+fn no_vote_leaves_a_contract_that_cannot_be_read() {
+    let mut chain = Chain::new();
+    let deep = format!("{}org1 or org2{}", "1 of (".repeat(7), ")".repeat(7));
+    for (admin, nonce) in [(ADMIN, 1), (ADMIN2, 2)] {
+        let call = ("_contracts", "set_policy");
+        if let Ok(vote) = endorse(&chain, admin, nonce, call, &["kv", &deep]) {
+            chain.commit(vec![vote]);
+        }
+    }
+    assert_eq!(chain.commit(vec![by(CLIENT, 1)]), [Valid]);
+}
