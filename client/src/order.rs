@@ -132,6 +132,8 @@ struct Attempts {
     /// How many of them have refused it, and how the first did.
     refusals: usize,
     refusal: Option<ClientError>,
+    /// One has refused it for what its state says, and may be behind.
+    may_be_behind: bool,
     last: Option<Error>,
 }
 
@@ -140,6 +142,7 @@ impl Attempts {
         self.taken |= error.may_have_arrived();
         if error.is_refusal() {
             self.refusals += 1;
+            self.may_be_behind |= error.code() == Some("UNKNOWN_CREATOR");
             self.refusal.get_or_insert(error);
             return;
         }
@@ -167,7 +170,9 @@ impl Attempts {
 
 /// Hands in the same bytes, to one node after the other, until a quorum's word is
 /// here. A refusal is believed when nobody can have taken the transaction and a
-/// correct node has refused it, or every node that there is.
+/// correct node has refused it, or every node that there is. What is refused for
+/// the state takes a quorum: a correct node that is behind, and one that lies and
+/// has passed it on, are no proof that it cannot be valid.
 pub(crate) async fn hand_in<W: Word>(
     client: &Client,
     transaction: Transaction,
@@ -175,7 +180,7 @@ pub(crate) async fn hand_in<W: Word>(
     mut word: W,
 ) -> Result<(Transaction, W::Is), Error> {
     let deadline = Instant::now() + within;
-    let enough = client.genesis().replica_set().weak_quorum();
+    let replicas = client.genesis().replica_set();
     let mut so_far = Attempts::default();
     loop {
         (so_far.may_come, so_far.refusals) = (false, 0);
@@ -197,6 +202,11 @@ pub(crate) async fn hand_in<W: Word>(
                 }
                 Err(error) => so_far.refused(error),
             }
+            let enough = if so_far.may_be_behind {
+                replicas.quorum()
+            } else {
+                replicas.weak_quorum()
+            };
             if !so_far.taken && so_far.refusals >= enough {
                 return Err(so_far.over(transaction));
             }
