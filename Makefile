@@ -38,6 +38,13 @@ simulate: ## thousands of simulated networks, planted bugs, every state of small
 	$(CARGO) test --release --package consensus --locked --features testing \
 		--target-dir target/consensus --test model_check -- --include-ignored --nocapture
 
+.PHONY: bench
+bench: build ## what a network does and costs, in four kinds of load
+	./target/release/logothete bench
+	./target/release/logothete bench --endorsements 3
+	./target/release/logothete bench --contract smallbank
+	./target/release/logothete bench --rate 300
+
 .PHONY: lint
 lint: setup ## formatting and clippy
 	$(CARGO) fmt --all --check
