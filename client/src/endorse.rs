@@ -213,7 +213,7 @@ impl<'a> Gathering<'a> {
             }
             Ok(response) => {
                 let mut groups = self.groups.iter_mut();
-                match groups.find(|group| says_the_same(&group[0].1, &response)) {
+                match groups.find(|group| group[0].1.agrees_with(&response)) {
                     Some(group) => group.push((node, response)),
                     None => self.groups.push(vec![(node, response)]),
                 }
@@ -266,10 +266,4 @@ impl<'a> Gathering<'a> {
         };
         nodes.len() >= self.least && policies.all(met)
     }
-}
-
-fn says_the_same(one: &ProposalResponse, other: &ProposalResponse) -> bool {
-    one.contract_version == other.contract_version
-        && one.rwset == other.rwset
-        && one.response == other.response
 }

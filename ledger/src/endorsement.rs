@@ -81,19 +81,26 @@ impl ProposalResponse {
     /// What the endorser signed.
     #[must_use]
     pub fn action(&self) -> EndorsedAction {
+        self.clone().into_action()
+    }
+
+    /// The same, without the signature.
+    #[must_use]
+    pub fn into_action(self) -> EndorsedAction {
         EndorsedAction {
             transaction_id: self.transaction_id,
             contract_version: self.contract_version,
-            rwset: self.rwset.clone(),
-            response: self.response.clone(),
+            rwset: self.rwset,
+            response: self.response,
         }
     }
 
-    /// Whether the endorser says the same of the transaction.
-    pub(crate) fn agrees_with(&self, action: &EndorsedAction) -> bool {
-        self.contract_version == action.contract_version
-            && self.rwset == action.rwset
-            && self.response == action.response
+    /// Whether another endorser says the same of what the proposal does.
+    #[must_use]
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        self.contract_version == other.contract_version
+            && self.rwset == other.rwset
+            && self.response == other.response
     }
 
     /// Checks the endorser's signature.

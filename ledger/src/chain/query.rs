@@ -180,7 +180,8 @@ impl Ledger {
     /// When the store cannot be read.
     pub fn receipt(&self, locator: impl Into<Locator>) -> Result<Option<Receipt>, LedgerError> {
         let view = self.store.view();
-        let Some((place, (bytes, verdict))) = self.find(&view, locator.into())? else {
+        let locator = locator.into();
+        let Some(place) = place_named(&view, locator)? else {
             return Ok(None);
         };
         let Some(certificate) = view.certificate(place.block)? else {
@@ -188,6 +189,9 @@ impl Ledger {
         };
         let recent = self.with_results(&view, place.block)?;
         let index = index_of(place.index);
+        let Some((bytes, verdict)) = entry_of(&recent.block, index) else {
+            return nothing_at(&view, locator, place);
+        };
         let leaves = result_leaves(&recent.results);
         let proven = recent
             .results
@@ -196,13 +200,13 @@ impl Ledger {
         let Some((result, proof)) = proven else {
             return Err(points_nowhere(&view, place));
         };
-        let transaction = parsed(&view, place.block, &bytes)?;
+        let transaction = parsed(&view, place.block, bytes)?;
         Ok(Some(Receipt {
             transaction_id: result.transaction_id,
             transaction_hash: result.transaction_hash,
             code: result.code,
             response: verdict.response_of(&transaction).cloned(),
-            reason: verdict.reason,
+            reason: verdict.reason.clone(),
             proof,
             header: recent.block.header.clone(),
             certificate,
@@ -246,18 +250,12 @@ impl Ledger {
         view: &StoreView<'_>,
         locator: Locator,
     ) -> Result<Option<(Version, Entry)>, LedgerError> {
-        match locator {
-            Locator::Place(place) => Ok(self.entry(view, place)?.map(|entry| (place, entry))),
-            Locator::Id(id) => {
-                let Some(location) = view.location(&id)? else {
-                    return Ok(None);
-                };
-                let place = location.place();
-                match self.entry(view, place)? {
-                    Some(entry) => Ok(Some((place, entry))),
-                    None => Err(points_nowhere(view, place)),
-                }
-            }
+        let Some(place) = place_named(view, locator)? else {
+            return Ok(None);
+        };
+        match self.entry(view, place)? {
+            Some(entry) => Ok(Some((place, entry))),
+            None => nothing_at(view, locator, place),
         }
     }
 
@@ -265,8 +263,8 @@ impl Ledger {
     fn entry(&self, view: &StoreView<'_>, place: Version) -> Result<Option<Entry>, LedgerError> {
         let at = index_of(place.index);
         let entry = |block: &Block| {
-            let body = block.transactions.get(at)?.clone();
-            Some((body, block.verdicts.get(at)?.clone()))
+            let (body, verdict) = entry_of(block, at)?;
+            Some((body.clone(), verdict.clone()))
         };
         Ok(match self.recent.get(place.block) {
             Some(recent) => entry(&recent.block),
@@ -315,6 +313,30 @@ fn results_of(block: &Block) -> Result<Vec<TransactionResult>, String> {
             ))
         })
         .collect()
+}
+
+/// Where a transaction stands, or would.
+fn place_named(view: &StoreView<'_>, locator: Locator) -> Result<Option<Version>, LedgerError> {
+    match locator {
+        Locator::Place(place) => Ok(Some(place)),
+        Locator::Id(id) => Ok(view.location(&id)?.map(|location| location.place())),
+    }
+}
+
+fn entry_of(block: &Block, index: usize) -> Option<(&Vec<u8>, &Verdict)> {
+    block.transactions.get(index).zip(block.verdicts.get(index))
+}
+
+/// Nothing stands at a place that was asked for; what the index names must be there.
+fn nothing_at<T>(
+    view: &StoreView<'_>,
+    locator: Locator,
+    place: Version,
+) -> Result<Option<T>, LedgerError> {
+    match locator {
+        Locator::Place(_) => Ok(None),
+        Locator::Id(_) => Err(points_nowhere(view, place)),
+    }
 }
 
 /// A transaction of a stored block.

@@ -141,14 +141,13 @@ impl Transaction {
     /// When `key` is not the creator's.
     pub fn from_responses(
         proposal: Proposal,
-        responses: Vec<ProposalResponse>,
+        mut responses: Vec<ProposalResponse>,
         key: &SigningKey,
     ) -> Result<Self, AssembleError> {
         let first = responses.first().ok_or(AssembleError::NoResponse)?;
         let (one, id) = (first.endorsement.endorser, proposal.id());
-        let action = first.action();
         let mut endorsements = Vec::with_capacity(responses.len());
-        for answer in responses {
+        for answer in &responses {
             let endorser = answer.endorsement.endorser;
             if answer.transaction_id != id {
                 return Err(AssembleError::OtherProposal { endorser });
@@ -156,12 +155,13 @@ impl Transaction {
             answer
                 .verify(&proposal.network)
                 .map_err(|_| AssembleError::BadSignature { endorser })?;
-            if !answer.agrees_with(&action) {
+            if !answer.agrees_with(first) {
                 let other = endorser;
                 return Err(AssembleError::Disagreement { one, other });
             }
             endorsements.push(answer.endorsement);
         }
+        let action = responses.swap_remove(0).into_action();
         Ok(Self::assemble(proposal, action, endorsements, key))
     }
 }
