@@ -23,4 +23,4 @@ pub use digest::Digest;
 pub use domain::{Domain, NetworkId};
 pub use key::{KeyError, PublicKey, SigningKey};
 pub use key_file::KeyFileError;
-pub use signature::{Claim, InvalidSignature, Signature, verify_batch};
+pub use signature::{Claim, InvalidSignature, Signature, hold_together, verify_batch};

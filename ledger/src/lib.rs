@@ -61,7 +61,7 @@ pub use store::{
 };
 pub use transaction::{
     AssembleError, CheckedTransaction, Limits, Locator, ParseLocatorError, Refusal, Signer,
-    Transaction, TransactionHash, UncheckedTransaction, check_transactions,
+    Transaction, TransactionHash, UncheckedTransaction, check_together, check_transactions,
 };
 pub use validation::{Reason, Shortfall, ValidationCode, Verdict, validate};
 pub use verify::{

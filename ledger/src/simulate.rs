@@ -137,14 +137,40 @@ impl Simulation<'_> {
         signed: &SignedProposal,
         key: &SigningKey,
     ) -> Result<ProposalResponse, EndorseError> {
-        signed.verify(self.network)?;
-        let proposal = &signed.proposal;
-        let transaction_id = proposal.id();
+        let (id, length) = signed.verify(self.network)?;
+        self.endorse_verified(&signed.proposal, id, length, key)
+    }
+
+    /// Does that with many, each as if it were alone; but their signatures are
+    /// verified together, which costs less.
+    #[must_use]
+    pub fn endorse_all(
+        &self,
+        proposals: &[SignedProposal],
+        key: &SigningKey,
+    ) -> Vec<Result<ProposalResponse, EndorseError>> {
+        let verified = SignedProposal::verify_all(proposals, self.network);
+        let answers = proposals.iter().zip(verified);
+        let answers = answers.map(|(signed, verified)| {
+            let (id, length) = verified?;
+            self.endorse_verified(&signed.proposal, id, length, key)
+        });
+        answers.collect()
+    }
+
+    /// Endorses a proposal with this id, whose canonical encoding has `length` bytes.
+    fn endorse_verified(
+        &self,
+        proposal: &Proposal,
+        transaction_id: TransactionId,
+        length: usize,
+        key: &SigningKey,
+    ) -> Result<ProposalResponse, EndorseError> {
         if self.view.place_of(&transaction_id)?.is_some() {
             return Err(EndorseError::AlreadyCommitted { id: transaction_id });
         }
         let action = self.execute(proposal, transaction_id)?;
-        self.fits(proposal, &action)?;
+        self.fits(length, &action)?;
         let key_policies = self.key_policies(proposal, &action.rwset)?;
         Ok(ProposalResponse {
             key_policies,
@@ -160,8 +186,8 @@ impl Simulation<'_> {
     ///
     /// [`EndorseError`] when it cannot be executed.
     pub fn evaluate(&self, signed: &SignedProposal) -> Result<Response, EndorseError> {
-        signed.verify(self.network)?;
-        let action = self.execute(&signed.proposal, signed.proposal.id())?;
+        let (id, _) = signed.verify(self.network)?;
+        let action = self.execute(&signed.proposal, id)?;
         Ok(action.response)
     }
 
@@ -240,14 +266,15 @@ impl Simulation<'_> {
         Ok(creator)
     }
 
-    /// Checks that the transaction would be admitted, however many endorse it.
-    fn fits(&self, proposal: &Proposal, action: &EndorsedAction) -> Result<(), Refusal> {
+    /// Checks that the transaction of a proposal of so many bytes would be
+    /// admitted, however many endorse it.
+    fn fits(&self, proposal: usize, action: &EndorsedAction) -> Result<(), Refusal> {
         /// A signature, and a key with its signature for each endorsement.
         const SIGNATURES: usize = 8 + MAX_ENDORSEMENTS * (32 + 64) + 64;
         form::effects(&action.rwset, &action.response)?;
         // The id is signed with the effects, but not sent with them.
         let effects = encode(action).len() - action.transaction_id.0.as_bytes().len();
-        let found = encode(proposal).len() + effects + SIGNATURES;
+        let found = proposal + effects + SIGNATURES;
         let limit = self.limits.max_transaction_bytes;
         if found > limit {
             return Err(Refusal::TooLarge { found, limit });

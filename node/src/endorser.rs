@@ -7,7 +7,7 @@ use ledger::{Contracts, Ledger, Limits, SignedProposal, Simulation};
 use tokio::sync::Semaphore;
 
 use crate::fault::FaultSwitch;
-use crate::services::{BoxFuture, Endorse, EndorseFailure, Evaluation};
+use crate::services::{BoxFuture, Endorse, EndorseFailure, Endorsed, Evaluation};
 
 /// How many proposals may wait for each one that is executed.
 const WAITING_PER_PLACE: usize = 64;
@@ -56,11 +56,14 @@ impl Endorser {
         }
     }
 
+    /// Does work on so many proposals.
     async fn execute<T: Send + 'static>(
         &self,
+        count: usize,
         work: impl FnOnce(&Means) -> Result<T, EndorseFailure> + Send + 'static,
     ) -> Result<T, EndorseFailure> {
-        let Ok(_admitted) = self.admitted.clone().try_acquire_owned() else {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        let Ok(_admitted) = self.admitted.clone().try_acquire_many_owned(count) else {
             return Err(EndorseFailure::Busy { limit: self.limit });
         };
         let place = self.executing.clone().acquire_owned().await;
@@ -77,7 +80,7 @@ impl Endorser {
 impl Means {
     fn simulate<T>(
         &self,
-        work: impl FnOnce(&Simulation<'_>) -> Result<T, ledger::EndorseError>,
+        work: impl FnOnce(&Simulation<'_>) -> T,
     ) -> Result<(T, u64, crypto::Digest), EndorseFailure> {
         let snapshot = self.ledger.snapshot()?;
         let simulation = Simulation {
@@ -87,7 +90,7 @@ impl Means {
             view: &snapshot,
             height: snapshot.number(),
         };
-        let outcome = work(&simulation)?;
+        let outcome = work(&simulation);
         Ok((outcome, snapshot.number(), snapshot.block_hash()))
     }
 }
@@ -95,18 +98,21 @@ impl Means {
 impl Endorse for Endorser {
     fn endorse(
         &self,
-        proposal: SignedProposal,
-    ) -> BoxFuture<'_, Result<ledger::ProposalResponse, EndorseFailure>> {
-        Box::pin(self.execute(move |means| {
-            let (response, ..) =
-                means.simulate(|simulation| simulation.endorse(&proposal, &means.key))?;
+        proposals: Vec<SignedProposal>,
+    ) -> BoxFuture<'_, Result<Vec<Endorsed>, EndorseFailure>> {
+        Box::pin(self.execute(proposals.len(), move |means| {
+            let (endorsed, ..) =
+                means.simulate(|simulation| simulation.endorse_all(&proposals, &means.key))?;
             let Means {
                 fault,
                 network,
                 key,
                 ..
             } = means;
-            Ok(fault.distort_endorsement(response, network, key))
+            let distort = |response| fault.distort_endorsement(response, network, key);
+            let endorsed = endorsed.into_iter();
+            let endorsed = endorsed.map(|each| Ok(each.map(distort)?));
+            Ok(endorsed.collect())
         }))
     }
 
@@ -114,11 +120,11 @@ impl Endorse for Endorser {
         &self,
         proposal: SignedProposal,
     ) -> BoxFuture<'_, Result<Evaluation, EndorseFailure>> {
-        Box::pin(self.execute(move |means| {
+        Box::pin(self.execute(1, move |means| {
             let (response, height, block_hash) =
                 means.simulate(|simulation| simulation.evaluate(&proposal))?;
             Ok(Evaluation {
-                response,
+                response: response?,
                 height,
                 block_hash,
             })

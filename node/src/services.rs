@@ -135,6 +135,9 @@ pub enum EndorseFailure {
     Stopping,
 }
 
+/// What became of a proposal that was to be endorsed.
+pub type Endorsed = Result<ProposalResponse, EndorseFailure>;
+
 /// A future in a box, for traits that are used as objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -149,11 +152,12 @@ pub trait Submit: Send + Sync {
 
 /// Executes proposals without ordering them.
 pub trait Endorse: Send + Sync {
-    /// Executes and endorses.
+    /// Executes and endorses proposals, each by itself; or none of them, when there
+    /// is no room for all.
     fn endorse(
         &self,
-        proposal: SignedProposal,
-    ) -> BoxFuture<'_, Result<ProposalResponse, EndorseFailure>>;
+        proposals: Vec<SignedProposal>,
+    ) -> BoxFuture<'_, Result<Vec<Endorsed>, EndorseFailure>>;
 
     /// Executes only.
     fn evaluate(

@@ -82,7 +82,7 @@ impl Claim {
 /// on each claim is that of [`Claim::verify`].
 #[must_use]
 pub fn verify_batch(claims: &[Claim]) -> Vec<usize> {
-    if claims.len() > 1 && holds_together(claims) {
+    if claims.len() > 1 && hold_together(claims) {
         return Vec::new();
     }
     // One by one, not by halving: whoever floods a node with bad signatures
@@ -92,7 +92,9 @@ pub fn verify_batch(claims: &[Claim]) -> Vec<usize> {
         .collect()
 }
 
-fn holds_together(claims: &[Claim]) -> bool {
+/// Whether all of many claims hold, and nothing about which does not.
+#[must_use]
+pub fn hold_together(claims: &[Claim]) -> bool {
     let mut verifier = batch::Verifier::new();
     for claim in claims {
         verifier.queue(claim.item.clone());

@@ -21,7 +21,7 @@ use crypto::digest::ParseDigestError;
 use crypto::{Digest, Domain, PublicKey, Signature, SigningKey, encode};
 use serde::{Deserialize, Serialize};
 
-pub use checked::{CheckedTransaction, UncheckedTransaction, check_transactions};
+pub use checked::{CheckedTransaction, UncheckedTransaction, check_together, check_transactions};
 pub use locator::{Locator, ParseLocatorError};
 pub use refusal::{Refusal, Signer};
 

@@ -5,7 +5,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ledger::{EndorseError, LedgerError, Refusal};
 
-use super::types::{ErrorAnswer, ErrorBody, Place};
+use super::types::{Answer, ErrorAnswer, ErrorBody, Place};
 use crate::services::{EndorseFailure, SubmitError};
 
 /// What a call ends with when it does not succeed.
@@ -59,6 +59,14 @@ impl Failure {
     pub(super) fn stopping() -> Self {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         Self::new(status, "NOT_READY", "the node is stopping").hint("ask another node")
+    }
+}
+
+impl Failure {
+    /// As one of several answers that go together.
+    pub(super) fn answer(self) -> Answer {
+        let body = ErrorAnswer { error: self.body };
+        Answer::new(self.status, serde_json::to_vec(&body).unwrap_or_default())
     }
 }
 

@@ -129,13 +129,8 @@ async fn put(endorsers: &[Node], nonce: u8, key: &str) -> Transaction {
     let signed = proposal.clone().sign(&alice());
     let mut responses = Vec::new();
     for node in endorsers {
-        responses.push(
-            node.services()
-                .endorse
-                .endorse(signed.clone())
-                .await
-                .unwrap(),
-        );
+        let endorse = node.services().endorse.endorse(vec![signed.clone()]);
+        responses.push(endorse.await.unwrap().remove(0).unwrap());
     }
     Transaction::from_responses(proposal, responses, &alice()).unwrap()
 }

@@ -9,7 +9,7 @@ use ledger::{
     Simulation, UncheckedTransaction, check_transactions,
 };
 use node::services::{
-    BoxFuture, Endorse, EndorseFailure, Evaluation, Submit, SubmitError, Submitted,
+    BoxFuture, Endorse, EndorseFailure, Endorsed, Evaluation, Submit, SubmitError, Submitted,
 };
 use tokio_util::bytes::Bytes;
 
@@ -91,9 +91,12 @@ impl Submit for Scripted {
 impl Endorse for Scripted {
     fn endorse(
         &self,
-        proposal: SignedProposal,
-    ) -> BoxFuture<'_, Result<ProposalResponse, EndorseFailure>> {
-        Box::pin(async move { self.endorse_with(&proposal, &crate::common::replica_key(0)) })
+        proposals: Vec<SignedProposal>,
+    ) -> BoxFuture<'_, Result<Vec<Endorsed>, EndorseFailure>> {
+        let key = crate::common::replica_key(0);
+        let answers = proposals.iter().map(|each| self.endorse_with(each, &key));
+        let answers = answers.collect();
+        Box::pin(async move { Ok(answers) })
     }
 
     fn evaluate(

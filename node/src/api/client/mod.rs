@@ -5,8 +5,10 @@
 
 mod events;
 mod reads;
+mod together;
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::{
@@ -23,6 +25,7 @@ use super::types::{
 };
 pub use events::{Events, Subscription};
 pub use reads::{StateRange, TransactionsBy};
+use together::Together;
 
 const OCTETS: &str = "application/octet-stream";
 
@@ -40,7 +43,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 /// Why a call failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum ClientError {
     /// No answer: no connection, or it broke, or the time was over.
     #[error("{node} is not reachable: {reason}")]
@@ -102,6 +105,8 @@ impl ClientError {
 pub struct ApiClient {
     base: String,
     http: reqwest::Client,
+    proposals: Arc<Together>,
+    transactions: Arc<Together>,
 }
 
 impl ApiClient {
@@ -118,7 +123,12 @@ impl ApiClient {
             .build();
         let base = base.trim_end_matches('/').to_owned();
         match http {
-            Ok(http) => Ok(Self { base, http }),
+            Ok(http) => Ok(Self {
+                base,
+                http,
+                proposals: Together::new("/v1/proposals"),
+                transactions: Together::new("/v1/transactions"),
+            }),
             Err(error) => Err(ClientError::Unreachable {
                 node: base,
                 reason: chain(&error),
@@ -207,7 +217,8 @@ impl ApiClient {
         self.json(&bytes)
     }
 
-    /// Has a proposal endorsed.
+    /// Has a proposal endorsed. Proposals that wait for this node at the same time
+    /// are sent together.
     ///
     /// # Errors
     ///
@@ -216,9 +227,8 @@ impl ApiClient {
         &self,
         proposal: &SignedProposal,
     ) -> Result<ProposalResponse, ClientError> {
-        let request = self.post("/v1/proposals", crypto::encode(proposal));
-        let bytes = self.ask(request.header(ACCEPT, OCTETS)).await?;
-        self.decode(&bytes)
+        let ended = self.call(&self.proposals, crypto::encode(proposal)).await;
+        self.decode(&ended?)
     }
 
     /// Has a proposal answered without ordering it.
@@ -227,18 +237,20 @@ impl ApiClient {
     ///
     /// [`ClientError`].
     pub async fn evaluate(&self, proposal: &SignedProposal) -> Result<EvaluateAnswer, ClientError> {
-        let bytes = self.ask(self.post("/v1/evaluate", crypto::encode(proposal)));
+        let bytes = self.ask(self.post_octets("/v1/evaluate", crypto::encode(proposal)));
         self.json(&bytes.await?)
     }
 
-    /// Hands in a transaction.
+    /// Hands in a transaction. Those that wait for this node at the same time are
+    /// sent together.
     ///
     /// # Errors
     ///
     /// [`ClientError`].
     pub async fn submit(&self, transaction: &Transaction) -> Result<SubmitAnswer, ClientError> {
-        let bytes = self.ask(self.post("/v1/transactions", crypto::encode(transaction)));
-        self.json(&bytes.await?)
+        let bytes = crypto::encode(transaction);
+        let ended = self.call(&self.transactions, bytes).await;
+        self.json(&ended?)
     }
 
     /// A committed and attested transaction, waited for at most this long.
@@ -363,10 +375,10 @@ impl ApiClient {
         request.timeout(answer.saturating_add(wait))
     }
 
-    fn post(&self, path: &str, bytes: Vec<u8>) -> RequestBuilder {
+    fn post_octets(&self, path: &str, bytes: Vec<u8>) -> RequestBuilder {
         let request = self.http.post(format!("{}{path}", self.base));
-        let request = request.header(CONTENT_TYPE, OCTETS).timeout(POST_TIMEOUT);
-        request.body(bytes)
+        let request = request.header(CONTENT_TYPE, OCTETS).header(ACCEPT, OCTETS);
+        request.timeout(POST_TIMEOUT).body(bytes)
     }
 
     async fn get_json<T: DeserializeOwned>(
@@ -396,12 +408,18 @@ impl ApiClient {
             return Ok(response);
         }
         let bytes = self.body(response).await?;
-        let answer: ErrorAnswer = serde_json::from_slice(&bytes)
-            .map_err(|_| self.nonsense(format!("HTTP status {status} without a reason")))?;
-        Err(ClientError::Refused {
-            status: status.as_u16(),
-            body: Box::new(answer.error),
-        })
+        Err(self.refused(status, &bytes))
+    }
+
+    /// What a node says with a status that is none of success.
+    fn refused(&self, status: StatusCode, bytes: &[u8]) -> ClientError {
+        match serde_json::from_slice(bytes) {
+            Ok(ErrorAnswer { error }) => ClientError::Refused {
+                status: status.as_u16(),
+                body: Box::new(error),
+            },
+            Err(_) => self.nonsense(format!("HTTP status {status} without a reason")),
+        }
     }
 
     async fn body(&self, mut response: Response) -> Result<Vec<u8>, ClientError> {

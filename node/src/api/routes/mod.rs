@@ -70,6 +70,8 @@ fn api() -> OpenApiRouter<State> {
         .routes(routes!(status::network))
         .routes(routes!(status::describe))
         .routes(routes!(submit::endorse))
+        .routes(routes!(submit::endorse_together))
+        .routes(routes!(submit::submit_together))
         .routes(routes!(submit::evaluate))
         .routes(routes!(submit::submit, transactions::list))
         .routes(routes!(transactions::transaction))
@@ -241,12 +243,14 @@ mod tests {
             "/v1/network",
             "/v1/openapi.json",
             "/v1/proposals",
+            "/v1/proposals/together",
             "/v1/state/{contract}",
             "/v1/state/{contract}/{key}",
             "/v1/status",
             "/v1/testing/cut",
             "/v1/testing/fault",
             "/v1/transactions",
+            "/v1/transactions/together",
             "/v1/transactions/{id}",
             "/v1/transactions/{id}/receipt",
             "/v1/views/{view}",

@@ -4,15 +4,20 @@ use axum::Json;
 use axum::extract;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use ledger::{EndorseError, SignedProposal};
+use futures::future::join_all;
+use ledger::{EndorseError, ProposalResponse, SignedProposal};
 
 use super::{OCTETS, SignedBytes, State, accepts, octets};
 use crate::api::error::Failure;
 use crate::api::present::text;
 use crate::api::types::{
-    BytesBody, EndorseAnswer, EndorsementAnswer, ErrorAnswer, EvaluateAnswer, Place, SubmitAnswer,
+    Answer, BytesBody, EndorseAnswer, EndorsementAnswer, ErrorAnswer, EvaluateAnswer, Place,
+    SubmitAnswer,
 };
 use crate::services::{EndorseFailure, Submitted};
+
+/// How many calls may come together.
+const MAX_CALLS: usize = 64;
 
 impl State {
     fn proposal(&self, bytes: &[u8]) -> Result<SignedProposal, Failure> {
@@ -22,6 +27,26 @@ impl State {
                 self.services.metrics.refused(refusal.code());
             })?,
         )
+    }
+
+    /// What becomes of each, unless there is no room for them.
+    async fn endorse(
+        &self,
+        proposals: Vec<SignedProposal>,
+    ) -> Result<Vec<Result<ProposalResponse, Failure>>, Failure> {
+        let endorsed = self.services.endorse.endorse(proposals).await;
+        let endorsed = match endorsed {
+            Ok(endorsed) => endorsed,
+            Err(failure) => return Err(self.refused(failure).await),
+        };
+        let mut answers = Vec::with_capacity(endorsed.len());
+        for each in endorsed {
+            answers.push(match each {
+                Ok(endorsed) => Ok(endorsed),
+                Err(failure) => Err(self.refused(failure).await),
+            });
+        }
+        Ok(answers)
     }
 
     /// What a proposal was refused for; of a committed one, with its place.
@@ -50,11 +75,11 @@ pub(super) async fn endorse(
     headers: HeaderMap,
     SignedBytes(bytes): SignedBytes,
 ) -> Result<Response, Failure> {
-    let proposal = state.proposal(&bytes)?;
-    let endorsed = match state.services.endorse.endorse(proposal).await {
-        Ok(endorsed) => endorsed,
-        Err(failure) => return Err(state.refused(failure).await),
-    };
+    let endorsed = state.endorse(vec![state.proposal(&bytes)?]).await?;
+    let endorsed = endorsed
+        .into_iter()
+        .next()
+        .ok_or_else(Failure::stopping)??;
     if accepts(&headers, OCTETS) {
         return Ok(octets(crypto::encode(&endorsed)));
     }
@@ -107,7 +132,12 @@ pub(super) async fn submit(
     extract::State(state): extract::State<State>,
     SignedBytes(bytes): SignedBytes,
 ) -> Result<(StatusCode, Json<SubmitAnswer>), Failure> {
-    let (status, id, committed) = match state.services.submit.submit(bytes).await? {
+    let (status, answer) = taken(state.services.submit.submit(bytes).await?);
+    Ok((status, Json(answer)))
+}
+
+fn taken(submitted: Submitted) -> (StatusCode, SubmitAnswer) {
+    let (status, id, committed) = match submitted {
         Submitted::Accepted(id) => (StatusCode::ACCEPTED, id, None),
         Submitted::AlreadyCommitted(id, location) => (StatusCode::OK, id, Some(location.into())),
     };
@@ -115,5 +145,70 @@ pub(super) async fn submit(
         transaction_id: id.to_string(),
         committed,
     };
-    Ok((status, Json(answer)))
+    (status, answer)
+}
+
+/// What came together, each as it was signed.
+fn apart(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Failure> {
+    let calls: Vec<Vec<u8>> = crypto::decode(bytes, bytes.len()).map_err(|error| {
+        Failure::bad_request("the body is no list of byte strings").cause(error.to_string())
+    })?;
+    if calls.len() > MAX_CALLS {
+        let message = format!("{} calls in one, and {MAX_CALLS} may be", calls.len());
+        return Err(Failure::bad_request(message));
+    }
+    Ok(calls)
+}
+
+/// Endorses many proposals: a canonical list of them comes, and one of their answers
+/// goes. Each is what it would have been alone, `200` with canonical bytes.
+#[utoipa::path(post, path = "/v1/proposals/together", request_body = BytesBody, responses(
+    (status = 200, content_type = "application/octet-stream"),
+    (status = 400, body = ErrorAnswer), (status = 413, body = ErrorAnswer),
+    (status = 429, body = ErrorAnswer)))]
+pub(super) async fn endorse_together(
+    extract::State(state): extract::State<State>,
+    SignedBytes(bytes): SignedBytes,
+) -> Result<Response, Failure> {
+    let mut answers = Vec::new();
+    let (mut proposals, mut places) = (Vec::new(), Vec::new());
+    for call in apart(&bytes)? {
+        answers.push(match state.proposal(&call) {
+            Ok(proposal) => {
+                proposals.push(proposal);
+                places.push(answers.len());
+                Answer::default()
+            }
+            Err(failure) => failure.answer(),
+        });
+    }
+    for (place, endorsed) in places.into_iter().zip(state.endorse(proposals).await?) {
+        answers[place] = match endorsed {
+            Ok(endorsed) => Answer::new(StatusCode::OK, crypto::encode(&endorsed)),
+            Err(failure) => failure.answer(),
+        };
+    }
+    Ok(octets(crypto::encode(&answers)))
+}
+
+/// Hands in many transactions: a canonical list of them comes, and one of their
+/// answers goes. Each is what it would have been alone, in JSON.
+#[utoipa::path(post, path = "/v1/transactions/together", request_body = BytesBody, responses(
+    (status = 200, content_type = "application/octet-stream"),
+    (status = 400, body = ErrorAnswer), (status = 413, body = ErrorAnswer)))]
+pub(super) async fn submit_together(
+    extract::State(state): extract::State<State>,
+    SignedBytes(bytes): SignedBytes,
+) -> Result<Response, Failure> {
+    let calls = apart(&bytes)?.into_iter();
+    let submitted = join_all(calls.map(|call| state.services.submit.submit(call.into()))).await;
+    let answers = submitted.into_iter().map(|submitted| match submitted {
+        Ok(submitted) => {
+            let (status, answer) = taken(submitted);
+            Answer::new(status, serde_json::to_vec(&answer).unwrap_or_default())
+        }
+        Err(error) => Failure::from(error).answer(),
+    });
+    let answers: Vec<Answer> = answers.collect();
+    Ok(octets(crypto::encode(&answers)))
 }

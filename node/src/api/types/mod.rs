@@ -7,6 +7,8 @@ mod members;
 mod reason;
 mod state;
 
+use axum::http::StatusCode;
+use crypto::codec::{Decode, Encode};
 pub use events::{BlockEvent, ParsePositionError, Position, StreamedEvent, TransactionEvent};
 use ledger::ValidationCode;
 pub use listing::{ListedTransaction, ListingAnswer};
@@ -229,6 +231,22 @@ pub struct PoolAnswer {
 pub struct BytesBody {
     /// The canonical bytes in hexadecimal.
     pub bytes: String,
+}
+
+/// One of several answers that go together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Answer {
+    /// The HTTP status that it would have had alone.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) fn new(status: StatusCode, body: Vec<u8>) -> Self {
+        let status = status.as_u16();
+        Self { status, body }
+    }
 }
 
 /// An endorsement of a proposal.

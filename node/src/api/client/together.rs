@@ -1,0 +1,188 @@
+//! Calls to one node that are made at the same time go together: while some are
+//! under way others gather, and are the next to go. A call that is alone goes at
+//! once, by itself.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use reqwest::StatusCode;
+use tokio::sync::oneshot;
+
+use super::{ApiClient, ClientError, POST_TIMEOUT};
+use crate::api::types::Answer;
+
+/// How many requests of one kind are under way at a time; what comes meanwhile waits.
+const UNDER_WAY: usize = 2;
+
+/// How many calls go together at most, and how many bytes they have.
+const MAX_CALLS: usize = 64;
+const MAX_BYTES: usize = 256 * 1024;
+
+/// What a call ends with: the body of a successful answer.
+type Ended = Result<Vec<u8>, ClientError>;
+
+#[derive(Debug)]
+struct Call {
+    bytes: Vec<u8>,
+    reply: oneshot::Sender<Ended>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    calls: VecDeque<Call>,
+    under_way: usize,
+}
+
+/// Calls of one kind.
+#[derive(Debug)]
+pub(super) struct Together {
+    /// Where a call goes by itself; many go to `together` below it.
+    path: &'static str,
+    waiting: Mutex<Waiting>,
+}
+
+impl Together {
+    pub(super) fn new(path: &'static str) -> Arc<Self> {
+        Arc::new(Self {
+            path,
+            waiting: Mutex::default(),
+        })
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a call; whether somebody has to set out with it.
+    fn add(&self, call: Call) -> bool {
+        let mut waiting = self.waiting();
+        waiting.calls.push_back(call);
+        let sets_out = waiting.under_way < UNDER_WAY;
+        waiting.under_way += usize::from(sets_out);
+        sets_out
+    }
+
+    /// The next to go; when there are none, one request less is under way.
+    fn next(&self) -> Option<Vec<Call>> {
+        let mut waiting = self.waiting();
+        let (mut calls, mut bytes) = (Vec::new(), 0);
+        while let Some(call) = waiting.calls.pop_front_if(|call| {
+            bytes += call.bytes.len();
+            calls.is_empty() || bytes <= MAX_BYTES && calls.len() < MAX_CALLS
+        }) {
+            calls.push(call);
+        }
+        if calls.is_empty() {
+            waiting.under_way -= 1;
+            return None;
+        }
+        Some(calls)
+    }
+}
+
+impl ApiClient {
+    /// Makes a call, with others that are made at the same time.
+    pub(super) async fn call(&self, kind: &Arc<Together>, bytes: Vec<u8>) -> Ended {
+        let (reply, ended) = oneshot::channel();
+        if kind.add(Call { bytes, reply }) {
+            // Of its own, so that it goes on when this caller loses patience.
+            let (client, kind) = (self.clone(), kind.clone());
+            tokio::spawn(async move {
+                while let Some(calls) = kind.next() {
+                    client.carry(kind.path, calls).await;
+                }
+            });
+        }
+        let in_time = tokio::time::timeout(POST_TIMEOUT, ended).await;
+        let Ok(Ok(ended)) = in_time else {
+            return Err(ClientError::Unreachable {
+                node: self.base.clone(),
+                reason: "no answer in time".to_owned(),
+                sent: true,
+            });
+        };
+        ended
+    }
+
+    async fn carry(&self, path: &str, mut calls: Vec<Call>) {
+        // Whoever has lost patience meanwhile is not told.
+        calls.retain(|call| !call.reply.is_closed());
+        if calls.len() <= 1 {
+            let Some(Call { bytes, reply }) = calls.pop() else {
+                return;
+            };
+            let _ = reply.send(self.ask(self.post_octets(path, bytes)).await);
+            return;
+        }
+        let (bytes, replies): (Vec<Vec<u8>>, Vec<_>) =
+            calls.into_iter().map(|it| (it.bytes, it.reply)).unzip();
+        let path = format!("{path}/together");
+        let answers = self.ask(self.post_octets(&path, crypto::encode(&bytes)));
+        let answers = answers.await.and_then(|answers| {
+            let answers: Vec<Answer> = self.decode(&answers)?;
+            if answers.len() == replies.len() {
+                return Ok(answers);
+            }
+            let (found, expected) = (answers.len(), replies.len());
+            Err(self.nonsense(format!("{found} answers to {expected} calls")))
+        });
+        match answers {
+            Ok(answers) => {
+                for (reply, answer) in replies.into_iter().zip(answers) {
+                    let _ = reply.send(self.part(answer));
+                }
+            }
+            Err(error) => {
+                for reply in replies {
+                    let _ = reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    /// One of several answers, as it would have been alone.
+    fn part(&self, answer: Answer) -> Ended {
+        match StatusCode::from_u16(answer.status) {
+            Ok(status) if status.is_success() => Ok(answer.body),
+            Ok(status) => Err(self.refused(status, &answer.body)),
+            Err(_) => Err(self.nonsense(format!("HTTP status {}", answer.status))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(length: usize) -> Call {
+        Call {
+            bytes: vec![0; length],
+            reply: oneshot::channel().0,
+        }
+    }
+
+    fn lengths(kind: &Together) -> Option<Vec<usize>> {
+        let calls = kind.next()?;
+        Some(calls.iter().map(|call| call.bytes.len()).collect())
+    }
+
+    #[test]
+    fn what_waits_goes_together_in_its_order_within_bounds() {
+        let kind = Together::new("/v1/proposals");
+        assert!(kind.add(call(1)) && kind.add(call(2)), "two may set out");
+        assert!(!kind.add(call(3)), "and the third waits");
+        assert_eq!(lengths(&kind), Some(vec![1, 2, 3]));
+        for length in [MAX_BYTES + 1, 4, MAX_BYTES - 4, 5] {
+            assert!(!kind.add(call(length)));
+        }
+        assert_eq!(lengths(&kind), Some(vec![MAX_BYTES + 1]), "alone");
+        assert_eq!(lengths(&kind), Some(vec![4, MAX_BYTES - 4]));
+        for _ in 0..MAX_CALLS {
+            kind.add(call(0));
+        }
+        assert_eq!(lengths(&kind).unwrap().len(), MAX_CALLS);
+        assert_eq!(lengths(&kind), Some(vec![0]));
+        assert_eq!(lengths(&kind), None);
+        assert!(kind.add(call(6)), "one came home, and another sets out");
+    }
+}
