@@ -71,6 +71,7 @@ pub struct Client {
     /// The place of the node that is asked first.
     first: usize,
     insists: bool,
+    waits_for_room: bool,
 }
 
 impl Client {
@@ -113,6 +114,7 @@ impl Client {
             }),
             first: 0,
             insists: false,
+            waits_for_room: true,
         })
     }
 
@@ -124,6 +126,20 @@ impl Client {
             insists: true,
             ..self
         }
+    }
+
+    /// The same client, which does not wait for nodes that have no room, but fails
+    /// ([`Error::is_busy`]).
+    #[must_use]
+    pub fn impatient(self) -> Self {
+        Self {
+            waits_for_room: false,
+            ..self
+        }
+    }
+
+    pub(crate) fn waits_for_room(&self) -> bool {
+        self.waits_for_room
     }
 
     /// The same client, which begins with the node at this place, counted round:

@@ -14,9 +14,10 @@ use crate::disagreement::Disagreement;
 use crate::error::Error;
 
 /// How often a proposal is made anew whose endorsers saw different states.
-const ATTEMPTS: usize = 20;
+const ATTEMPTS: u32 = 20;
 
-/// The pause before that: the node that is behind gets time to come up.
+/// The pause before that: the node that is behind gets time to come up. Nodes that
+/// have no room get so much more of it every time.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// An answer, and whose it is.
@@ -41,10 +42,20 @@ impl Client {
         }
         let mut disagreement = Disagreement::default();
         let mut liars = Liars::default();
+        let mut busy = None;
         for attempt in 0..ATTEMPTS {
             let mut gathering = Gathering::of(self, signed, &liars).await;
-            let alike = match gathering.gather(signed, attempt > 0).await? {
+            let gathered = match gathering.gather(signed, attempt > 0).await {
+                Err(error) if error.is_busy() && self.waits_for_room() => {
+                    busy = Some(error);
+                    tokio::time::sleep(PAUSE.saturating_mul(attempt + 1)).await;
+                    continue;
+                }
+                gathered => gathered?,
+            };
+            let alike = match gathered {
                 Gathered::Apart(groups) => {
+                    busy = None;
                     disagreement = Disagreement::between(groups);
                     tokio::time::sleep(PAUSE).await;
                     continue;
@@ -63,7 +74,7 @@ impl Client {
                 Err(error) => liars.note(&nodes, error)?,
             }
         }
-        Err(Error::Disagreement(disagreement))
+        Err(busy.unwrap_or(Error::Disagreement(disagreement)))
     }
 }
 

@@ -135,6 +135,12 @@ fn in_block(place: Option<&Place>) -> String {
 }
 
 impl Error {
+    /// Whether it is because the nodes have no room for now, and nothing was handed in.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Refused { status: 429, .. })
+    }
+
     /// Whether it is because no node, or too few of them, could be reached.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {

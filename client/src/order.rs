@@ -200,7 +200,13 @@ pub(crate) async fn hand_in<W: Word>(
                         Err(error) => so_far.last = Some(error),
                     }
                 }
-                Err(error) => so_far.refused(error),
+                Err(error) => {
+                    let is_over = error.is_busy() && !client.waits_for_room();
+                    so_far.refused(error);
+                    if is_over {
+                        return Err(so_far.over(transaction));
+                    }
+                }
             }
             let enough = if so_far.may_be_behind {
                 replicas.quorum()

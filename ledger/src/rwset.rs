@@ -94,6 +94,13 @@ impl ReadWriteSet {
         written.chain(guarded).collect()
     }
 
+    /// What is written to a key.
+    pub(crate) fn written(&self, key: &str) -> Option<&Write> {
+        let writes = &self.writes;
+        let at = writes.binary_search_by(|write| write.key.as_str().cmp(key));
+        at.ok().map(|at| &writes[at])
+    }
+
     /// What a touched key holds afterwards, when it holds `before`: its value,
     /// and its policy.
     pub(crate) fn applied(
@@ -101,12 +108,9 @@ impl ReadWriteSet {
         key: &str,
         before: Option<&VersionedValue>,
     ) -> Option<(Vec<u8>, Option<EndorsementPolicy>)> {
-        let write = self
-            .writes
-            .binary_search_by(|write| write.key.as_str().cmp(key));
-        let value = match write {
-            Ok(at) => self.writes[at].value.clone()?,
-            Err(_) => before?.value.clone(),
+        let value = match self.written(key) {
+            Some(write) => write.value.clone()?,
+            None => before?.value.clone(),
         };
         let set = self
             .policies

@@ -68,7 +68,9 @@ pub struct Metrics {
     certified: Gauge<u64, AtomicU64>,
     view: Gauge<u64, AtomicU64>,
     pool: Gauge<u64, AtomicU64>,
+    syncs: Gauge<u64, AtomicU64>,
     frames: Family<FrameLabel, Gauge<u64, AtomicU64>>,
+    frame_bytes: Family<FrameLabel, Gauge<u64, AtomicU64>>,
 }
 
 /// What is measured only when somebody looks.
@@ -77,6 +79,7 @@ pub(crate) struct Measured<'a> {
     pub(crate) certified: u64,
     pub(crate) view: u64,
     pub(crate) pool: usize,
+    pub(crate) syncs: u64,
     pub(crate) network: &'a Counters,
 }
 
@@ -94,52 +97,13 @@ impl Default for Metrics {
             certified: Gauge::default(),
             view: Gauge::default(),
             pool: Gauge::default(),
+            syncs: Gauge::default(),
             frames: Family::default(),
+            frame_bytes: Family::default(),
             registry: Mutex::new(Registry::default()),
         };
-        registry.register("blocks", "Blocks committed", metrics.blocks.clone());
-        registry.register(
-            "transactions",
-            "Transactions committed, by what became of them",
-            metrics.transactions.clone(),
-        );
-        registry.register(
-            "rejections",
-            "Messages of replicas that were refused",
-            metrics.rejections.clone(),
-        );
-        registry.register(
-            "contradictions",
-            "Proofs that a replica contradicted itself",
-            metrics.contradictions.clone(),
-        );
-        registry.register(
-            "rests",
-            "Pauses in listening to a replica that had used up its share of work",
-            metrics.rests.clone(),
-        );
-        registry.register(
-            "refusals",
-            "What clients sent and was not taken",
-            metrics.refusals.clone(),
-        );
-        registry.register("height", "The newest block", metrics.height.clone());
-        registry.register(
-            "certified",
-            "The highest block with a certificate",
-            metrics.certified.clone(),
-        );
-        registry.register("view", "The view", metrics.view.clone());
-        registry.register(
-            "pool",
-            "Transactions that wait for their block",
-            metrics.pool.clone(),
-        );
-        registry.register(
-            "frames",
-            "Frames between replicas since the start, by what became of them",
-            metrics.frames.clone(),
-        );
+        metrics.register_counters(&mut registry);
+        metrics.register_measured(&mut registry);
         Self {
             registry: Mutex::new(registry),
             ..metrics
@@ -148,15 +112,76 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    fn register_counters(&self, registry: &mut Registry) {
+        registry.register("blocks", "Blocks committed", self.blocks.clone());
+        registry.register(
+            "transactions",
+            "Transactions committed, by what became of them",
+            self.transactions.clone(),
+        );
+        registry.register(
+            "rejections",
+            "Messages of replicas that were refused",
+            self.rejections.clone(),
+        );
+        registry.register(
+            "contradictions",
+            "Proofs that a replica contradicted itself",
+            self.contradictions.clone(),
+        );
+        registry.register(
+            "rests",
+            "Pauses in listening to a replica that had used up its share of work",
+            self.rests.clone(),
+        );
+        registry.register(
+            "refusals",
+            "What clients sent and was not taken",
+            self.refusals.clone(),
+        );
+    }
+
+    /// What is set only when somebody looks.
+    fn register_measured(&self, registry: &mut Registry) {
+        registry.register("height", "The newest block", self.height.clone());
+        registry.register(
+            "certified",
+            "The highest block with a certificate",
+            self.certified.clone(),
+        );
+        registry.register("view", "The view", self.view.clone());
+        registry.register(
+            "pool",
+            "Transactions that wait for their block",
+            self.pool.clone(),
+        );
+        registry.register(
+            "syncs",
+            "Writes that were waited for until they were on disk, since the start",
+            self.syncs.clone(),
+        );
+        registry.register(
+            "frame_bytes",
+            "Bytes of frames between replicas since the start, before encryption",
+            self.frame_bytes.clone(),
+        );
+        registry.register(
+            "frames",
+            "Frames between replicas since the start, by what became of them",
+            self.frames.clone(),
+        );
+    }
+
     /// A block was committed.
     pub(crate) fn committed(&self, results: &[TransactionResult]) {
         self.blocks.inc();
-        for result in results {
-            let code: ValidationCode = result.code;
+        for codes in results.chunk_by(|a, b| a.code == b.code) {
+            let code: ValidationCode = codes[0].code;
             let label = CodeLabel {
                 code: code.to_string(),
             };
-            self.transactions.get_or_create(&label).inc();
+            let alike = self.transactions.get_or_create(&label);
+            alike.inc_by(codes.len() as u64);
         }
     }
 
@@ -214,20 +239,21 @@ impl Metrics {
         self.certified.set(measured.certified);
         self.view.set(measured.view);
         self.pool.set(measured.pool as u64);
+        self.syncs.set(measured.syncs);
         for class in Class::ALL {
             let frames = measured.network.frames(class);
-            let fates = [
-                ("sent", frames.sent),
-                ("received", frames.received),
-                ("dropped", frames.dropped),
-            ];
-            for (fate, count) in fates {
-                let label = FrameLabel {
-                    class: format!("{class:?}").to_lowercase(),
-                    fate: fate.to_owned(),
-                };
-                self.frames.get_or_create(&label).set(count);
-            }
+            let label = |fate: &str| FrameLabel {
+                class: format!("{class:?}").to_lowercase(),
+                fate: fate.to_owned(),
+            };
+            let set = |of: &Family<_, Gauge<u64, AtomicU64>>, fate, count| {
+                of.get_or_create(&label(fate)).set(count);
+            };
+            set(&self.frames, "sent", frames.sent);
+            set(&self.frames, "received", frames.received);
+            set(&self.frames, "dropped", frames.dropped);
+            set(&self.frame_bytes, "sent", frames.sent_bytes);
+            set(&self.frame_bytes, "received", frames.received_bytes);
         }
         let mut text = String::new();
         let registry = self

@@ -49,6 +49,12 @@ impl PoolBudget {
         true
     }
 
+    /// Whether there is room for anything.
+    pub(crate) fn has_room(&self) -> bool {
+        let (transactions, bytes) = self.usage();
+        transactions < self.max_transactions && bytes < self.max_bytes
+    }
+
     /// Takes room for one transaction even beyond the limits: for one that a
     /// batch names, which must be had or the network stands still. What batches
     /// can name is bounded by the log window.

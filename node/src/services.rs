@@ -148,6 +148,9 @@ pub trait Submit: Send + Sync {
 
     /// How many transactions, of how many bytes, wait for their block.
     fn pool_usage(&self) -> (usize, usize);
+
+    /// Whether any more would be taken.
+    fn has_room(&self) -> bool;
 }
 
 /// Executes proposals without ordering them.

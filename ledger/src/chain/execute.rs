@@ -181,6 +181,7 @@ impl Execution<'_> {
                 version,
                 transaction_id: Some(transaction.id()),
                 value,
+                writes_value: body.rwset.written(key).is_some(),
                 policy,
             };
             account(&mut self.accumulator, before.as_ref(), &change);

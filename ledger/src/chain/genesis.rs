@@ -87,6 +87,7 @@ impl GenesisState {
                 version: Version { block: 0, index },
                 transaction_id: None,
                 value: Some(value),
+                writes_value: false,
                 policy: None,
             })
             .collect();

@@ -242,6 +242,12 @@ impl Ledger {
         }
     }
 
+    /// How many writes were waited for until they were on disk, since the opening.
+    #[must_use]
+    pub fn syncs(&self) -> u64 {
+        self.store.syncs()
+    }
+
     /// The newest block.
     #[must_use]
     pub fn tip(&self) -> Tip {

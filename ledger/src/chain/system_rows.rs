@@ -106,6 +106,7 @@ mod tests {
             version: Version { block: 2, index: 0 },
             transaction_id: None,
             value: Some(vec![1]),
+            writes_value: true,
             policy: None,
         }]);
         assert_eq!(get(&state, MEMBERS, "a"), Some(row(2)));

@@ -4,11 +4,11 @@ use crypto::codec::Encode;
 use crypto::{Digest, NetworkId, encode};
 use rocksdb::WriteBatch;
 
-use super::families::{FORMAT, history_key};
+use super::families::{FORMAT, HistoryValue, LEFT_IN_BLOCK, history_key};
 use super::witness::{Counter, seal};
 use super::{
-    Family, HistoryRow, IndexRow, Location, Store, StoreError, TipRow, block_hash_key, meta,
-    number_key, rocks, state_key, transaction_hash_key,
+    Durable, Family, HistoryRow, IndexRow, Location, Store, StoreError, TipRow, block_hash_key,
+    meta, number_key, state_key, transaction_hash_key,
 };
 use crate::block::{Block, BlockCertificate};
 use crate::digest::StateAccumulator;
@@ -28,6 +28,9 @@ pub(crate) struct StateChange {
     pub(crate) transaction_id: Option<TransactionId>,
     /// The value; none deletes.
     pub(crate) value: Option<Vec<u8>>,
+    /// Whether the transaction itself writes the value. Where it only sets the
+    /// key's policy, the value is an earlier one.
+    pub(crate) writes_value: bool,
     /// The key's own endorsement policy.
     pub(crate) policy: Option<EndorsementPolicy>,
 }
@@ -40,10 +43,16 @@ impl StateChange {
 
     /// What the history keeps of this change.
     pub(crate) fn history_row(&self) -> HistoryRow {
+        let value = match &self.value {
+            None => HistoryValue::Deleted,
+            Some(value) if self.writes_value && value.len() >= LEFT_IN_BLOCK => {
+                HistoryValue::InBlock
+            }
+            Some(value) => HistoryValue::Here(value.clone()),
+        };
         HistoryRow {
             transaction_id: self.transaction_id,
-            deleted: self.value.is_none(),
-            value: self.value.clone().unwrap_or_default(),
+            value,
             policy: self.policy.clone(),
         }
     }
@@ -156,14 +165,14 @@ impl Store {
         batch.put(Family::Meta, meta::NETWORK, network);
         batch.put_bytes(Family::Meta, meta::RECORD_WRITES, &seal(0));
         batch.block(write);
-        self.write("block 0", batch.operations, &rocks::synced())
+        self.write("block 0", batch.operations, Durable::Now)
     }
 
     /// Writes a block; it is on disk when this returns.
     pub(crate) fn write_block(&self, write: &BlockWrite<'_>) -> Result<(), StoreError> {
         let mut batch = self.batch();
         batch.block(write);
-        self.write("a block", batch.operations, &rocks::synced())?;
+        self.write("a block", batch.operations, Durable::Now)?;
         self.note(Counter::Blocks, write.block.header.number)
     }
 
@@ -176,6 +185,6 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut batch = self.batch();
         batch.put(Family::Certificates, &number_key(number), certificate);
-        self.write("a certificate", batch.operations, &rocks::unsynced())
+        self.write("a certificate", batch.operations, Durable::Later)
     }
 }

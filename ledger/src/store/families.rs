@@ -93,13 +93,26 @@ impl Location {
 pub(crate) struct HistoryRow {
     /// The transaction that wrote; none for what genesis wrote.
     pub(crate) transaction_id: Option<TransactionId>,
-    /// The key was deleted.
-    pub(crate) deleted: bool,
-    /// The value written; empty when deleted.
-    pub(crate) value: Vec<u8>,
+    /// What the key held from then on.
+    pub(crate) value: HistoryValue,
     /// The key's own endorsement policy from then on.
     pub(crate) policy: Option<EndorsementPolicy>,
 }
+
+/// The value in a row of the history.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum HistoryValue {
+    /// The key was deleted.
+    Deleted,
+    /// This one.
+    Here(Vec<u8>),
+    /// The one that the transaction at this version writes, which is not stored
+    /// twice: only what people ask about the past takes the longer way.
+    InBlock,
+}
+
+/// From how many bytes on a value is left in the block.
+pub(crate) const LEFT_IN_BLOCK: usize = 128;
 
 /// The newest block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -109,7 +122,7 @@ pub(crate) struct TipRow {
 }
 
 /// The version of this layout. Another one is refused, not guessed at.
-pub(crate) const FORMAT: u32 = 3;
+pub(crate) const FORMAT: u32 = 4;
 
 /// The keys of [`Family::Meta`].
 pub(crate) mod meta {

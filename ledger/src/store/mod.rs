@@ -20,9 +20,10 @@ mod rocks;
 mod witness;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
-use rocksdb::{ColumnFamily, DB, WriteBatch, WriteOptions};
+use rocksdb::{ColumnFamily, DB, WriteBatch};
 
 pub(crate) use block_write::{BlockWrite, IndexedTransaction, StateChange};
 pub use error::StoreError;
@@ -52,6 +53,15 @@ pub(crate) enum OpenMode {
     ReadOnly,
 }
 
+/// When a write is to be on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Durable {
+    /// When it returns.
+    Now,
+    /// With the next one: it can be had again from the others.
+    Later,
+}
+
 /// The open store.
 pub(crate) struct Store {
     db: DB,
@@ -60,6 +70,8 @@ pub(crate) struct Store {
     /// How many times records were written; held while they are, which makes
     /// their one writer one.
     record_writes: Mutex<u64>,
+    /// How many writes were waited for until they were on disk.
+    syncs: AtomicU64,
     failed: OnceLock<String>,
 }
 
@@ -90,6 +102,7 @@ impl Store {
             path: path.to_path_buf(),
             witness,
             record_writes: Mutex::new(0),
+            syncs: AtomicU64::new(0),
             failed: OnceLock::new(),
         })
     }
@@ -111,6 +124,11 @@ impl Store {
         self.settle(what, result)
     }
 
+    /// How many writes were waited for until they were on disk, since the opening.
+    pub(crate) fn syncs(&self) -> u64 {
+        self.syncs.load(Ordering::Relaxed)
+    }
+
     /// Whether a write has failed.
     pub(crate) fn is_poisoned(&self) -> bool {
         self.failed.get().is_some()
@@ -126,11 +144,19 @@ impl Store {
         &self,
         what: &'static str,
         batch: WriteBatch,
-        options: &WriteOptions,
+        durable: Durable,
     ) -> Result<(), StoreError> {
         self.check_alive(what)?;
-        let result = self.db.write_opt(batch, options);
-        self.settle(what, result)
+        let options = match durable {
+            Durable::Now => rocks::synced(),
+            Durable::Later => rocks::unsynced(),
+        };
+        let result = self.db.write_opt(batch, &options);
+        self.settle(what, result)?;
+        if durable == Durable::Now {
+            self.syncs.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     fn check_alive(&self, what: &'static str) -> Result<(), StoreError> {

@@ -5,17 +5,20 @@ use crypto::{Digest, decode};
 use rocksdb::{Direction, IteratorMode, ReadOptions, Snapshot};
 use serde::Serialize;
 
-use super::families::{history_key, history_prefix, history_version, namespace_prefix};
+use super::families::{
+    HistoryValue, history_key, history_prefix, history_version, namespace_prefix,
+};
 use super::{
     Family, HistoryRow, Location, Store, StoreError, TipRow, block_hash_key, meta, number_key,
     parse_state_key, state_key, transaction_hash_key,
 };
-use crate::block::{Block, BlockCertificate};
+use crate::block::{Block, BlockCertificate, transaction_in};
 use crate::digest::StateAccumulator;
 use crate::policy::EndorsementPolicy;
 use crate::proposal::TransactionId;
 use crate::rwset::Version;
 use crate::state::VersionedValue;
+use crate::transaction::Transaction;
 
 /// One write to a key, as its history tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -281,17 +284,19 @@ impl<'a> StoreView<'a> {
     pub(crate) fn history(
         &self,
         namespace: &str,
-        key: &str,
+        name: &str,
         part: HistoryPart,
     ) -> Result<Vec<HistoryEntry>, StoreError> {
-        let prefix = history_prefix(namespace, key);
-        let start = history_key(namespace, key, part.from);
+        let prefix = history_prefix(namespace, name);
+        let start = history_key(namespace, name, part.from);
         let rows = self.rows(Family::History, &start, &after_prefix(prefix.clone()));
         let (mut entries, mut length) = (Vec::new(), 0_usize);
         for row in rows.take(part.max_entries) {
             let (key, bytes) = row?;
-            entries.push(self.history_entry(&prefix, &key, &bytes)?);
+            let entry = self.history_entry((&prefix, name), &key, &bytes)?;
             length = length.saturating_add(bytes.len());
+            length = length.saturating_add(entry.value.as_ref().map_or(0, Vec::len));
+            entries.push(entry);
             if length >= part.max_bytes {
                 break;
             }
@@ -303,13 +308,13 @@ impl<'a> StoreView<'a> {
     pub(crate) fn last_write(
         &self,
         namespace: &str,
-        key: &str,
+        name: &str,
         before: Version,
     ) -> Result<Option<HistoryEntry>, StoreError> {
-        let prefix = history_prefix(namespace, key);
+        let prefix = history_prefix(namespace, name);
         let mut options = self.options();
         options.set_iterate_lower_bound(prefix.clone());
-        options.set_iterate_upper_bound(history_key(namespace, key, before));
+        options.set_iterate_upper_bound(history_key(namespace, name, before));
         let family = self.store.family(Family::History);
         let mut rows = self
             .store
@@ -317,14 +322,17 @@ impl<'a> StoreView<'a> {
             .iterator_cf_opt(family, options, IteratorMode::End);
         let row = rows.next().transpose();
         match row.map_err(self.read_error(Family::History))? {
-            Some((key, bytes)) => self.history_entry(&prefix, &key, &bytes).map(Some),
+            Some((key, bytes)) => {
+                let entry = self.history_entry((&prefix, name), &key, &bytes);
+                entry.map(Some)
+            }
             None => Ok(None),
         }
     }
 
     fn history_entry(
         &self,
-        prefix: &[u8],
+        (prefix, name): (&[u8], &str),
         key: &[u8],
         bytes: &[u8],
     ) -> Result<HistoryEntry, StoreError> {
@@ -332,11 +340,44 @@ impl<'a> StoreView<'a> {
             return Err(self.bad_value(Family::History, key, None, "not a history key"));
         };
         let row: HistoryRow = self.parse(Family::History, key, Some(version.block), bytes)?;
+        let value = match row.value {
+            HistoryValue::Deleted => None,
+            HistoryValue::Here(value) => Some(value),
+            HistoryValue::InBlock => Some(self.value_in_block(version, name)?),
+        };
         Ok(HistoryEntry {
             version,
             transaction_id: row.transaction_id,
-            value: (!row.deleted).then_some(row.value),
+            value,
             policy: row.policy,
+        })
+    }
+
+    /// What the transaction at this version writes to this key.
+    fn value_in_block(&self, version: Version, name: &str) -> Result<Vec<u8>, StoreError> {
+        let (family, number) = (Family::Blocks, version.block);
+        let row = number_key(number);
+        let block = self
+            .store
+            .db
+            .get_pinned_cf_opt(self.store.family(family), row, &self.options())
+            .map_err(self.read_error(family))?;
+        let bytes = block.as_deref();
+        let bytes = bytes.and_then(|block| transaction_in(block, version.index));
+        let value = match bytes {
+            Some(bytes) => {
+                let found: Transaction = self.parse(family, &row, Some(number), bytes)?;
+                let written = found.rwset.written(name);
+                written.and_then(|write| write.value.clone())
+            }
+            None => None,
+        };
+        value.ok_or_else(|| {
+            let what = format!(
+                "transaction {} does not write {name:?}, as the history says",
+                version.index
+            );
+            self.bad_value(family, &row, Some(number), what)
         })
     }
 }

@@ -7,7 +7,7 @@
 use rocksdb::WriteBatch;
 
 use super::witness::{Counter, seal};
-use super::{Family, Store, StoreError, StoreView, UNBROKEN, meta, rocks};
+use super::{Durable, Family, Store, StoreError, StoreView, UNBROKEN, meta};
 
 const WHAT: &str = "consensus records";
 
@@ -58,7 +58,7 @@ impl Store {
         let mut count = self.record_writes.lock().expect(UNBROKEN);
         let next = count.checked_add(1).expect("nobody writes 2^64 times");
         batch.put_cf(self.family(Family::Meta), meta::RECORD_WRITES, seal(next));
-        self.write(WHAT, batch, &rocks::synced())?;
+        self.write(WHAT, batch, Durable::Now)?;
         *count = next;
         self.note(Counter::RecordWrites, next)
     }

@@ -78,6 +78,21 @@ impl Network {
         reads: Vec<Read>,
         writes: Vec<Write>,
     ) -> Transaction {
+        let rwset = ReadWriteSet {
+            reads,
+            writes,
+            ..ReadWriteSet::default()
+        };
+        self.transaction_with(client, nonce, rwset)
+    }
+
+    /// A transaction with these effects.
+    pub(crate) fn transaction_with(
+        &self,
+        client: &SigningKey,
+        nonce: u8,
+        rwset: ReadWriteSet,
+    ) -> Transaction {
         let proposal = Proposal {
             network: self.id(),
             contract: "kv".to_owned(),
@@ -86,11 +101,6 @@ impl Network {
             creator: client.public(),
             nonce: [nonce; 32],
             valid_until_block: u64::MAX,
-        };
-        let rwset = ReadWriteSet {
-            reads,
-            writes,
-            ..ReadWriteSet::default()
         };
         let response = Response {
             payload: b"done".to_vec(),

@@ -241,6 +241,16 @@ impl Node {
         answer(request.body(body)).await
     }
 
+    pub(crate) async fn post_for_bytes(&self, path: &str, body: Vec<u8>) -> (u16, Vec<u8>) {
+        let request = self
+            .http
+            .post(self.url(path))
+            .header("content-type", OCTETS);
+        let response = soon("an answer", request.body(body).send()).await.unwrap();
+        let status = response.status().as_u16();
+        (status, response.bytes().await.unwrap().to_vec())
+    }
+
     /// A connection with nothing on it yet.
     pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()

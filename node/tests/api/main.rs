@@ -9,4 +9,5 @@ mod reads;
 mod refusals;
 mod services;
 mod streams;
+mod together;
 mod waiting;

@@ -11,7 +11,7 @@ use crate::common::{Node, OCTETS, alice, replica_key};
 const JSON: &str = "application/json";
 
 #[track_caller]
-fn assert_refused(answer: &(u16, Value), status: u16, code: &str) {
+pub(crate) fn assert_refused(answer: &(u16, Value), status: u16, code: &str) {
     assert_eq!(
         (answer.0, &answer.1["error"]["code"]),
         (status, &Value::from(code))

@@ -18,6 +18,7 @@ pub(crate) struct Scripted {
     pub(crate) genesis: Arc<Genesis>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) pool: Mutex<Vec<Arc<CheckedTransaction>>>,
+    pub(crate) pool_is_full: Mutex<bool>,
     pub(crate) next_submit: Mutex<Option<SubmitError>>,
     pub(crate) next_endorse: Mutex<Option<EndorseFailure>>,
 }
@@ -28,6 +29,7 @@ impl Scripted {
             genesis,
             ledger,
             pool: Mutex::default(),
+            pool_is_full: Mutex::default(),
             next_submit: Mutex::default(),
             next_endorse: Mutex::default(),
         }
@@ -85,6 +87,10 @@ impl Submit for Scripted {
         let pool = self.pool.lock().unwrap();
         let bytes = pool.iter().map(|transaction| transaction.bytes().len());
         (pool.len(), bytes.sum())
+    }
+
+    fn has_room(&self) -> bool {
+        !*self.pool_is_full.lock().unwrap()
     }
 }
 

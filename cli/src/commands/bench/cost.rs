@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use node::api::ApiClient;
 use testnet::NetworkStatus;
 
 use crate::args::Global;
@@ -25,6 +26,10 @@ pub(super) struct Usage {
     pub(super) cpu_micros: u64,
     /// Bytes written to disk.
     pub(super) disk_bytes: u64,
+    /// Bytes sent to other nodes, before encryption.
+    pub(super) wire_bytes: u64,
+    /// Writes that were waited for until they were on disk.
+    pub(super) syncs: u64,
     /// Bytes of memory that the largest of them had at its largest.
     pub(super) peak_rss: u64,
     /// The view.
@@ -37,6 +42,8 @@ impl Usage {
         Self {
             cpu_micros: self.cpu_micros.saturating_sub(before.cpu_micros),
             disk_bytes: self.disk_bytes.saturating_sub(before.disk_bytes),
+            wire_bytes: self.wire_bytes.saturating_sub(before.wire_bytes),
+            syncs: self.syncs.saturating_sub(before.syncs),
             peak_rss: self.peak_rss,
             view: self.view.saturating_sub(before.view),
         }
@@ -65,6 +72,11 @@ impl Processes {
             view: status.view.unwrap_or(0),
             ..Usage::default()
         };
+        for node in &status.nodes {
+            let text = ApiClient::new(&node.api)?.metrics().await?;
+            usage.wire_bytes += counted(&text, "logothete_frame_bytes{", "sent")?;
+            usage.syncs += counted(&text, "logothete_syncs ", "")?;
+        }
         for pid in &self.pids {
             usage.cpu_micros += cpu_ticks(*pid)? * TICK_MICROS;
             usage.disk_bytes += field(*pid, "io", "write_bytes:")?;
@@ -72,6 +84,19 @@ impl Processes {
             usage.peak_rss = usage.peak_rss.max(rss);
         }
         Ok(usage)
+    }
+}
+
+/// The sum of what a node has counted under a name, with this label's value.
+fn counted(text: &str, name: &str, label: &str) -> Outcome<u64> {
+    let lines = text.lines().filter(|line| line.starts_with(name));
+    let lines = lines.filter(|line| line.contains(label));
+    let values: Option<Vec<u64>> = lines
+        .map(|line| line.rsplit_once(' ')?.1.parse().ok())
+        .collect();
+    match values {
+        Some(values) if !values.is_empty() => Ok(values.iter().sum()),
+        _ => Err(Failure::failed(format!("a node does not count {name}"))),
     }
 }
 

@@ -56,7 +56,9 @@ pub(super) struct Load {
 pub(super) struct Done {
     pub(super) committed: u64,
     pub(super) invalid: u64,
-    /// Refused for want of room, or without an outcome in time.
+    /// Refused for want of room.
+    pub(super) refused: u64,
+    /// Without an outcome in time, or otherwise.
     pub(super) failed: u64,
     pub(super) endorsements: u64,
     pub(super) seconds: f64,
@@ -79,6 +81,10 @@ impl Done {
     fn add(&mut self, outcome: Result<One, Error>) {
         let one = match outcome {
             Ok(one) => one,
+            Err(error) if error.is_busy() => {
+                self.refused += 1;
+                return;
+            }
             Err(error) => {
                 self.failed += 1;
                 self.failure.get_or_insert_with(|| error.to_string());

@@ -84,14 +84,19 @@ async fn measure(global: &Global, args: &BenchArgs) -> Outcome {
         let key = SigningKey::read_file(&folder.key_file(name));
         key.map_err(|error| Failure::usage(format!("no key of {name}")).cause(error))
     };
-    let load = Arc::new(Load {
+    let mut load = Load {
         follower: client.follow().await?,
         client,
         keys: [key("alice")?, key("bob")?],
         workload: Workload::new(args.contract, args.size, args.accounts),
         clients: args.clients,
-    });
+    };
     load.prepare().await?;
+    if args.rate.is_some() {
+        // What waited for room would be begun at another time than its own.
+        load.client = load.client.impatient();
+    }
+    let load = Arc::new(load);
     let pace = match args.rate {
         Some(rate) => Pace::Open { rate },
         None => Pace::Closed {

@@ -11,6 +11,8 @@ use super::load::Done;
 pub(super) struct Report {
     committed: u64,
     invalid: u64,
+    /// For want of room; only with a rate, for otherwise clients wait for it.
+    refused: u64,
     failed: u64,
     seconds: f64,
     per_second: f64,
@@ -26,6 +28,9 @@ pub(super) struct Report {
     ratio_to_floor: f64,
     /// Of all nodes together.
     disk_bytes_per_transaction: f64,
+    wire_bytes_per_transaction: f64,
+    /// Of all nodes together.
+    syncs_per_second: f64,
     peak_rss_mib_per_node: f64,
     view_changes: u64,
     /// The first failure.
@@ -44,6 +49,7 @@ impl Report {
         Self {
             committed: done.committed,
             invalid: done.invalid,
+            refused: done.refused,
             failed: done.failed,
             seconds: done.seconds,
             per_second: ordered / done.seconds.max(1e-9),
@@ -55,6 +61,8 @@ impl Report {
             floor_us_per_transaction: floor,
             ratio_to_floor: cpu / floor,
             disk_bytes_per_transaction: each(spent.disk_bytes),
+            wire_bytes_per_transaction: each(spent.wire_bytes),
+            syncs_per_second: spent.syncs as f64 / done.seconds.max(1e-9),
             peak_rss_mib_per_node: spent.peak_rss as f64 / 1_048_576.0,
             view_changes: spent.view,
             failure: done.failure,
@@ -69,13 +77,16 @@ impl Report {
         let Self {
             committed,
             invalid,
+            refused,
             failed,
             seconds,
             per_second,
             ..
         } = self;
         let mut lines = vec![
-            format!("{committed} valid, {invalid} invalid, {failed} failed in {seconds:.1} s"),
+            format!(
+                "{committed} valid, {invalid} invalid, {refused} refused, {failed} failed in {seconds:.1} s"
+            ),
             format!("throughput   {per_second:.0} per second"),
             format!("latency      {}", times(&self.latency_ms)),
             format!("  endorse    {}", times(&self.endorse_ms)),
@@ -91,6 +102,14 @@ impl Report {
             format!(
                 "disk         {:.0} bytes per transaction, all nodes together",
                 self.disk_bytes_per_transaction
+            ),
+            format!(
+                "             {:.0} writes a second waited for, all nodes together",
+                self.syncs_per_second
+            ),
+            format!(
+                "network      {:.0} bytes per transaction between nodes",
+                self.wire_bytes_per_transaction
             ),
             format!(
                 "memory       {:.0} MiB at most per node",

@@ -90,6 +90,12 @@ impl ClientError {
         matches!(self, Self::Refused { status, .. } if !matches!(status, 429 | 500..))
     }
 
+    /// Whether the node has no room for now: the same may be asked again later.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Refused { status: 429, .. })
+    }
+
     /// Whether the node may have done what it was asked, although it did not say so.
     #[must_use]
     pub fn may_have_arrived(&self) -> bool {
@@ -161,6 +167,16 @@ impl ApiClient {
         let response = self.send(self.get("/readyz", Duration::ZERO)).await?;
         let bytes = self.body(response).await?;
         self.json(&bytes)
+    }
+
+    /// What the node counts, in the text form of Prometheus.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub async fn metrics(&self) -> Result<String, ClientError> {
+        let bytes = self.ask(self.get("/metrics", Duration::ZERO)).await?;
+        String::from_utf8(bytes).map_err(|error| self.nonsense(error.to_string()))
     }
 
     /// What the node can prove against replicas, without the bytes.

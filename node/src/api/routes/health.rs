@@ -59,6 +59,7 @@ pub(super) async fn metrics(extract::State(state): extract::State<State>) -> imp
         certified: state.progress().certified,
         view: services.consensus.borrow().view,
         pool: services.submit.pool_usage().0,
+        syncs: services.ledger.syncs(),
         network: services.network.counters(),
     });
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

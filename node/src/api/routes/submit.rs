@@ -14,7 +14,7 @@ use crate::api::types::{
     Answer, BytesBody, EndorseAnswer, EndorsementAnswer, ErrorAnswer, EvaluateAnswer, Place,
     SubmitAnswer,
 };
-use crate::services::{EndorseFailure, Submitted};
+use crate::services::{EndorseFailure, SubmitError, Submitted};
 
 /// How many calls may come together.
 const MAX_CALLS: usize = 64;
@@ -34,6 +34,14 @@ impl State {
         &self,
         proposals: Vec<SignedProposal>,
     ) -> Result<Vec<Result<ProposalResponse, Failure>>, Failure> {
+        // What cannot be ordered now is not worth its signatures.
+        let submit = &self.services.submit;
+        if !submit.has_room() {
+            let held = submit.pool_usage().0;
+            let full = SubmitError::PoolFull { held };
+            self.services.metrics.refused(full.code());
+            return Err(full.into());
+        }
         let endorsed = self.services.endorse.endorse(proposals).await;
         let endorsed = match endorsed {
             Ok(endorsed) => endorsed,
