@@ -45,6 +45,10 @@ bench: build ## what a network does and costs, in four kinds of load
 	./target/release/logothete bench --contract smallbank
 	./target/release/logothete bench --rate 300
 
+.PHONY: micro-bench
+micro-bench: setup ## what a transaction costs a node, stage by stage
+	$(CARGO) bench --profile release --workspace --locked --bench pipeline
+
 .PHONY: lint
 lint: setup ## formatting and clippy
 	$(CARGO) fmt --all --check
