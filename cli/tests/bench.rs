@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::logothete;
+use common::{Network, logothete};
 use serde_json::Value;
 
 fn bench(args: &[&str]) -> Value {
@@ -55,4 +55,57 @@ fn calls_are_begun_at_their_time_and_conflicts_are_told_apart() {
     let begun = ordered + report["failed"].as_u64().unwrap();
     assert_eq!(begun, 200, "{report}");
     assert!(report["invalid"].as_u64() > Some(0), "{report}");
+}
+
+/// The nodes order the same and nothing is lost, whatever the sizes are.
+#[test]
+fn payloads_are_ordered_alone() {
+    let report = bench(&["--order-only", "--size", "512", "--in-flight", "500"]);
+    let number = |key: &str| {
+        report[key]
+            .as_f64()
+            .unwrap_or_else(|| panic!("{key}: {report}"))
+    };
+    assert!(number("committed") >= 500.0);
+    assert!(number("failed") == 0.0 && number("view_changes") >= 0.0);
+    let per_second = number("committed") / number("seconds");
+    assert!((number("per_second") - per_second).abs() < 1e-6 * per_second);
+    for percentile in ["p50", "p95", "p99", "max"] {
+        assert!(report["latency_ms"][percentile].as_f64() > Some(0.0));
+    }
+    assert!(number("cpu_us_per_transaction") > 0.0);
+    assert!(number("peak_rss_mib_per_node") > 1.0);
+    assert!(number("agreed_at") >= 1.0);
+    assert_eq!(report["agreed_digest"].as_str().map(str::len), Some(64));
+}
+
+/// Bodies are on disk before anybody votes for them: on each of seven nodes.
+#[test]
+fn payloads_at_a_rate_are_all_ordered_and_on_every_disk() {
+    let report = bench(&[
+        "--order-only",
+        "--rate",
+        "200",
+        "--nodes",
+        "7",
+        "--size",
+        "100000",
+    ]);
+    assert_eq!(report["committed"].as_u64(), Some(400), "{report}");
+    assert_eq!(report["failed"].as_u64(), Some(0));
+    assert!(report["disk_bytes_per_transaction"].as_f64() >= Some(7.0 * 100_000.0));
+}
+
+/// What it has ordered was in memory: it must not vote on as if it knew.
+#[test]
+fn a_node_that_has_run_does_not_begin_to_order() {
+    let network = Network::up();
+    network.ok(&["testnet", "down"]);
+    let mut command = logothete();
+    command.args(["node", "order", "--home"]);
+    command.arg(network.path().join("nodes/node1"));
+    let output = command.output().unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("has run before"), "{said}");
 }

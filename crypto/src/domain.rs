@@ -53,11 +53,15 @@ pub enum Domain {
     Evidence,
     /// Hash of an effect in a journal.
     Journal,
+    /// Hash of payloads that are ordered as one, where nothing else is done.
+    Bundle,
+    /// Hash of all bundles up to a sequence number.
+    Bundles,
 }
 
 impl Domain {
     /// Every domain, for tests that compare them with each other.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Genesis,
         Self::Proposal,
         Self::Endorsement,
@@ -76,6 +80,8 @@ impl Domain {
         Self::ImportNonce,
         Self::Evidence,
         Self::Journal,
+        Self::Bundle,
+        Self::Bundles,
     ];
 
     /// The tag that stands at the head of every preimage of this domain.
@@ -100,6 +106,8 @@ impl Domain {
             Self::ImportNonce => "logothete/1/import-nonce",
             Self::Evidence => "logothete/1/evidence",
             Self::Journal => "logothete/1/journal",
+            Self::Bundle => "logothete/1/bundle",
+            Self::Bundles => "logothete/1/bundles",
         }
     }
 

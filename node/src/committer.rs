@@ -16,11 +16,11 @@ use crate::metrics::Metrics;
 use crate::services::Progress;
 
 /// One piece of work.
-enum Job {
+pub(crate) enum Job<R = CheckedTransaction> {
     Execute {
         sequence: SequenceNumber,
         timestamp_ms: u64,
-        transactions: Vec<Arc<CheckedTransaction>>,
+        transactions: Vec<Arc<R>>,
     },
     Certify(CheckpointCertificate),
     Receive {
@@ -36,17 +36,23 @@ enum Job {
 
 /// Where work for the committer is left.
 #[derive(Clone)]
-pub(crate) struct CommitterHandle {
-    jobs: mpsc::Sender<Job>,
+pub(crate) struct CommitterHandle<R = CheckedTransaction> {
+    jobs: mpsc::Sender<Job<R>>,
 }
 
-impl CommitterHandle {
+/// A queue of at most so many jobs.
+pub(crate) fn jobs<R>(capacity: usize) -> (CommitterHandle<R>, mpsc::Receiver<Job<R>>) {
+    let (jobs, queue) = mpsc::channel(capacity);
+    (CommitterHandle { jobs }, queue)
+}
+
+impl<R> CommitterHandle<R> {
     /// Execute this batch next.
     pub(crate) async fn execute(
         &self,
         sequence: SequenceNumber,
         timestamp_ms: u64,
-        transactions: Vec<Arc<CheckedTransaction>>,
+        transactions: Vec<Arc<R>>,
     ) -> Result<(), DriverError> {
         self.leave(Job::Execute {
             sequence,
@@ -64,6 +70,13 @@ impl CommitterHandle {
         self.leave(Job::Certify(certificate)).await
     }
 
+    async fn leave(&self, job: Job<R>) -> Result<(), DriverError> {
+        let left = self.jobs.send(job).await;
+        left.map_err(|_| DriverError::Gone("committer"))
+    }
+}
+
+impl CommitterHandle {
     /// Keep a fetched certificate, verified, of a block that is in the chain.
     pub(crate) async fn back_fill(
         &self,
@@ -92,11 +105,6 @@ impl CommitterHandle {
         .await?;
         answer.await.map_err(|_| DriverError::Gone("committer"))
     }
-
-    async fn leave(&self, job: Job) -> Result<(), DriverError> {
-        let left = self.jobs.send(job).await;
-        left.map_err(|_| DriverError::Gone("committer"))
-    }
 }
 
 /// See the module.
@@ -118,7 +126,7 @@ impl Committer {
         progress: watch::Sender<Progress>,
         metrics: Arc<Metrics>,
     ) -> (Self, CommitterHandle) {
-        let (sender, jobs) = mpsc::channel(capacity);
+        let (handle, jobs) = jobs(capacity);
         let committer = Self {
             ledger,
             jobs,
@@ -126,7 +134,7 @@ impl Committer {
             progress,
             metrics,
         };
-        (committer, CommitterHandle { jobs: sender })
+        (committer, handle)
     }
 
     /// Works until every handle is gone. Blocks its thread.

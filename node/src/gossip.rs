@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crypto::codec::{self, CodecError};
-use ledger::CheckedTransaction;
 use tokio_util::bytes::Bytes;
 
+use crate::list::{self, NoList};
 use crate::network::{Class, NetworkHandle, PeerId};
+use crate::request::Request;
 
 /// The longest frame this node makes, in bytes, unless one transaction alone is longer.
 const FRAME_BYTES: usize = 1024 * 1024;
@@ -16,8 +16,8 @@ const FRAME_BYTES: usize = 1024 * 1024;
 /// # Errors
 ///
 /// When the frame is no list of byte strings.
-pub(crate) fn decode(frame: &[u8]) -> Result<Vec<Vec<u8>>, CodecError> {
-    codec::decode(frame, frame.len())
+pub(crate) fn decode(frame: &Bytes) -> Result<Vec<Bytes>, NoList> {
+    list::decode(frame)
 }
 
 /// Sends transactions to every other replica.
@@ -28,34 +28,27 @@ pub(crate) fn broadcast(network: &NetworkHandle, transactions: &[Bytes]) {
 }
 
 /// Sends transactions to one replica.
-pub(crate) fn send_to(
-    network: &NetworkHandle,
-    to: PeerId,
-    transactions: &[Arc<CheckedTransaction>],
-) {
-    let bytes: Vec<Bytes> = transactions
-        .iter()
-        .map(|transaction| Bytes::copy_from_slice(transaction.bytes()))
-        .collect();
+pub(crate) fn send_to<R: Request>(network: &NetworkHandle, to: PeerId, transactions: &[Arc<R>]) {
+    let bytes: Vec<&[u8]> = transactions.iter().map(|each| each.bytes()).collect();
     for frame in frames(&bytes) {
         network.send(to, Class::Transactions, frame);
     }
 }
 
-fn frames(transactions: &[Bytes]) -> Vec<Bytes> {
+fn frames<T: AsRef<[u8]>>(transactions: &[T]) -> Vec<Bytes> {
     let mut frames = Vec::new();
-    let mut next: Vec<Vec<u8>> = Vec::new();
-    let mut bytes = 0_usize;
-    for transaction in transactions {
-        if !next.is_empty() && bytes.saturating_add(transaction.len()) > FRAME_BYTES {
-            frames.push(codec::encode(&std::mem::take(&mut next)).into());
-            bytes = 0;
-        }
-        bytes = bytes.saturating_add(transaction.len());
-        next.push(transaction.to_vec());
-    }
-    if !next.is_empty() {
-        frames.push(codec::encode(&next).into());
+    let mut rest = transactions;
+    while !rest.is_empty() {
+        let mut bytes = 0_usize;
+        let fits = |each: &&T| {
+            let first = bytes == 0;
+            bytes = bytes.saturating_add(each.as_ref().len());
+            first || bytes <= FRAME_BYTES
+        };
+        let count = rest.iter().take_while(fits).count();
+        let (frame, later) = rest.split_at(count);
+        frames.push(list::encode(frame.iter().map(AsRef::as_ref)).into());
+        rest = later;
     }
     frames
 }
@@ -70,7 +63,7 @@ mod tests {
         let frames = frames(&transactions);
         assert!(frames.len() > 1);
         assert!(frames.iter().all(|frame| frame.len() < 2 * FRAME_BYTES));
-        let received: Vec<Vec<u8>> = frames.iter().flat_map(|f| decode(f).unwrap()).collect();
+        let received: Vec<Bytes> = frames.iter().flat_map(|f| decode(f).unwrap()).collect();
         assert_eq!(received, transactions);
     }
 }

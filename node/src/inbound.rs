@@ -12,6 +12,7 @@ use crate::allowance::Allowances;
 use crate::driver::Event;
 use crate::metrics::Metrics;
 use crate::network::{Class, Inbox, NetworkEvent, PeerId};
+use crate::request::Request;
 
 /// How many messages are verified together at most.
 const MAX_TOGETHER: usize = 64;
@@ -90,10 +91,10 @@ fn work_of(bytes: &[u8]) -> u64 {
 }
 
 /// Hands on what replicas say, until `stop` is cancelled.
-pub(crate) async fn messages(
+pub(crate) async fn messages<R: Request>(
     verifier: Verifier,
     mut inbox: Inbox,
-    driver: mpsc::Sender<Event>,
+    driver: mpsc::Sender<Event<R>>,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
 ) {

@@ -20,11 +20,14 @@ pub mod home;
 mod inbound;
 mod ingress;
 pub mod journal;
+mod list;
 mod metrics;
 pub mod network;
 mod node;
+pub mod order;
 mod pool;
 mod recent;
+mod request;
 pub mod services;
 mod sync;
 #[cfg(test)]

@@ -9,7 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use ledger::{CheckedTransaction, TransactionHash, TransactionId};
+use consensus::RequestDigest;
+use ledger::CheckedTransaction;
+
+use crate::request::Request;
 
 /// How much the pool may hold, and holds.
 #[derive(Debug)]
@@ -82,8 +85,8 @@ impl PoolBudget {
     }
 }
 
-struct Entry {
-    transaction: Arc<CheckedTransaction>,
+struct Entry<R> {
+    transaction: Arc<R>,
     /// Place in the order of arrival.
     arrival: u64,
     /// When that was.
@@ -96,20 +99,20 @@ struct Entry {
 }
 
 /// The pool.
-pub(crate) struct Pool {
-    entries: HashMap<TransactionHash, Entry>,
+pub(crate) struct Pool<R: Request = CheckedTransaction> {
+    entries: HashMap<RequestDigest, Entry<R>>,
     /// One transaction per id: a client that makes several of one proposal
     /// could otherwise leave some of them waiting for ever.
-    ids: HashMap<TransactionId, TransactionHash>,
+    ids: HashMap<R::Id, RequestDigest>,
     /// Everything, in the order of arrival.
-    arrived: BTreeMap<u64, TransactionHash>,
+    arrived: BTreeMap<u64, RequestDigest>,
     /// What no batch names, in the order of arrival.
-    waiting: BTreeMap<u64, TransactionHash>,
+    waiting: BTreeMap<u64, RequestDigest>,
     arrivals: u64,
     budget: Arc<PoolBudget>,
 }
 
-impl Pool {
+impl<R: Request> Pool<R> {
     pub(crate) fn new(budget: Arc<PoolBudget>) -> Self {
         Self {
             entries: HashMap::new(),
@@ -123,8 +126,8 @@ impl Pool {
 
     /// Takes in a transaction for which ingress reserved room. Held already, or
     /// another one of its id, it gives the room back.
-    pub(crate) fn insert(&mut self, transaction: Arc<CheckedTransaction>, now: Instant) {
-        let hash = transaction.hash();
+    pub(crate) fn insert(&mut self, transaction: Arc<R>, now: Instant) {
+        let hash = transaction.digest();
         if self.ids.contains_key(&transaction.id()) {
             self.decline(&transaction);
             return;
@@ -147,19 +150,19 @@ impl Pool {
 
     /// Gives back the room that ingress reserved for a transaction that is not
     /// wanted any more.
-    pub(crate) fn decline(&self, transaction: &CheckedTransaction) {
+    pub(crate) fn decline(&self, transaction: &R) {
         self.budget.release(transaction.bytes().len());
     }
 
     /// Takes in a transaction that a batch names, whether or not there is room.
-    pub(crate) fn insert_named(&mut self, transaction: Arc<CheckedTransaction>, now: Instant) {
+    pub(crate) fn insert_named(&mut self, transaction: Arc<R>, now: Instant) {
         if !self.ids.contains_key(&transaction.id()) {
             self.budget.reserve_in_any_case(transaction.bytes().len());
             self.insert(transaction, now);
         }
     }
 
-    pub(crate) fn get(&self, hash: &TransactionHash) -> Option<&Arc<CheckedTransaction>> {
+    pub(crate) fn get(&self, hash: &RequestDigest) -> Option<&Arc<R>> {
         self.entries.get(hash).map(|entry| &entry.transaction)
     }
 
@@ -179,8 +182,8 @@ impl Pool {
         &mut self,
         max_count: usize,
         max_bytes: usize,
-        withheld: impl Fn(&CheckedTransaction) -> bool,
-    ) -> Vec<TransactionHash> {
+        withheld: impl Fn(&R) -> bool,
+    ) -> Vec<RequestDigest> {
         let mut bytes = 0_usize;
         let mut batch = Vec::new();
         for hash in self.waiting.values() {
@@ -200,7 +203,7 @@ impl Pool {
     }
 
     /// These are named by a batch: they are not put into another one.
-    pub(crate) fn mark_ordered(&mut self, hashes: &[TransactionHash]) {
+    pub(crate) fn mark_ordered(&mut self, hashes: &[RequestDigest]) {
         for hash in hashes {
             if let Some(entry) = self.entries.get(hash) {
                 self.waiting.remove(&entry.arrival);
@@ -209,7 +212,7 @@ impl Pool {
     }
 
     /// A new view has begun: everything waits again but what has `committed`.
-    pub(crate) fn begin_view(&mut self, committed: &HashSet<TransactionId>) {
+    pub(crate) fn begin_view(&mut self, committed: &HashSet<R::Id>) {
         self.waiting = self.arrived.clone();
         for id in committed {
             if let Some(entry) = self.ids.get(id).and_then(|hash| self.entries.get(hash)) {
@@ -220,7 +223,7 @@ impl Pool {
 
     /// A block has these: they are not needed here any more, and neither is
     /// another transaction of the same id.
-    pub(crate) fn remove(&mut self, ids: &[TransactionId]) {
+    pub(crate) fn remove(&mut self, ids: &[R::Id]) {
         for id in ids {
             let Some(hash) = self.ids.remove(id) else {
                 continue;
@@ -241,19 +244,14 @@ impl Pool {
     }
 
     /// The id of that one.
-    pub(crate) fn oldest_id(&self) -> Option<TransactionId> {
+    pub(crate) fn oldest_id(&self) -> Option<R::Id> {
         let (_, hash) = self.arrived.first_key_value()?;
         Some(self.entries[hash].transaction.id())
     }
 
     /// The oldest transactions held for longer than `after` and not returned
     /// here before: the others may not know that they wait.
-    pub(crate) fn untold(
-        &mut self,
-        now: Instant,
-        after: Duration,
-        limit: usize,
-    ) -> Vec<Arc<CheckedTransaction>> {
+    pub(crate) fn untold(&mut self, now: Instant, after: Duration, limit: usize) -> Vec<Arc<R>> {
         let mut overdue = Vec::new();
         for hash in self.arrived.values().take(limit) {
             let entry = self.entries.get_mut(hash).expect("what arrived is held");
@@ -269,12 +267,7 @@ impl Pool {
 
     /// The oldest waiting transactions that were last sent on longer than
     /// `after` ago: the primary may never have had them.
-    pub(crate) fn overdue(
-        &mut self,
-        now: Instant,
-        after: Duration,
-        limit: usize,
-    ) -> Vec<Arc<CheckedTransaction>> {
+    pub(crate) fn overdue(&mut self, now: Instant, after: Duration, limit: usize) -> Vec<Arc<R>> {
         let mut overdue = Vec::new();
         for hash in self.waiting.values().take(limit) {
             let entry = self.entries.get_mut(hash).expect("what waits is held");
@@ -289,6 +282,8 @@ impl Pool {
 
 #[cfg(test)]
 mod tests {
+    use ledger::TransactionId;
+
     use super::*;
     use crate::testing::transaction;
 
@@ -297,11 +292,11 @@ mod tests {
         (Pool::new(budget.clone()), budget)
     }
 
-    fn insert(pool: &mut Pool, budget: &PoolBudget, nonce: u8) -> TransactionHash {
+    fn insert(pool: &mut Pool, budget: &PoolBudget, nonce: u8) -> RequestDigest {
         let transaction = transaction(nonce, 0);
         assert!(budget.reserve(transaction.bytes().len()));
         pool.insert(transaction.clone(), Instant::now());
-        transaction.hash()
+        transaction.digest()
     }
 
     fn ids(nonces: &[u8]) -> Vec<TransactionId> {
@@ -357,13 +352,13 @@ mod tests {
         let (mut pool, budget) = pool();
         let [one, other] = crate::testing::two_of_one_proposal();
         assert_eq!(one.id(), other.id());
-        assert_ne!(one.hash(), other.hash());
+        assert_ne!(one.digest(), other.digest());
         for each in [&one, &other] {
             assert!(budget.reserve(each.bytes().len()));
             pool.insert(each.clone(), Instant::now());
         }
         assert_eq!(budget.usage().0, 1, "the room of the second is given back");
-        assert!(pool.get(&one.hash()).is_some() && pool.get(&other.hash()).is_none());
+        assert!(pool.get(&one.digest()).is_some() && pool.get(&other.digest()).is_none());
         pool.remove(&[other.id()]);
         assert!(pool.oldest().is_none() && budget.usage() == (0, 0));
     }

@@ -8,6 +8,9 @@ use ledger::{
     CheckedTransaction, EndorsedAction, NO_EXPIRY, Proposal, ReadWriteSet, Response, Transaction,
     UncheckedTransaction, check_transactions,
 };
+use tokio_util::sync::CancellationToken;
+
+use crate::network::{Limits, Network, NetworkConfig, NetworkHandle, PeerId};
 
 /// The consensus key of replica `id`.
 pub(crate) fn replica_key(id: u8) -> SigningKey {
@@ -68,4 +71,18 @@ fn endorsed(nonce: u8, padding: usize, endorser: u8) -> Arc<CheckedTransaction> 
     let unchecked = UncheckedTransaction::decode(&bytes, &network, &genesis.limits()).unwrap();
     let checked = check_transactions(vec![unchecked]).remove(0);
     Arc::new(checked.unwrap())
+}
+
+/// The network as seen by one who is connected to nobody.
+pub(crate) async fn alone(id: u8) -> NetworkHandle {
+    let config = NetworkConfig {
+        local: PeerId(id.into()),
+        transport_key: SigningKey::from_seed(&[100 + id; 32]),
+        listen: Vec::new(),
+        peers: Vec::new(),
+        network: genesis().network_id(),
+        limits: Limits::default(),
+    };
+    let network = Network::start(config, CancellationToken::new()).await;
+    network.unwrap().handle
 }

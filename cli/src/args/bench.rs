@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::seconds;
-use crate::commands::bench::Contract;
+use crate::commands::bench::{Contract, Pace};
 
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
@@ -19,7 +19,7 @@ pub(crate) struct BenchArgs {
     /// What is called
     #[arg(long, default_value = "kv")]
     pub(crate) contract: Contract,
-    /// How many bytes a value of `kv` has
+    /// How many bytes a value of `kv` or a payload has
     #[arg(long, default_value_t = 512, value_name = "BYTES", value_parser = size)]
     pub(crate) size: usize,
     /// How many accounts `smallbank` has
@@ -31,9 +31,12 @@ pub(crate) struct BenchArgs {
     /// How many clients take turns
     #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) clients: u32,
-    /// How many transactions are always under way
-    #[arg(long, default_value_t = 256, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20_000))]
-    pub(crate) in_flight: u32,
+    /// Have opaque payloads ordered and nothing else: unsigned, not executed, no blocks
+    #[arg(long, conflicts_with_all = ["on", "contract", "accounts", "endorsements", "clients"])]
+    pub(crate) order_only: bool,
+    /// How many transactions are always under way (256 when left out, 8000 with `--order-only`)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub(crate) in_flight: Option<u32>,
     /// Begin so many a second instead, whether or not others have ended
     #[arg(long, value_name = "N", conflicts_with = "in_flight", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rate: Option<u32>,
@@ -43,6 +46,18 @@ pub(crate) struct BenchArgs {
     /// How many seconds of load come before that
     #[arg(long, default_value = "5", value_name = "S", value_parser = seconds)]
     pub(crate) warm_up: Duration,
+}
+
+impl BenchArgs {
+    /// When transactions are begun; so many are under way where nothing was said.
+    pub(crate) fn pace(&self, in_flight: u32) -> Pace {
+        match self.rate {
+            Some(rate) => Pace::Open { rate },
+            None => Pace::Closed {
+                in_flight: self.in_flight.unwrap_or(in_flight),
+            },
+        }
+    }
 }
 
 fn size(text: &str) -> Result<usize, String> {

@@ -264,6 +264,13 @@ pub(crate) enum NodeCommand {
         #[arg(long)]
         exit_on_stdin_eof: bool,
     },
+    /// Order opaque payloads in this home until standard input ends; for `bench --order-only`
+    #[command(hide = true)]
+    Order {
+        /// The home of the node, which has never run
+        #[arg(long, value_name = "DIR")]
+        home: PathBuf,
+    },
 }
 
 /// A call of a contract.

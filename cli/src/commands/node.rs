@@ -1,7 +1,5 @@
 //! Running a replica.
 
-use std::path::Path;
-
 use tokio::io::AsyncReadExt as _;
 use tokio_util::sync::CancellationToken;
 
@@ -10,11 +8,6 @@ use crate::args::NodeCommand;
 use crate::exit::Outcome;
 
 pub(crate) async fn run(command: NodeCommand) -> Outcome {
-    let NodeCommand::Run {
-        home,
-        journal,
-        exit_on_stdin_eof,
-    } = command;
     let stop = CancellationToken::new();
     let mut interrupted = Interrupted::new()?;
     let on_signal = stop.clone();
@@ -23,14 +16,23 @@ pub(crate) async fn run(command: NodeCommand) -> Outcome {
         tracing::info!("told to stop");
         on_signal.cancel();
     });
-    if exit_on_stdin_eof {
-        tokio::spawn(stop_with_stdin(stop.clone()));
-    }
-    serve(&home, journal.as_deref(), stop).await
-}
-
-async fn serve(home: &Path, journal: Option<&Path>, stop: CancellationToken) -> Outcome {
-    node::run(home, journal, stop).await.map_err(|error| {
+    let ended = match command {
+        NodeCommand::Run {
+            home,
+            journal,
+            exit_on_stdin_eof,
+        } => {
+            if exit_on_stdin_eof {
+                tokio::spawn(stop_with_stdin(stop.clone()));
+            }
+            node::run(&home, journal.as_deref(), stop).await
+        }
+        NodeCommand::Order { home } => {
+            tokio::spawn(stop_with_stdin(stop.clone()));
+            node::order::run(&home, stop).await
+        }
+    };
+    ended.map_err(|error| {
         // The log is where people look for the reason.
         tracing::error!("{error}");
         error.into()

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use consensus::{Batch, BatchDigest, Input, ReplicaId, SequenceNumber, View};
-use ledger::{CheckedTransaction, TransactionHash};
+use consensus::{Batch, BatchDigest, Input, ReplicaId, RequestDigest, SequenceNumber, View};
 
 use crate::pool::Pool;
+use crate::request::Request;
 
 /// How long a missing transaction is waited for before it is asked for: it is
 /// most likely on its way, sent by the node that the client chose.
@@ -25,7 +25,7 @@ pub(super) struct Question {
 /// A batch with missing transactions.
 struct Awaited {
     digest: BatchDigest,
-    requests: Vec<TransactionHash>,
+    requests: Vec<RequestDigest>,
     proposer: ReplicaId,
     ask_at: Instant,
 }
@@ -34,7 +34,7 @@ struct Awaited {
 #[derive(Debug)]
 pub(crate) struct Missing {
     /// Their hashes.
-    pub(crate) hashes: Vec<TransactionHash>,
+    pub(crate) hashes: Vec<RequestDigest>,
     /// The primary that proposed them.
     pub(crate) proposer: ReplicaId,
 }
@@ -42,31 +42,22 @@ pub(crate) struct Missing {
 /// The batches under way: those that wait for transactions, and the
 /// transactions of those that do not. Bounded by the replica's window: it asks
 /// once per view and sequence number.
-pub(super) struct Batches {
+pub(super) struct Batches<R> {
     /// How many bytes the transactions of a batch may have together, unless it
     /// is one alone.
     max_bytes: usize,
     awaited: BTreeMap<(SequenceNumber, View), Awaited>,
     /// Held apart from the pool, which lets go of a transaction as soon as one
     /// block has it: a lying primary may name it in two batches.
-    held: BTreeMap<(SequenceNumber, BatchDigest), Vec<Arc<CheckedTransaction>>>,
+    held: BTreeMap<(SequenceNumber, BatchDigest), Vec<Arc<R>>>,
     /// Fetched for batches that wait for more. They never were in the pool, and
     /// a block may have them already: they are not to be ordered by themselves.
-    fetched: HashMap<TransactionHash, Arc<CheckedTransaction>>,
+    fetched: HashMap<RequestDigest, Arc<R>>,
     /// Everything up to here is executed.
     forgotten_through: SequenceNumber,
 }
 
-/// The hashes by which the ledger knows the requests of a batch.
-pub(super) fn transaction_hashes(batch: &Batch) -> Vec<TransactionHash> {
-    batch
-        .requests
-        .iter()
-        .map(|request| TransactionHash(request.0))
-        .collect()
-}
-
-impl Batches {
+impl<R: Request> Batches<R> {
     pub(super) fn new(max_bytes: usize) -> Self {
         Self {
             max_bytes,
@@ -85,19 +76,18 @@ impl Batches {
     /// Answers at once when everything is held, else remembers the question.
     pub(super) fn check(
         &mut self,
-        pool: &Pool,
+        pool: &Pool<R>,
         question: Question,
         batch: &Batch,
         proposer: ReplicaId,
         now: Instant,
     ) -> Option<Input> {
-        let requests = transaction_hashes(batch);
-        if let Some(bodies) = self.bodies(pool, &requests) {
+        if let Some(bodies) = self.bodies(pool, &batch.requests) {
             return Some(self.judge(question, bodies));
         }
         let awaited = Awaited {
             digest: question.digest,
-            requests,
+            requests: batch.requests.clone(),
             proposer,
             ask_at: now + FETCH_AFTER,
         };
@@ -114,7 +104,7 @@ impl Batches {
     }
 
     /// What a batch names of which something is missing is not put into another one.
-    pub(super) fn mark_awaited(&self, pool: &mut Pool) {
+    pub(super) fn mark_awaited(&self, pool: &mut Pool<R>) {
         for awaited in self.awaited.values() {
             pool.mark_ordered(&awaited.requests);
         }
@@ -125,7 +115,7 @@ impl Batches {
         &mut self,
         sequence: SequenceNumber,
         digest: BatchDigest,
-        bodies: Vec<Arc<CheckedTransaction>>,
+        bodies: Vec<Arc<R>>,
     ) {
         self.held.insert((sequence, digest), bodies);
     }
@@ -137,7 +127,7 @@ impl Batches {
 
     /// The verdict on a batch whose transactions are all here: a primary that
     /// makes a block longer than agreed is not followed.
-    fn judge(&mut self, question: Question, bodies: Vec<Arc<CheckedTransaction>>) -> Input {
+    fn judge(&mut self, question: Question, bodies: Vec<Arc<R>>) -> Input {
         let lengths = bodies.iter().map(|body| body.bytes().len());
         let bytes = lengths.fold(0, usize::saturating_add);
         let limit = self.max_bytes;
@@ -151,7 +141,7 @@ impl Batches {
     }
 
     /// Answers the questions that transactions which came since have settled.
-    pub(super) fn settled(&mut self, pool: &Pool) -> Vec<Input> {
+    pub(super) fn settled(&mut self, pool: &Pool<R>) -> Vec<Input> {
         let mut settled = Vec::new();
         for (&(sequence, view), awaited) in &self.awaited {
             if let Some(bodies) = self.bodies(pool, &awaited.requests) {
@@ -180,14 +170,14 @@ impl Batches {
     /// When it is neither: the replica would vote for what it does not hold.
     pub(super) fn transactions(
         &mut self,
-        pool: &Pool,
+        pool: &Pool<R>,
         sequence: SequenceNumber,
         batch: &Batch,
-    ) -> &[Arc<CheckedTransaction>] {
+    ) -> &[Arc<R>] {
         let place = (sequence, batch.digest());
         if !self.held.contains_key(&place) {
             let bodies = self
-                .bodies(pool, &transaction_hashes(batch))
+                .bodies(pool, &batch.requests)
                 .expect("a batch that is voted for or executed is held in full");
             self.held.insert(place, bodies);
         }
@@ -195,18 +185,14 @@ impl Batches {
     }
 
     /// The transactions with these hashes, if all are here.
-    fn bodies(
-        &self,
-        pool: &Pool,
-        hashes: &[TransactionHash],
-    ) -> Option<Vec<Arc<CheckedTransaction>>> {
+    fn bodies(&self, pool: &Pool<R>, hashes: &[RequestDigest]) -> Option<Vec<Arc<R>>> {
         let body = |hash| pool.get(hash).or_else(|| self.fetched.get(hash)).cloned();
         hashes.iter().map(body).collect()
     }
 
     /// Takes in a transaction that was fetched, if a batch still waits for it.
-    pub(super) fn fetched(&mut self, transaction: Arc<CheckedTransaction>) {
-        let hash = transaction.hash();
+    pub(super) fn fetched(&mut self, transaction: Arc<R>) {
+        let hash = transaction.digest();
         if self.awaits(&hash) {
             self.fetched.insert(hash, transaction);
         }
@@ -219,14 +205,14 @@ impl Batches {
     }
 
     /// Those of these transactions that a batch has which is held here.
-    pub(super) fn find(&self, wanted: &HashSet<TransactionHash>) -> Vec<Arc<CheckedTransaction>> {
+    pub(super) fn find(&self, wanted: &HashSet<RequestDigest>) -> Vec<Arc<R>> {
         let held = self.held.values().flatten();
-        let found = held.filter(|body| wanted.contains(&body.hash()));
+        let found = held.filter(|body| wanted.contains(&body.digest()));
         found.take(wanted.len()).cloned().collect()
     }
 
     /// Whether some batch waits for this transaction.
-    fn awaits(&self, hash: &TransactionHash) -> bool {
+    fn awaits(&self, hash: &RequestDigest) -> bool {
         self.awaited
             .values()
             .any(|awaited| awaited.requests.contains(hash))
@@ -234,13 +220,13 @@ impl Batches {
 
     /// What is missing for longer than it takes to arrive by itself; asked for
     /// again after ten times as long.
-    pub(super) fn overdue(&mut self, pool: &Pool, now: Instant) -> Vec<Missing> {
+    pub(super) fn overdue(&mut self, pool: &Pool<R>, now: Instant) -> Vec<Missing> {
         let mut overdue = Vec::new();
         for awaited in self.awaited.values_mut() {
             if awaited.ask_at <= now {
                 awaited.ask_at = now + FETCH_AFTER * 10;
                 let fetched = &self.fetched;
-                let missing = |hash: &&TransactionHash| {
+                let missing = |hash: &&RequestDigest| {
                     pool.get(hash).is_none() && !fetched.contains_key(*hash)
                 };
                 overdue.push(Missing {
@@ -280,7 +266,7 @@ impl Question {
 
 #[cfg(test)]
 mod tests {
-    use consensus::RequestDigest;
+    use ledger::CheckedTransaction;
 
     use super::*;
     use crate::pool::PoolBudget;
@@ -294,7 +280,7 @@ mod tests {
         let requests = transactions.iter();
         Batch {
             timestamp_ms: 1,
-            requests: requests.map(|each| RequestDigest(each.hash().0)).collect(),
+            requests: requests.map(|each| each.digest()).collect(),
         }
     }
 
@@ -322,18 +308,18 @@ mod tests {
         pool.insert_named(all[0].clone(), now);
         let asked = batches.check(&pool, question(&batch), &batch, ReplicaId(0), now);
         assert!(asked.is_none());
-        assert!(batches.awaits(&all[1].hash()));
+        assert!(batches.awaits(&all[1].digest()));
         assert!(
             batches.overdue(&pool, now).is_empty(),
             "it may be on its way"
         );
         let missing = batches.overdue(&pool, now + FETCH_AFTER);
-        assert_eq!(missing[0].hashes, [all[1].hash()]);
+        assert_eq!(missing[0].hashes, [all[1].digest()]);
         assert!(batches.settled(&pool).is_empty());
         batches.fetched(all[1].clone());
         let answers = batches.settled(&pool);
         assert!(verdict(&answers[0]) && answers.len() == 1);
-        assert!(batches.fetched.is_empty() && pool.get(&all[1].hash()).is_none());
+        assert!(batches.fetched.is_empty() && pool.get(&all[1].digest()).is_none());
         pool.remove(&[all[0].id(), all[1].id()]);
         let held = batches.transactions(&pool, SequenceNumber(1), &batch);
         assert_eq!(

@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use consensus::{Batch, Effect, Evidence, Record, SequenceNumber, View};
 
-use super::batches::{Question, transaction_hashes};
+use super::batches::Question;
 use super::{Driver, DriverError};
 use crate::clock;
+use crate::request::Request;
 
-impl Driver {
+impl<R: Request> Driver<R> {
     /// Sorts effects into what is written first, what is answered here and
     /// now, and what goes out afterwards.
     pub(super) fn gather(&mut self, effects: Vec<Effect>) {
@@ -74,7 +75,7 @@ impl Driver {
     }
 
     fn check_batch(&mut self, question: Question, batch: &Batch, fresh: bool) {
-        self.pool.mark_ordered(&transaction_hashes(batch));
+        self.pool.mark_ordered(&batch.requests);
         // After a restart the replica asks again about what it has voted for;
         // the clock may have been set back meanwhile.
         if self.batches.holds(question.sequence, question.digest) {
@@ -98,7 +99,7 @@ impl Driver {
 
     fn gather_record(&mut self, record: &Record) {
         if let Record::PrePrepared(proposed) = record {
-            self.pool.mark_ordered(&transaction_hashes(&proposed.batch));
+            self.pool.mark_ordered(&proposed.batch.requests);
             let sequence = proposed.pre_prepare.body.sequence;
             // A new view has everybody vote again also for what is executed;
             // those transactions are in the chain.
@@ -106,7 +107,8 @@ impl Driver {
                 let bodies = self
                     .batches
                     .transactions(&self.pool, sequence, &proposed.batch);
-                self.records.put_bodies(sequence, bodies);
+                let digest = proposed.pre_prepare.body.digest;
+                self.records.put_bodies(sequence, digest, bodies);
             }
         }
         self.records.put(record);

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use consensus::byzantine::Modes;
 use consensus::{Input, Position, Replica, RequestDigest, SequenceNumber, Timer};
-use ledger::{CheckedTransaction, Ledger, TransactionHash, TransactionId};
+use ledger::{CheckedTransaction, Ledger};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +36,7 @@ use crate::metrics::Metrics;
 use crate::network::{NetworkHandle, PeerId};
 use crate::pool::Pool;
 use crate::recent::RecentTransactions;
+use crate::request::Request;
 use crate::services::ConsensusStatus;
 
 use batches::Batches;
@@ -60,23 +61,23 @@ const TIME_PER_TRANSACTION: Duration = Duration::from_millis(1);
 const MAX_FORWARDED: usize = 256;
 
 /// Something that happens to the driver.
-pub(crate) enum Event {
+pub(crate) enum Event<R: Request = CheckedTransaction> {
     /// For the replica.
     Input(Input),
     /// Checked transactions with room reserved in the pool.
-    Transactions(Vec<Arc<CheckedTransaction>>),
+    Transactions(Vec<Arc<R>>),
     /// Checked transactions that were asked for by hash, without reservation.
-    Fetched(Vec<Arc<CheckedTransaction>>),
+    Fetched(Vec<Arc<R>>),
     /// A block that was fetched holds these: they need no ordering any more.
-    InChain(Vec<TransactionId>),
+    InChain(Vec<R::Id>),
     /// Catching up has ended, and the ledger stands here.
     CaughtUp(Position),
     /// A peer asks for transactions that may be in the pool.
     Lookup {
         /// Which.
-        hashes: Vec<TransactionHash>,
+        hashes: Vec<RequestDigest>,
         /// Those that are.
-        reply: oneshot::Sender<Vec<Arc<CheckedTransaction>>>,
+        reply: oneshot::Sender<Vec<Arc<R>>>,
     },
 }
 
@@ -116,15 +117,15 @@ pub enum DriverError {
 }
 
 /// What the driver is wired to.
-pub(crate) struct Wiring {
+pub(crate) struct Wiring<R: Request = CheckedTransaction> {
     /// What happens.
-    pub(crate) events: mpsc::Receiver<Event>,
+    pub(crate) events: mpsc::Receiver<Event<R>>,
     /// Outcomes of execution; never full, so that the committer never waits.
     pub(crate) executed: mpsc::Receiver<(SequenceNumber, consensus::CheckpointDigest)>,
     /// The other replicas.
     pub(crate) network: NetworkHandle,
     /// Whoever applies blocks.
-    pub(crate) committer: CommitterHandle,
+    pub(crate) committer: CommitterHandle<R>,
     /// Whoever fetches what is missing.
     pub(crate) fetcher: mpsc::Sender<Missing>,
     /// Whoever catches up.
@@ -154,14 +155,14 @@ pub(crate) struct Limits {
 }
 
 /// See the module.
-pub(crate) struct Driver {
+pub(crate) struct Driver<R: Request = CheckedTransaction> {
     replica: Replica,
     /// Where its inputs are recorded, if anybody wants them.
     journal: Option<Journal>,
-    pool: Pool,
+    pool: Pool<R>,
     ledger: Arc<Ledger>,
     limits: Limits,
-    wiring: Wiring,
+    wiring: Wiring<R>,
     timers: BTreeMap<Timer, Instant>,
     forward_at: Instant,
     /// When the current view began here: no request has waited for longer.
@@ -170,18 +171,18 @@ pub(crate) struct Driver {
     told_overdue: bool,
     /// What was executed first of what is not attested, and since when it is.
     unattested: Option<(SequenceNumber, Instant)>,
-    batches: Batches,
+    batches: Batches<R>,
     /// Asked to be executed and not answered yet.
-    executing: BTreeMap<SequenceNumber, Vec<TransactionId>>,
+    executing: BTreeMap<SequenceNumber, Vec<R::Id>>,
     /// Lately executed: what arrives late is not ordered again.
-    recent: RecentTransactions<TransactionId>,
+    recent: RecentTransactions<R::Id>,
     inputs: VecDeque<Input>,
     records: PendingRecords,
     outbox: Vec<consensus::Effect>,
     faults: Faults,
 }
 
-impl Driver {
+impl<R: Request> Driver<R> {
     /// Runs until `stop` is cancelled or something fails that the node must
     /// not survive.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), DriverError> {
@@ -234,7 +235,7 @@ impl Driver {
         }
     }
 
-    fn absorb(&mut self, event: Event) {
+    fn absorb(&mut self, event: Event<R>) {
         let now = Instant::now();
         match event {
             Event::Input(input) => self.inputs.push_back(input),
@@ -285,7 +286,7 @@ impl Driver {
     }
 
     /// These are in the chain.
-    fn forget(&mut self, transactions: &[TransactionId]) {
+    fn forget(&mut self, transactions: &[R::Id]) {
         self.pool.remove(transactions);
         for id in transactions {
             self.recent.add(*id);
@@ -317,15 +318,18 @@ impl Driver {
             let batch = self.pool.take_batch(
                 limits.max_batch_transactions,
                 limits.max_batch_bytes,
-                |transaction| faults.censor(&transaction.transaction().proposal.creator),
+                |transaction| {
+                    transaction
+                        .creator()
+                        .is_some_and(|creator| faults.censor(creator))
+                },
             );
             if batch.is_empty() {
                 return;
             }
-            let requests = batch.iter().map(|hash| RequestDigest(hash.0)).collect();
             self.inputs.push_back(Input::Propose {
                 timestamp_ms: clock::unix_ms(),
-                requests,
+                requests: batch,
             });
             self.drain_inputs();
         }

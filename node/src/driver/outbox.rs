@@ -10,6 +10,7 @@ use crypto::{PublicKey, SigningKey};
 
 use super::Driver;
 use crate::network::{Class, NetworkHandle, PeerId};
+use crate::request::Request;
 
 /// What it takes to misbehave.
 pub(super) struct Faults {
@@ -47,7 +48,7 @@ impl Faults {
     }
 }
 
-impl Driver {
+impl<R: Request> Driver<R> {
     /// The node is told to misbehave, or to behave again.
     pub(super) fn change_fault(&mut self) {
         let modes = self.wiring.fault.borrow_and_update().clone();

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! 'r' ‖ record key (9 bytes)                       -> the record
-//! 'b' ‖ sequence (8, big-endian) ‖ transaction hash -> the bytes of a transaction
+//! 'b' ‖ sequence (8, big-endian) ‖ batch digest      -> the bytes of its transactions, a list
 //! 'e' ‖ replica (4, big-endian) ‖ message name       -> a piece of evidence
 //! ```
 //!
@@ -13,13 +13,15 @@
 
 use std::sync::Arc;
 
-use consensus::{CheckpointCertificate, Evidence, Record, SequenceNumber};
-use ledger::{CheckedTransaction, Ledger, Limits, RecordWrites, TransactionHash};
+use consensus::{BatchDigest, CheckpointCertificate, Evidence, Record, SequenceNumber};
+use ledger::{Ledger, Limits, RecordWrites};
 
 use super::DriverError;
+use crate::list;
+use crate::request::Request;
 
 const RECORD: u8 = b'r';
-const BODY: u8 = b'b';
+const BODIES: u8 = b'b';
 const EVIDENCE: u8 = b'e';
 
 /// What is to be written before the next message leaves.
@@ -42,15 +44,14 @@ impl PendingRecords {
     }
 
     /// Adds the transactions of a batch, to be written with its record.
-    pub(super) fn put_bodies(
+    pub(super) fn put_bodies<R: Request>(
         &mut self,
         sequence: SequenceNumber,
-        bodies: &[Arc<CheckedTransaction>],
+        batch: BatchDigest,
+        bodies: &[Arc<R>],
     ) {
-        for body in bodies {
-            let key = body_key(sequence, &body.hash());
-            self.writes.put(key, body.bytes().to_vec());
-        }
+        let row = list::encode(bodies.iter().map(|body| body.bytes()));
+        self.writes.put(bodies_key(sequence, batch), row);
     }
 
     /// Adds proof against a replica.
@@ -75,7 +76,7 @@ impl PendingRecords {
         let next = through.next().0.to_be_bytes();
         // Sequence 0 holds what is never forgotten.
         let first = 1_u64.to_be_bytes();
-        for kind in [RECORD, BODY] {
+        for kind in [RECORD, BODIES] {
             let key = |sequence: [u8; 8]| [&[kind][..], &sequence].concat();
             self.writes.delete_range(key(first), key(next));
         }
@@ -98,11 +99,11 @@ fn record_key(key: &[u8]) -> Vec<u8> {
     [&[RECORD][..], key].concat()
 }
 
-fn body_key(sequence: SequenceNumber, hash: &TransactionHash) -> Vec<u8> {
+fn bodies_key(sequence: SequenceNumber, batch: BatchDigest) -> Vec<u8> {
     [
-        &[BODY][..],
+        &[BODIES][..],
         &sequence.0.to_be_bytes(),
-        hash.0.as_bytes().as_slice(),
+        batch.0.as_bytes().as_slice(),
     ]
     .concat()
 }
@@ -113,22 +114,22 @@ fn evidence_key(evidence: &Evidence) -> Vec<u8> {
 }
 
 /// What a replica left when it stopped.
-pub(super) struct Found {
+pub(super) struct Found<R> {
     /// Its records.
     pub(super) records: Vec<Record>,
     /// The transactions that its batches name, checked anew: the disk is not
     /// believed more than a peer.
-    pub(super) bodies: Vec<Arc<CheckedTransaction>>,
+    pub(super) bodies: Vec<Arc<R>>,
     /// What it could prove against others.
     pub(super) evidence: Vec<Evidence>,
 }
 
 /// Reads everything the replica left.
-pub(super) fn read(
+pub(super) fn read<R: Request>(
     store: &Ledger,
     network: &crypto::NetworkId,
     limits: &Limits,
-) -> Result<Found, DriverError> {
+) -> Result<Found<R>, DriverError> {
     let mut records = Vec::new();
     let mut bodies = Vec::new();
     let mut evidence = Vec::new();
@@ -148,7 +149,10 @@ pub(super) fn read(
                 }
                 records.push(record);
             }
-            Some(&BODY) => bodies.push(value),
+            Some(&BODIES) => {
+                let row = list::decode(&value.into());
+                bodies.extend(row.map_err(|error| DriverError::BadBody(error.to_string()))?);
+            }
             Some(&EVIDENCE) => {
                 let found = Evidence::decode(&value).map_err(|error| DriverError::BadRecord {
                     key: hex::encode(&key),
@@ -164,16 +168,8 @@ pub(super) fn read(
             }
         }
     }
-    let unchecked = bodies
-        .iter()
-        .map(|bytes| ledger::UncheckedTransaction::decode(bytes, network, limits))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|refusal| DriverError::BadBody(refusal.to_string()))?;
-    let bodies = ledger::check_transactions(unchecked)
-        .into_iter()
-        .map(|checked| checked.map(Arc::new))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|refusal| DriverError::BadBody(refusal.to_string()))?;
+    let bodies = R::read_back(&bodies, network, limits).map_err(DriverError::BadBody)?;
+    let bodies = bodies.into_iter().map(Arc::new).collect();
     Ok(Found {
         records,
         bodies,
@@ -186,6 +182,7 @@ mod tests {
     use consensus::message::{Checkpoint, PrePrepare, Proposed, Signed};
     use consensus::{Batch, CheckpointDigest, ReplicaId, View};
     use crypto::SigningKey;
+    use ledger::CheckedTransaction;
 
     use super::*;
     use crate::testing::{genesis, transaction};
@@ -209,10 +206,17 @@ mod tests {
         (Record::PrePrepared(Proposed { pre_prepare, batch }), bodies)
     }
 
+    fn digest(record: &Record) -> BatchDigest {
+        let Record::PrePrepared(proposed) = record else {
+            panic!("a record of a batch")
+        };
+        proposed.batch.digest()
+    }
+
     fn put(pending: &mut PendingRecords, sequence: u64) -> Record {
         let (record, bodies) = pre_prepared(sequence, u8::try_from(sequence).unwrap());
         pending.put(&record);
-        pending.put_bodies(SequenceNumber(sequence), &bodies);
+        pending.put_bodies(SequenceNumber(sequence), digest(&record), &bodies);
         record
     }
 
@@ -224,7 +228,9 @@ mod tests {
         let ledger = Ledger::open(folder.path(), &genesis.ledger_genesis()).unwrap();
         let mut pending = PendingRecords::default();
         let records = [put(&mut pending, 1), put(&mut pending, 2)];
-        let found = || read(&ledger, &genesis.network_id(), &genesis.limits()).unwrap();
+        let found = || {
+            read::<CheckedTransaction>(&ledger, &genesis.network_id(), &genesis.limits()).unwrap()
+        };
         let write = |pending: &mut PendingRecords| {
             let writes = pending.take_urgent();
             ledger.write_records(writes.unwrap()).unwrap();
@@ -249,5 +255,31 @@ mod tests {
         let [_, second] = records;
         assert_eq!(found().records, [Record::Stable(stable), second, third]);
         assert_eq!(found().bodies.len(), 2);
+    }
+    /// The disk is not believed more than a peer.
+    #[test]
+    fn bodies_that_are_not_what_was_written_are_an_error() {
+        let genesis = genesis();
+        let (record, bodies) = pre_prepared(1, 1);
+        let key = bodies_key(SequenceNumber(1), digest(&record));
+        let sound = list::encode(bodies.iter().map(|body| &body.bytes()[..]));
+        let mut altered = sound.clone();
+        *altered.last_mut().unwrap() ^= 1;
+        for (row, refused) in [
+            (sound.clone(), false),
+            (altered, true),
+            (sound[..sound.len() - 1].to_vec(), true),
+            ([&sound[..], b"more"].concat(), true),
+            (bodies[0].bytes().to_vec(), true),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let ledger = Ledger::open(folder.path(), &genesis.ledger_genesis()).unwrap();
+            let mut writes = RecordWrites::default();
+            writes.put(key.clone(), row);
+            ledger.write_records(writes).unwrap();
+            let found =
+                read::<CheckedTransaction>(&ledger, &genesis.network_id(), &genesis.limits());
+            assert_eq!(matches!(found, Err(DriverError::BadBody(_))), refused);
+        }
     }
 }

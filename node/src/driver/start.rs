@@ -5,32 +5,33 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use consensus::{Config, Position, Record, Replica, SequenceNumber, Start};
+use consensus::{Config, Position, Record, Replica, RequestDigest, SequenceNumber, Start};
 use crypto::{PublicKey, SigningKey};
-use ledger::{CheckedTransaction, Ledger, TransactionHash};
+use ledger::Ledger;
 
-use super::batches::{Batches, transaction_hashes};
+use super::batches::Batches;
 use super::outbox::Faults;
 use super::{Driver, DriverError, FORWARD_AFTER, Limits, Wiring, records};
 use crate::certificates;
 use crate::journal::Journal;
 use crate::pool::Pool;
+use crate::request::Request;
 
 /// What a driver is made of.
-pub(crate) struct Setup {
+pub(crate) struct Setup<R: Request> {
     pub(crate) config: Config,
     pub(crate) key: SigningKey,
     pub(crate) ledger: Arc<Ledger>,
     /// Whether this replica has voted before and has lost its records.
     pub(crate) amnesiac: bool,
-    pub(crate) pool: Pool,
+    pub(crate) pool: Pool<R>,
     pub(crate) limits: Limits,
     pub(crate) transaction_limits: ledger::Limits,
     /// The names of clients.
     pub(crate) names: HashMap<PublicKey, String>,
     /// Where the replica's inputs are recorded.
     pub(crate) journal: Option<Journal>,
-    pub(crate) wiring: Wiring,
+    pub(crate) wiring: Wiring<R>,
 }
 
 /// Reads what the replica left and wakes it. What it begins with is on disk
@@ -39,7 +40,7 @@ pub(crate) struct Setup {
 /// # Errors
 ///
 /// When the database cannot be used or a record in it is damaged.
-pub(crate) async fn start(setup: Setup) -> Result<Driver, DriverError> {
+pub(crate) async fn start<R: Request>(setup: Setup<R>) -> Result<Driver<R>, DriverError> {
     let Setup {
         config,
         key,
@@ -101,17 +102,17 @@ pub(crate) async fn start(setup: Setup) -> Result<Driver, DriverError> {
 /// Takes in the transactions of the batches that this replica voted for: held
 /// for those, and in the pool unless a block has them. There they wait; of the
 /// batches that its view still has, the replica asks again by itself.
-fn take_in_bodies(
-    found: &records::Found,
+fn take_in_bodies<R: Request>(
+    found: &records::Found<R>,
     ledger: &Ledger,
-    pool: &mut Pool,
-    batches: &mut Batches,
+    pool: &mut Pool<R>,
+    batches: &mut Batches<R>,
     now: Instant,
 ) -> Result<(), DriverError> {
-    let by_hash: HashMap<TransactionHash, &Arc<CheckedTransaction>> = found
+    let by_hash: HashMap<RequestDigest, &Arc<R>> = found
         .bodies
         .iter()
-        .map(|body| (body.hash(), body))
+        .map(|body| (body.digest(), body))
         .collect();
     let tip = SequenceNumber(ledger.tip().number);
     batches.forget(tip);
@@ -125,12 +126,12 @@ fn take_in_bodies(
             continue;
         }
         let mut bodies = Vec::new();
-        for hash in transaction_hashes(batch) {
-            let Some(&body) = by_hash.get(&hash) else {
+        for hash in &batch.requests {
+            let Some(&body) = by_hash.get(hash) else {
                 let missing = format!("{hash} of the batch {sequence} is missing");
                 return Err(DriverError::BadBody(missing));
             };
-            if ledger.location(&body.id())?.is_none() {
+            if !body.is_in(ledger)? {
                 pool.insert_named(body.clone(), now);
             }
             bodies.push(body.clone());

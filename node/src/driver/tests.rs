@@ -9,10 +9,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::committer::Committer;
-use crate::network::{Limits as NetworkLimits, Network, NetworkConfig};
 use crate::pool::PoolBudget;
 use crate::services::Progress;
-use crate::testing::{genesis, replica_key, transaction};
+use crate::testing::{alone, genesis, replica_key, transaction};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -27,20 +26,6 @@ struct Bench {
         mpsc::Sender<(SequenceNumber, consensus::CheckpointDigest)>,
     ),
     _folder: TempDir,
-}
-
-/// The network as seen by one who is connected to nobody.
-async fn alone(id: u8) -> NetworkHandle {
-    let config = NetworkConfig {
-        local: PeerId(id.into()),
-        transport_key: crypto::SigningKey::from_seed(&[100 + id; 32]),
-        listen: Vec::new(),
-        peers: Vec::new(),
-        network: genesis().network_id(),
-        limits: NetworkLimits::default(),
-    };
-    let network = Network::start(config, CancellationToken::new()).await;
-    network.unwrap().handle
 }
 
 /// Replica `id` of four with a request timeout of ten minutes, connected to
@@ -214,8 +199,9 @@ async fn after_a_restart_what_only_an_old_view_proposed_is_ordered_by_the_primar
     let network = genesis().network_id();
     let pre_prepare = Signed::sign(body, ReplicaId(0), &replica_key(0), &network);
     let mut bench = bench(1, |records| {
+        let bodies = std::slice::from_ref(&request);
+        records.put_bodies(SequenceNumber(1), batch.digest(), bodies);
         records.put(&Record::PrePrepared(Proposed { pre_prepare, batch }));
-        records.put_bodies(SequenceNumber(1), std::slice::from_ref(&request));
         records.put(&Record::NewView(new_view()));
     })
     .await;

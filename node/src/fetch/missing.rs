@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use consensus::ReplicaId;
+use consensus::{ReplicaId, RequestDigest};
 use ledger::{Ledger, TransactionHash};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,8 @@ pub(crate) struct Fetcher {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) network: NetworkHandle,
     pub(crate) ingress: mpsc::Sender<Arrival>,
+    /// By what a batch names what was brought.
+    pub(crate) digest_of: fn(&[u8]) -> RequestDigest,
 }
 
 impl Fetcher {
@@ -48,13 +50,15 @@ impl Fetcher {
         let mut wanted = missing.hashes;
         wanted.truncate(MAX_TRANSACTIONS);
         let mut own = Vec::new();
-        wanted.retain(|hash| match self.ledger.transaction_by_hash(hash) {
-            Ok(Some(body)) => {
-                own.push(body);
-                false
-            }
-            Ok(None) | Err(_) => true,
-        });
+        wanted.retain(
+            |hash| match self.ledger.transaction_by_hash(&TransactionHash(hash.0)) {
+                Ok(Some(body)) => {
+                    own.push(body);
+                    false
+                }
+                Ok(None) | Err(_) => true,
+            },
+        );
         self.deliver(own).await;
         for peer in self.askable(missing.proposer) {
             if wanted.is_empty() {
@@ -71,7 +75,7 @@ impl Fetcher {
             };
             let mut brought = Vec::new();
             for body in bodies {
-                let hash = TransactionHash::of_bytes(&body);
+                let hash = (self.digest_of)(&body);
                 // Only what was asked for, and each once.
                 if let Some(at) = wanted.iter().position(|wanted| *wanted == hash) {
                     wanted.swap_remove(at);

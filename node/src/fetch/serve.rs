@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use consensus::RequestDigest;
 use crypto::{Digest, SigningKey, codec};
 use ledger::{CheckedTransaction, Ledger, LedgerError, TransactionHash};
 use tokio::sync::{mpsc, oneshot};
@@ -12,18 +13,19 @@ use crate::certificates::attest;
 use crate::driver::Event;
 use crate::fault::FaultSwitch;
 use crate::network::InboundRequest;
+use crate::request;
 
 /// See the module.
-pub(crate) struct Server {
+pub(crate) struct Server<R: request::Request = CheckedTransaction> {
     pub(crate) ledger: Arc<Ledger>,
-    pub(crate) driver: mpsc::Sender<Event>,
+    pub(crate) driver: mpsc::Sender<Event<R>>,
     /// What this replica attests blocks with.
     pub(crate) key: SigningKey,
     /// Whether it is to lie.
     pub(crate) fault: FaultSwitch,
 }
 
-impl Server {
+impl<R: request::Request> Server<R> {
     /// Answers requests until `stop` is cancelled, one after the other: bulk is
     /// patient, and one disk serves them all.
     pub(crate) async fn run(
@@ -54,7 +56,7 @@ impl Server {
         let request = Request::decode(bytes).ok()?;
         let pooled = match &request {
             Request::Transactions(hashes) if hashes.len() <= MAX_TRANSACTIONS => {
-                let hashes = hashes.iter().copied().map(TransactionHash).collect();
+                let hashes = hashes.iter().copied().map(RequestDigest).collect();
                 let (reply, found) = oneshot::channel();
                 let asked = Event::Lookup { hashes, reply };
                 self.driver.send(asked).await.ok()?;
@@ -76,11 +78,7 @@ impl Server {
         }
     }
 
-    fn read(
-        &self,
-        request: &Request,
-        pooled: &[Arc<CheckedTransaction>],
-    ) -> Result<Response, LedgerError> {
+    fn read(&self, request: &Request, pooled: &[Arc<R>]) -> Result<Response, LedgerError> {
         let ledger = &self.ledger;
         match request {
             Request::Transactions(hashes) => {
@@ -109,17 +107,20 @@ impl Server {
     }
 }
 
-fn read_transactions(
+fn read_transactions<R: request::Request>(
     ledger: &Ledger,
     hashes: &[Digest],
-    pooled: &[Arc<CheckedTransaction>],
+    pooled: &[Arc<R>],
 ) -> Result<Vec<Vec<u8>>, LedgerError> {
     let mut found = Vec::new();
     let mut bytes = 0_usize;
-    for hash in hashes.iter().copied().map(TransactionHash) {
-        let body = match pooled.iter().find(|held| held.hash() == hash) {
+    for hash in hashes.iter().copied() {
+        let body = match pooled
+            .iter()
+            .find(|held| held.digest() == RequestDigest(hash))
+        {
             Some(held) => Some(held.bytes().to_vec()),
-            None => ledger.transaction_by_hash(&hash)?,
+            None => ledger.transaction_by_hash(&TransactionHash(hash))?,
         };
         bytes = bytes.saturating_add(body.as_ref().map_or(0, Vec::len));
         found.extend(body);

@@ -4,7 +4,7 @@
 //! ends although nobody asked it to, all are stopped and the node ends with that
 //! error: a replica that finds itself wrong does not carry on.
 
-mod parts;
+pub(crate) mod parts;
 #[cfg(test)]
 mod tests;
 
@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use consensus::{ReplicaId, Verifier};
 use crypto::PublicKey;
-use genesis::{Genesis, ReplicaEntry};
-use ledger::{Ledger, LedgerError};
+use genesis::{Genesis, Parameters, ReplicaEntry};
+use ledger::{CheckedTransaction, Ledger, LedgerError};
 use libp2p::Multiaddr;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -39,23 +39,25 @@ use crate::metrics::Metrics;
 use crate::network::{
     Inbox, Limits, Network, NetworkConfig, NetworkError, NetworkHandle, Peer, PeerId,
 };
+use crate::order::OrderError;
 use crate::pool::{Pool, PoolBudget};
+use crate::request::Request as _;
 use crate::services::{ConsensusStatus, Progress, Services};
 use crate::sync::{Sync, SyncError};
 
 use parts::Parts;
 
 /// How many events wait for the driver at most; more make their senders wait.
-const EVENTS: usize = 1024;
+pub(crate) const EVENTS: usize = 1024;
 
 /// How many questions for missing transactions wait; more are asked again later.
-const MISSING: usize = 64;
+pub(crate) const MISSING: usize = 64;
 
 /// What a frame of transactions has besides the transactions.
-const FRAME_SLACK: usize = 1024;
+pub(crate) const FRAME_SLACK: usize = 1024;
 
 /// How long a stopping node waits for its connections to close.
-const FAREWELL: Duration = Duration::from_secs(5);
+pub(crate) const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Why a node did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +97,9 @@ pub enum NodeError {
     /// The replica had to stop.
     #[error(transparent)]
     Driver(#[from] DriverError),
+    /// It only orders, and cannot do that.
+    #[error(transparent)]
+    Order(#[from] OrderError),
     /// Catching up had to stop.
     #[error(transparent)]
     Sync(#[from] SyncError),
@@ -139,7 +144,7 @@ pub async fn run(
 
 /// Opens the database of this home. What the replica knows of its past votes
 /// never gets lost on the way: see [`crate::home`].
-async fn open_ledger(open: &OpenHome) -> Result<Arc<Ledger>, NodeError> {
+pub(crate) async fn open_ledger(open: &OpenHome) -> Result<Arc<Ledger>, NodeError> {
     if open.past == Past::Lost {
         open.home.begin_lost_votes()?;
     }
@@ -313,6 +318,7 @@ async fn add_replica(
         ledger: common.ledger.clone(),
         network: common.network.clone(),
         ingress: to_ingress,
+        digest_of: CheckedTransaction::digest_of,
     };
     parts.add_thread("committer", || committer.run().map_err(DriverError::from));
     parts.add("driver", driver.run(common.stop.clone()));
@@ -340,11 +346,7 @@ async fn start_driver(
         ledger: common.ledger.clone(),
         amnesiac: open.past == Past::Lost,
         pool: Pool::new(common.budget.clone()),
-        limits: driver::Limits {
-            max_batch_transactions: parameters.max_batch_transactions,
-            max_batch_bytes: parameters.max_batch_bytes,
-            max_timestamp_ahead: parameters.max_timestamp_ahead,
-        },
+        limits: batch_limits(parameters),
         transaction_limits: common.genesis.limits(),
         names: member_names(&common.genesis),
         journal,
@@ -353,6 +355,14 @@ async fn start_driver(
     let driver = driver::start(setup).await?;
     open.home.end_lost_votes()?;
     Ok(driver)
+}
+
+pub(crate) fn batch_limits(parameters: &Parameters) -> driver::Limits {
+    driver::Limits {
+        max_batch_transactions: parameters.max_batch_transactions,
+        max_batch_bytes: parameters.max_batch_bytes,
+        max_timestamp_ahead: parameters.max_timestamp_ahead,
+    }
 }
 
 /// The names of clients, by which a censor is told whom to censor.
@@ -417,12 +427,12 @@ fn endorser(open: &OpenHome, common: &Common) -> Endorser {
     )
 }
 
-fn consensus_config(open: &OpenHome) -> consensus::Config {
+pub(crate) fn consensus_config(open: &OpenHome) -> consensus::Config {
     let config = open.genesis.consensus_config(open.config.id());
     config.expect("an open home is that of a replica of its genesis document")
 }
 
-fn network_config(open: &OpenHome) -> Result<NetworkConfig, NodeError> {
+pub(crate) fn network_config(open: &OpenHome) -> Result<NetworkConfig, NodeError> {
     let parameters = open.genesis.parameters();
     let defaults = Limits::default();
     let transaction = parameters.max_transaction_bytes + FRAME_SLACK;

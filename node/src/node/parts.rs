@@ -5,25 +5,26 @@ use tokio_util::sync::CancellationToken;
 
 use super::NodeError;
 use crate::driver::DriverError;
+use crate::order::OrderError;
 use crate::sync::SyncError;
 
 type Ended = (&'static str, Result<(), NodeError>);
 
 /// The tasks of a node: all run, or all are told to stop.
-pub(super) struct Parts {
+pub(crate) struct Parts {
     tasks: JoinSet<Ended>,
     stop: CancellationToken,
 }
 
 impl Parts {
-    pub(super) fn new(stop: CancellationToken) -> Self {
+    pub(crate) fn new(stop: CancellationToken) -> Self {
         Self {
             tasks: JoinSet::new(),
             stop,
         }
     }
 
-    pub(super) fn add<E: Into<NodeError>>(
+    pub(crate) fn add<E: Into<NodeError>>(
         &mut self,
         name: &'static str,
         part: impl Future<Output = Result<(), E>> + Send + 'static,
@@ -32,7 +33,7 @@ impl Parts {
             .spawn(async move { (name, part.await.map_err(Into::into)) });
     }
 
-    pub(super) fn add_infallible(
+    pub(crate) fn add_infallible(
         &mut self,
         name: &'static str,
         part: impl Future<Output = ()> + Send + 'static,
@@ -44,7 +45,7 @@ impl Parts {
     }
 
     /// Adds a part that has a thread to itself.
-    pub(super) fn add_thread<E: Into<NodeError>>(
+    pub(crate) fn add_thread<E: Into<NodeError>>(
         &mut self,
         name: &'static str,
         part: impl FnOnce() -> Result<(), E> + Send + 'static,
@@ -59,7 +60,7 @@ impl Parts {
     /// # Errors
     ///
     /// What made the first part end, when it was not told to.
-    pub(super) async fn all_ended(mut self) -> Result<(), NodeError> {
+    pub(crate) async fn all_ended(mut self) -> Result<(), NodeError> {
         let mut outcome = Ok(());
         while let Some(joined) = self.tasks.join_next().await {
             // A panic was printed where it happened.
@@ -93,6 +94,7 @@ fn is_consequence(error: &NodeError) -> bool {
         NodeError::Ended(_)
             | NodeError::Driver(DriverError::Gone(_))
             | NodeError::Sync(SyncError::Driver(DriverError::Gone(_)))
+            | NodeError::Order(OrderError::Driver(DriverError::Gone(_)))
     )
 }
 

@@ -37,6 +37,17 @@ pub(super) struct Usage {
 }
 
 impl Usage {
+    /// Adds what these processes have used so far.
+    pub(super) fn add(&mut self, pids: &[u32]) -> Outcome {
+        for pid in pids {
+            self.cpu_micros += cpu_ticks(*pid)? * TICK_MICROS;
+            self.disk_bytes += field(*pid, "io", "write_bytes:")?;
+            let rss = field(*pid, "status", "VmHWM:")? * 1024;
+            self.peak_rss = self.peak_rss.max(rss);
+        }
+        Ok(())
+    }
+
     /// What has been used since then.
     pub(super) fn since(self, before: &Self) -> Self {
         Self {
@@ -77,12 +88,7 @@ impl Processes {
             usage.wire_bytes += counted(&text, "logothete_frame_bytes{", "sent")?;
             usage.syncs += counted(&text, "logothete_syncs ", "")?;
         }
-        for pid in &self.pids {
-            usage.cpu_micros += cpu_ticks(*pid)? * TICK_MICROS;
-            usage.disk_bytes += field(*pid, "io", "write_bytes:")?;
-            let rss = field(*pid, "status", "VmHWM:")? * 1024;
-            usage.peak_rss = usage.peak_rss.max(rss);
-        }
+        usage.add(&self.pids)?;
         Ok(usage)
     }
 }

@@ -1,5 +1,6 @@
 //! How long things take: every one is kept, none is averaged away.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -17,10 +18,24 @@ pub(super) struct Percentiles {
     pub(super) max: f64,
 }
 
+impl fmt::Display for Percentiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { p50, p95, p99, max } = self;
+        write!(
+            f,
+            "p50 {p50:.1}  p95 {p95:.1}  p99 {p99:.1}  max {max:.1} ms"
+        )
+    }
+}
+
 impl Latencies {
     pub(super) fn add(&mut self, duration: Duration) {
         self.0
             .push(u32::try_from(duration.as_micros()).unwrap_or(u32::MAX));
+    }
+
+    pub(super) fn append(&mut self, mut others: Self) {
+        self.0.append(&mut others.0);
     }
 
     pub(super) fn percentiles(mut self) -> Percentiles {

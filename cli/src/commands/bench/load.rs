@@ -28,7 +28,7 @@ const PREPARED_TOGETHER: usize = 128;
 
 /// When transactions are begun.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Pace {
+pub(crate) enum Pace {
     /// So many are always under way.
     Closed {
         /// How many.

@@ -8,6 +8,8 @@ mod cost;
 mod floor;
 mod latency;
 mod load;
+mod order;
+mod payloads;
 mod report;
 mod workload;
 
@@ -21,12 +23,19 @@ use crate::args::{BenchArgs, Global};
 use crate::exit::{Failure, Outcome};
 use crate::network::{Network, own_binary};
 use cost::Processes;
-use load::{Load, Pace};
+use load::Load;
+pub(crate) use load::Pace;
 use report::Report;
 pub(crate) use workload::Contract;
 use workload::Workload;
 
+/// How many transactions are under way when nothing else was said.
+const IN_FLIGHT: u32 = 256;
+
 pub(crate) async fn bench(global: &Global, args: &BenchArgs) -> Outcome {
+    if args.order_only {
+        return order::bench(global, args).await;
+    }
     let Some(folder) = &args.on else {
         return on_its_own(global, args).await;
     };
@@ -97,12 +106,7 @@ async fn measure(global: &Global, args: &BenchArgs) -> Outcome {
         load.client = load.client.impatient();
     }
     let load = Arc::new(load);
-    let pace = match args.rate {
-        Some(rate) => Pace::Open { rate },
-        None => Pace::Closed {
-            in_flight: args.in_flight,
-        },
-    };
+    let pace = args.pace(IN_FLIGHT);
     let output = global.output;
     if !args.warm_up.is_zero() {
         output.note("warming up");

@@ -70,10 +70,6 @@ impl Report {
     }
 
     pub(super) fn text(&self) -> String {
-        let times = |of: &Percentiles| {
-            let Percentiles { p50, p95, p99, max } = of;
-            format!("p50 {p50:.1}  p95 {p95:.1}  p99 {p99:.1}  max {max:.1} ms")
-        };
         let Self {
             committed,
             invalid,
@@ -88,9 +84,9 @@ impl Report {
                 "{committed} valid, {invalid} invalid, {refused} refused, {failed} failed in {seconds:.1} s"
             ),
             format!("throughput   {per_second:.0} per second"),
-            format!("latency      {}", times(&self.latency_ms)),
-            format!("  endorse    {}", times(&self.endorse_ms)),
-            format!("  order      {}", times(&self.order_ms)),
+            format!("latency      {}", self.latency_ms),
+            format!("  endorse    {}", self.endorse_ms),
+            format!("  order      {}", self.order_ms),
             format!(
                 "processor    {:.0} us per transaction, all nodes together",
                 self.cpu_us_per_transaction
