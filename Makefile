@@ -39,12 +39,8 @@ simulate: ## thousands of simulated networks, planted bugs, every state of small
 		--target-dir target/consensus --test model_check -- --include-ignored --nocapture
 
 .PHONY: bench
-bench: build ## what a network does and costs, in five kinds of load
-	./target/release/logothete bench
-	./target/release/logothete bench --endorsements 3
-	./target/release/logothete bench --contract smallbank
-	./target/release/logothete bench --rate 300
-	./target/release/logothete bench --order-only --size 512
+bench: build ## every table of docs/benchmarks.md; TABLES="order latency" makes some
+	./scripts/bench $(TABLES)
 
 .PHONY: micro-bench
 micro-bench: setup ## what a transaction costs a node, stage by stage

@@ -3,6 +3,8 @@
 //! Both are always read from the state as it is at the place of the order in
 //! question, so that whatever changes them holds from the next transaction on.
 
+use std::sync::Arc;
+
 use crypto::codec::{Decode, Encode};
 use crypto::{PublicKey, decode};
 
@@ -29,14 +31,17 @@ pub struct Member {
 ///
 /// When the state cannot be read.
 pub fn member(view: &dyn StateView, key: &PublicKey) -> Result<Option<Member>, StoreError> {
-    Ok(member_row(view, key)?.map(|(member, _)| member))
+    Ok(view.member(key)?.map(|(member, _)| member.as_ref().clone()))
 }
 
-/// The member with this key, and where that was written.
+/// What a row of the system says, and where that was written.
+pub type SystemRow<T> = Option<(Arc<T>, Version)>;
+
+/// The member with this key, read from the state.
 pub(crate) fn member_row(
-    view: &dyn StateView,
+    view: &(impl StateView + ?Sized),
     key: &PublicKey,
-) -> Result<Option<(Member, Version)>, StoreError> {
+) -> Result<SystemRow<Member>, StoreError> {
     row(view, MEMBERS, &key.to_string())
 }
 
@@ -82,14 +87,16 @@ pub fn contract(
     view: &dyn StateView,
     name: &str,
 ) -> Result<Option<ContractDefinition>, StoreError> {
-    Ok(contract_row(view, name)?.map(|(contract, _)| contract))
+    Ok(view
+        .contract(name)?
+        .map(|(found, _)| found.as_ref().clone()))
 }
 
-/// The contract with this name, and where that was written.
+/// The contract with this name, read from the state.
 pub(crate) fn contract_row(
-    view: &dyn StateView,
+    view: &(impl StateView + ?Sized),
     name: &str,
-) -> Result<Option<(ContractDefinition, Version)>, StoreError> {
+) -> Result<SystemRow<ContractDefinition>, StoreError> {
     row(view, CONTRACTS, name)
 }
 
@@ -99,22 +106,22 @@ pub(crate) fn contract_row(
 ///
 /// When the state cannot be read.
 pub fn organisations(view: &dyn StateView) -> Result<Vec<OrgId>, StoreError> {
-    let found = row(view, CONTRACTS, ORGANISATIONS)?;
+    let found: SystemRow<Vec<OrgId>> = row(view, CONTRACTS, ORGANISATIONS)?;
     Ok(found
-        .map(|(organisations, _)| organisations)
+        .map(|(organisations, _)| organisations.to_vec())
         .unwrap_or_default())
 }
 
 fn row<T: Decode<()>>(
-    view: &dyn StateView,
+    view: &(impl StateView + ?Sized),
     namespace: &'static str,
     key: &str,
-) -> Result<Option<(T, Version)>, StoreError> {
+) -> Result<SystemRow<T>, StoreError> {
     let Some(found) = view.get(namespace, key)? else {
         return Ok(None);
     };
     let row = parsed(namespace, key, &found.value)?;
-    Ok(Some((row, found.version)))
+    Ok(Some((Arc::new(row), found.version)))
 }
 
 fn parsed<T: Decode<()>>(

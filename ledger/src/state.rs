@@ -8,10 +8,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::ops::Bound;
+use std::sync::Arc;
 
+use crypto::PublicKey;
 use crypto::codec::{Decode, Encode};
 
-use crate::policy::EndorsementPolicy;
+use crate::members::{Member, SystemRow, contract_row, member_row};
+use crate::policy::{ContractDefinition, EndorsementPolicy};
 use crate::proposal::TransactionId;
 use crate::rwset::Version;
 use crate::store::StoreError;
@@ -48,6 +51,24 @@ pub trait StateView {
     /// The rows with keys in `start..end`; an empty `end` means to the end.
     /// Whoever iterates says when it is enough.
     fn range(&self, namespace: &str, start: &str, end: &str) -> Rows<'_>;
+
+    /// The contract with this name.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be read.
+    fn contract(&self, name: &str) -> Result<SystemRow<ContractDefinition>, StoreError> {
+        contract_row(self, name)
+    }
+
+    /// The member with this key.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be read.
+    fn member(&self, key: &PublicKey) -> Result<SystemRow<Member>, StoreError> {
+        member_row(self, key)
+    }
 
     /// Where this id stands in the chain, whatever became of its transaction.
     ///
@@ -146,6 +167,10 @@ pub struct Overlay<'a> {
     /// it is written. Small values, and not very many.
     read: RefCell<Namespaces<Option<VersionedValue>>>,
     kept: Cell<usize>,
+    /// What rows of the system say: every transaction asks for some, which are the
+    /// same for most. Forgotten when one is written.
+    contracts: RefCell<BTreeMap<String, (Arc<ContractDefinition>, Version)>>,
+    members: RefCell<BTreeMap<PublicKey, (Arc<Member>, Version)>>,
     /// A value that is none stands for a key that was deleted.
     written: Namespaces<Option<VersionedValue>>,
     committed: BTreeMap<TransactionId, Version>,
@@ -159,6 +184,8 @@ impl<'a> Overlay<'a> {
             base,
             read: RefCell::default(),
             kept: Cell::new(0),
+            contracts: RefCell::default(),
+            members: RefCell::default(),
             written: BTreeMap::new(),
             committed: BTreeMap::new(),
         }
@@ -166,6 +193,11 @@ impl<'a> Overlay<'a> {
 
     /// Writes a key; no row deletes it.
     pub fn write(&mut self, namespace: &str, key: &str, row: Option<VersionedValue>) {
+        match namespace {
+            CONTRACTS => self.contracts.get_mut().clear(),
+            MEMBERS => self.members.get_mut().clear(),
+            _ => {}
+        }
         self.written
             .entry(namespace.to_owned())
             .or_default()
@@ -200,6 +232,29 @@ impl StateView for Overlay<'_> {
             Some(written) => Ok(written.clone()),
             None => self.get_base(namespace, key),
         }
+    }
+
+    fn contract(&self, name: &str) -> Result<SystemRow<ContractDefinition>, StoreError> {
+        if let Some(known) = self.contracts.borrow().get(name) {
+            return Ok(Some(known.clone()));
+        }
+        let found = contract_row(self, name)?;
+        if let Some(found) = &found {
+            let mut known = self.contracts.borrow_mut();
+            known.insert(name.to_owned(), found.clone());
+        }
+        Ok(found)
+    }
+
+    fn member(&self, key: &PublicKey) -> Result<SystemRow<Member>, StoreError> {
+        if let Some(known) = self.members.borrow().get(key) {
+            return Ok(Some(known.clone()));
+        }
+        let found = member_row(self, key)?;
+        if let Some(found) = &found {
+            self.members.borrow_mut().insert(*key, found.clone());
+        }
+        Ok(found)
     }
 
     fn range(&self, namespace: &str, start: &str, end: &str) -> Rows<'_> {
@@ -296,6 +351,38 @@ mod tests {
                 prop_assert_eq!(overlay.get("kv", key).unwrap(), expected.get("kv", key).unwrap());
             }
         }
+    }
+
+    #[test]
+    fn what_a_row_of_the_system_says_is_known_until_it_is_written() {
+        let definition = |version| ContractDefinition {
+            name: "kv".to_owned(),
+            version,
+            policy: "org1".parse().unwrap(),
+        };
+        let stored = |version: u32| VersionedValue {
+            version: Version {
+                block: version.into(),
+                index: 0,
+            },
+            value: crypto::encode(&definition(version)),
+            policy: None,
+        };
+        let mut base = MemoryState::default();
+        base.write(CONTRACTS, "kv", Some(stored(1)));
+        let mut overlay = Overlay::new(&base);
+        let version = |overlay: &Overlay<'_>| {
+            let (contract, since) = overlay.contract("kv").unwrap()?;
+            assert_eq!(since.block, u64::from(contract.version));
+            Some(contract.version)
+        };
+        assert_eq!([version(&overlay), version(&overlay)], [Some(1), Some(1)]);
+        overlay.write("kv", "kv", Some(row(9, 0, 9)));
+        assert_eq!(version(&overlay), Some(1));
+        overlay.write(CONTRACTS, "kv", Some(stored(2)));
+        assert_eq!(version(&overlay), Some(2));
+        overlay.write(CONTRACTS, "kv", None);
+        assert_eq!(version(&overlay), None);
     }
 
     #[test]

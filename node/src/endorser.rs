@@ -1,12 +1,14 @@
 //! Executes proposals on a snapshot: to endorse them, or to answer a question.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crypto::{NetworkId, SigningKey};
-use ledger::{Contracts, Ledger, Limits, SignedProposal, Simulation};
+use ledger::{Contracts, Ledger, Limits, Overlay, SignedProposal, Simulation};
 use tokio::sync::Semaphore;
 
 use crate::fault::FaultSwitch;
+use crate::metrics::{Metrics, Phase};
 use crate::services::{BoxFuture, Endorse, EndorseFailure, Endorsed, Evaluation};
 
 /// How many proposals may wait for each one that is executed.
@@ -30,6 +32,7 @@ pub(crate) struct Endorser {
     /// Proposals that are executed.
     executing: Arc<Semaphore>,
     limit: usize,
+    metrics: Arc<Metrics>,
 }
 
 impl Endorser {
@@ -39,6 +42,7 @@ impl Endorser {
         limits: Limits,
         (key, fault): (SigningKey, FaultSwitch),
         max_concurrent: usize,
+        metrics: Arc<Metrics>,
     ) -> Self {
         let limit = max_concurrent.saturating_mul(WAITING_PER_PLACE);
         Self {
@@ -53,6 +57,7 @@ impl Endorser {
             admitted: Arc::new(Semaphore::new(limit)),
             executing: Arc::new(Semaphore::new(max_concurrent)),
             limit,
+            metrics,
         }
     }
 
@@ -66,6 +71,7 @@ impl Endorser {
         let Ok(_admitted) = self.admitted.clone().try_acquire_many_owned(count) else {
             return Err(EndorseFailure::Busy { limit: self.limit });
         };
+        let begun = Instant::now();
         let place = self.executing.clone().acquire_owned().await;
         let place = place.expect("the places are never closed");
         let means = self.means.clone();
@@ -73,7 +79,9 @@ impl Endorser {
             let _place = place;
             work(&means)
         });
-        done.await.unwrap_or(Err(EndorseFailure::Stopping))
+        let done = done.await.unwrap_or(Err(EndorseFailure::Stopping));
+        self.metrics.took(Phase::Endorse, begun.elapsed());
+        done
     }
 }
 
@@ -87,7 +95,8 @@ impl Means {
             network: &self.network,
             limits: &self.limits,
             contracts: &self.contracts,
-            view: &snapshot,
+            // What the proposals of one call have in common is read once.
+            view: &Overlay::new(&snapshot),
             height: snapshot.number(),
         };
         let outcome = work(&simulation);

@@ -5,12 +5,14 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use ledger::{TransactionResult, ValidationCode};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::network::{Class, Counters};
@@ -55,6 +57,27 @@ struct ReasonLabel {
     reason: String,
 }
 
+/// A phase.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PhaseLabel {
+    phase: &'static str,
+}
+
+/// A part of the way from a proposal to a receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Proposals that came together, from their coming to their answers.
+    Endorse,
+    /// From the coming of a batch's oldest transaction to the batch, at the primary.
+    Pool,
+    /// From this replica's vote for a batch to the quorum's.
+    Order,
+    /// From there to the block on disk.
+    Execute,
+    /// From there to the quorum's certificate.
+    Attest,
+}
+
 /// The node's counters.
 pub struct Metrics {
     registry: Mutex<Registry>,
@@ -71,6 +94,7 @@ pub struct Metrics {
     syncs: Gauge<u64, AtomicU64>,
     frames: Family<FrameLabel, Gauge<u64, AtomicU64>>,
     frame_bytes: Family<FrameLabel, Gauge<u64, AtomicU64>>,
+    phases: Family<PhaseLabel, Histogram>,
 }
 
 /// What is measured only when somebody looks.
@@ -100,10 +124,15 @@ impl Default for Metrics {
             syncs: Gauge::default(),
             frames: Family::default(),
             frame_bytes: Family::default(),
+            phases: Family::new_with_constructor(|| {
+                // From a quarter of a millisecond to eight seconds.
+                Histogram::new(exponential_buckets(0.000_25, 2.0, 16))
+            }),
             registry: Mutex::new(Registry::default()),
         };
         metrics.register_counters(&mut registry);
         metrics.register_measured(&mut registry);
+        metrics.register_phases(&mut registry);
         Self {
             registry: Mutex::new(registry),
             ..metrics
@@ -138,6 +167,14 @@ impl Metrics {
             "refusals",
             "What clients sent and was not taken",
             self.refusals.clone(),
+        );
+    }
+
+    fn register_phases(&self, registry: &mut Registry) {
+        registry.register(
+            "phase_seconds",
+            "How long batches took in each phase, and proposals to be endorsed",
+            self.phases.clone(),
         );
     }
 
@@ -183,6 +220,19 @@ impl Metrics {
             let alike = self.transactions.get_or_create(&label);
             alike.inc_by(codes.len() as u64);
         }
+    }
+
+    /// Something has passed this phase.
+    pub(crate) fn took(&self, phase: Phase, time: Duration) {
+        let phase = match phase {
+            Phase::Endorse => "endorse",
+            Phase::Pool => "pool",
+            Phase::Order => "order",
+            Phase::Execute => "execute",
+            Phase::Attest => "attest",
+        };
+        let histogram = self.phases.get_or_create(&PhaseLabel { phase });
+        histogram.observe(time.as_secs_f64());
     }
 
     /// A replica's message was refused.
@@ -255,6 +305,11 @@ impl Metrics {
             set(&self.frame_bytes, "sent", frames.sent_bytes);
             set(&self.frame_bytes, "received", frames.received_bytes);
         }
+        self.encoded()
+    }
+
+    /// The same, of what needs no measuring.
+    pub(crate) fn encoded(&self) -> String {
         let mut text = String::new();
         let registry = self
             .registry

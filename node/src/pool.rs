@@ -166,6 +166,11 @@ impl<R: Request> Pool<R> {
         self.entries.get(hash).map(|entry| &entry.transaction)
     }
 
+    /// Since when a transaction is held.
+    pub(crate) fn since(&self, hash: &RequestDigest) -> Option<Instant> {
+        Some(self.entries.get(hash)?.since)
+    }
+
     /// How many wait to be put into a batch.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()

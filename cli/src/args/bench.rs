@@ -22,6 +22,9 @@ pub(crate) struct BenchArgs {
     /// How many bytes a value of `kv` or a payload has
     #[arg(long, default_value_t = 512, value_name = "BYTES", value_parser = size)]
     pub(crate) size: usize,
+    /// How many keys `kv` has
+    #[arg(long, default_value_t = 100_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) keys: u64,
     /// How many accounts `smallbank` has
     #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
     pub(crate) accounts: u64,

@@ -20,9 +20,11 @@ mod tests;
 pub use code::ValidationCode;
 pub use verdict::{Reason, Shortfall, Verdict};
 
+use std::sync::Arc;
+
 use crate::contract::{self, Context, Contract, ContractError};
 use crate::identity::Identity;
-use crate::members::{contract_row, member_row};
+use crate::members::Member;
 use crate::state::StateView;
 use crate::store::StoreError;
 use crate::transaction::{CheckedTransaction, Transaction};
@@ -94,7 +96,7 @@ fn check(view: &dyn StateView, transaction: &CheckedTransaction, number: u64) ->
     let creator = permitted_creator(view, body)?;
     let system = contract::system(&proposal.contract);
     if system.is_none() {
-        let Some((definition, since)) = contract_row(view, &proposal.contract)? else {
+        let Some((definition, since)) = view.contract(&proposal.contract)? else {
             return Err(ValidationCode::UnknownContract.into());
         };
         let agreed = definition.version;
@@ -106,15 +108,15 @@ fn check(view: &dyn StateView, transaction: &CheckedTransaction, number: u64) ->
     }
     mvcc::check(view, &proposal.contract, &body.rwset)?;
     if let Some(system) = system
-        && !executes_to(view, system, &creator, transaction)?
+        && !executes_to(view, system, &creator.identity, transaction)?
     {
         return Err(ValidationCode::WrongEffects.into());
     }
     Ok(())
 }
 
-fn permitted_creator(view: &dyn StateView, body: &Transaction) -> Result<Identity, Stop> {
-    let Some((creator, since)) = member_row(view, &body.proposal.creator)? else {
+fn permitted_creator(view: &dyn StateView, body: &Transaction) -> Result<Arc<Member>, Stop> {
+    let Some((creator, since)) = view.member(&body.proposal.creator)? else {
         return Err(ValidationCode::UnknownCreator.into());
     };
     let code = if creator.revoked {
@@ -122,7 +124,7 @@ fn permitted_creator(view: &dyn StateView, body: &Transaction) -> Result<Identit
     } else if !creator.identity.role.may_propose() {
         ValidationCode::CreatorNotPermitted
     } else {
-        return Ok(creator.identity);
+        return Ok(creator);
     };
     Err(Stop::because(code, Reason::Member { since }))
 }

@@ -7,7 +7,6 @@ use super::verdict::{Reason, Shortfall};
 use super::{Stop, ValidationCode};
 use crate::endorsement::Endorsement;
 use crate::identity::Identity;
-use crate::members::member;
 use crate::policy::{ContractDefinition, Effort, EndorsementPolicy};
 use crate::rwset::Version;
 use crate::state::StateView;
@@ -57,10 +56,10 @@ impl Endorsers {
             effort: Effort::default(),
         };
         for (endorsement, position) in endorsements.iter().zip(0..) {
-            match member(view, &endorsement.endorser)? {
+            match view.member(&endorsement.endorser)? {
                 None => endorsers.strangers.push(position),
-                Some(member) if member.revoked => endorsers.revoked.push(position),
-                Some(member) => endorsers.counted.push((position, member.identity)),
+                Some((member, _)) if member.revoked => endorsers.revoked.push(position),
+                Some((member, _)) => endorsers.counted.push((position, member.identity.clone())),
             }
         }
         Ok(endorsers)

@@ -62,6 +62,7 @@ impl<R: Request> Driver<R> {
             let transactions = self.batches.transactions(&self.pool, *sequence, batch);
             let ids = transactions.iter().map(|transaction| transaction.id());
             self.executing.insert(*sequence, ids.collect());
+            self.phases.executing(*sequence);
         }
     }
 
@@ -109,6 +110,7 @@ impl<R: Request> Driver<R> {
                     .transactions(&self.pool, sequence, &proposed.batch);
                 let digest = proposed.pre_prepare.body.digest;
                 self.records.put_bodies(sequence, digest, bodies);
+                self.phases.ordering(sequence);
             }
         }
         self.records.put(record);
@@ -153,7 +155,10 @@ impl<R: Request> Driver<R> {
                 timestamp_ms,
                 batch,
             } => self.execute(sequence, timestamp_ms, &batch).await?,
-            Effect::Certified(certificate) => self.wiring.committer.certify(certificate).await?,
+            Effect::Certified(certificate) => {
+                self.phases.attested(certificate.checkpoint.sequence);
+                self.wiring.committer.certify(certificate).await?;
+            }
             Effect::CatchUp { through } => {
                 tracing::info!(%through, last_executed = %self.replica.last_executed(), "catching up");
                 // It is asked again only after it has answered, so there is room.

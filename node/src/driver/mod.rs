@@ -11,6 +11,7 @@
 mod batches;
 mod effects;
 mod outbox;
+mod phases;
 mod records;
 mod start;
 #[cfg(test)]
@@ -42,6 +43,7 @@ use crate::services::ConsensusStatus;
 use batches::Batches;
 pub(crate) use batches::Missing;
 use outbox::Faults;
+use phases::Phases;
 use records::PendingRecords;
 pub(crate) use start::{Setup, position, start};
 
@@ -179,6 +181,7 @@ pub(crate) struct Driver<R: Request = CheckedTransaction> {
     inputs: VecDeque<Input>,
     records: PendingRecords,
     outbox: Vec<consensus::Effect>,
+    phases: Phases,
     faults: Faults,
 }
 
@@ -281,6 +284,7 @@ impl<R: Request> Driver<R> {
         if let Some(transactions) = self.executing.remove(&sequence) {
             self.forget(&transactions);
         }
+        self.phases.executed(sequence);
         self.batches.forget(sequence);
         self.inputs.push_back(Input::Executed { sequence, digest });
     }
@@ -326,6 +330,9 @@ impl<R: Request> Driver<R> {
             );
             if batch.is_empty() {
                 return;
+            }
+            if let Some(since) = self.pool.since(&batch[0]) {
+                self.phases.taken(since);
             }
             self.inputs.push_back(Input::Propose {
                 timestamp_ms: clock::unix_ms(),

@@ -11,7 +11,7 @@ use ledger::Ledger;
 
 use super::batches::Batches;
 use super::outbox::Faults;
-use super::{Driver, DriverError, FORWARD_AFTER, Limits, Wiring, records};
+use super::{Driver, DriverError, FORWARD_AFTER, Limits, Wiring, phases, records};
 use crate::certificates;
 use crate::journal::Journal;
 use crate::pool::Pool;
@@ -73,6 +73,7 @@ pub(crate) async fn start<R: Request>(setup: Setup<R>) -> Result<Driver<R>, Driv
         Some(journal) => journal.start(config, key, start),
         None => Replica::start(config, key, start),
     };
+    let phases = phases::Phases::new(wiring.metrics.clone());
     let mut driver = Driver {
         replica,
         journal,
@@ -91,6 +92,7 @@ pub(crate) async fn start<R: Request>(setup: Setup<R>) -> Result<Driver<R>, Driv
         inputs: VecDeque::new(),
         records: records::PendingRecords::default(),
         outbox: Vec::new(),
+        phases,
         faults,
     };
     driver.gather(effects);

@@ -424,6 +424,7 @@ fn endorser(open: &OpenHome, common: &Common) -> Endorser {
         common.genesis.limits(),
         (open.consensus_key.clone(), common.fault.clone()),
         open.config.max_concurrent_calls(),
+        common.metrics.clone(),
     )
 }
 

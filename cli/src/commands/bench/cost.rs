@@ -13,6 +13,9 @@ use crate::network::testnet;
 /// user space in hundredths of a second, whatever the kernel's own clock.
 const TICK_MICROS: u64 = 10_000;
 
+/// The parts of a transaction's way, as the nodes measure them.
+pub(super) const PHASES: [&str; 5] = ["endorse", "pool", "order", "execute", "attest"];
+
 /// The processes of the nodes.
 pub(super) struct Processes {
     pids: Vec<u32>,
@@ -32,6 +35,8 @@ pub(super) struct Usage {
     pub(super) syncs: u64,
     /// Bytes of memory that the largest of them had at its largest.
     pub(super) peak_rss: u64,
+    /// Seconds in each of [`PHASES`], and how often it was passed.
+    pub(super) phases: [(f64, f64); PHASES.len()],
     /// The view.
     pub(super) view: u64,
 }
@@ -56,6 +61,10 @@ impl Usage {
             wire_bytes: self.wire_bytes.saturating_sub(before.wire_bytes),
             syncs: self.syncs.saturating_sub(before.syncs),
             peak_rss: self.peak_rss,
+            phases: std::array::from_fn(|at| {
+                let (now, then) = (self.phases[at], before.phases[at]);
+                ((now.0 - then.0).max(0.0), (now.1 - then.1).max(0.0))
+            }),
             view: self.view.saturating_sub(before.view),
         }
     }
@@ -83,12 +92,23 @@ impl Processes {
             view: status.view.unwrap_or(0),
             ..Usage::default()
         };
+        // One that has ended meanwhile, or was started again, is not counted.
+        let mut pids = Vec::new();
         for node in &status.nodes {
+            let Some(pid) = node.pid.filter(|pid| self.pids.contains(pid)) else {
+                continue;
+            };
+            pids.push(pid);
             let text = ApiClient::new(&node.api)?.metrics().await?;
             usage.wire_bytes += counted(&text, "logothete_frame_bytes{", "sent")?;
             usage.syncs += counted(&text, "logothete_syncs ", "")?;
+            for (phase, (seconds, times)) in PHASES.iter().zip(&mut usage.phases) {
+                let of = |what| passed(&text, what, phase);
+                *seconds += of("sum");
+                *times += of("count");
+            }
         }
-        usage.add(&self.pids)?;
+        usage.add(&pids)?;
         Ok(usage)
     }
 }
@@ -104,6 +124,13 @@ fn counted(text: &str, name: &str, label: &str) -> Outcome<u64> {
         Some(values) if !values.is_empty() => Ok(values.iter().sum()),
         _ => Err(Failure::failed(format!("a node does not count {name}"))),
     }
+}
+
+/// What a node says of a phase; nothing where it has not passed it.
+fn passed(text: &str, what: &str, phase: &str) -> f64 {
+    let name = format!("logothete_phase_seconds_{what}{{phase=\"{phase}\"}} ");
+    let value = text.lines().find_map(|line| line.strip_prefix(&name));
+    value.and_then(|value| value.parse().ok()).unwrap_or(0.0)
 }
 
 fn read(pid: u32, file: &str) -> Outcome<String> {

@@ -93,11 +93,17 @@ async fn measure(global: &Global, args: &BenchArgs) -> Outcome {
         let key = SigningKey::read_file(&folder.key_file(name));
         key.map_err(|error| Failure::usage(format!("no key of {name}")).cause(error))
     };
+    let many = match args.contract {
+        Contract::Kv => args.keys,
+        Contract::Smallbank => args.accounts,
+    };
+    // Another run on the same network does not call all of it again.
+    let seed = client.nodes()[0].api().status().await?.height << 24;
     let mut load = Load {
         follower: client.follow().await?,
         client,
         keys: [key("alice")?, key("bob")?],
-        workload: Workload::new(args.contract, args.size, args.accounts),
+        workload: Workload::new(args.contract, args.size, many, seed),
         clients: args.clients,
     };
     load.prepare().await?;

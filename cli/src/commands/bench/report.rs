@@ -1,8 +1,10 @@
 //! What is told at the end. The names of the JSON keys are a promise.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use super::cost::Usage;
+use super::cost::{PHASES, Usage};
 use super::latency::Percentiles;
 use super::load::Done;
 
@@ -20,6 +22,9 @@ pub(super) struct Report {
     latency_ms: Percentiles,
     endorse_ms: Percentiles,
     order_ms: Percentiles,
+    /// Means, as the nodes measure them: of proposals that came together, of the
+    /// oldest transaction of a batch, and of batches.
+    phases_ms: BTreeMap<&'static str, f64>,
     endorsements_per_transaction: f64,
     /// Of all nodes together.
     cpu_us_per_transaction: f64,
@@ -56,6 +61,11 @@ impl Report {
             latency_ms: done.total.percentiles(),
             endorse_ms: done.endorse.percentiles(),
             order_ms: done.order.percentiles(),
+            phases_ms: PHASES
+                .into_iter()
+                .zip(spent.phases)
+                .map(|(phase, (seconds, times))| (phase, 1e3 * seconds / times.max(1.0)))
+                .collect(),
             endorsements_per_transaction: endorsements,
             cpu_us_per_transaction: cpu,
             floor_us_per_transaction: floor,
@@ -67,6 +77,11 @@ impl Report {
             view_changes: spent.view,
             failure: done.failure,
         }
+    }
+
+    fn phases(&self) -> String {
+        let told = PHASES.map(|phase| format!("{phase} {:.1}", self.phases_ms[phase]));
+        format!("  in nodes   {} ms in the mean", told.join("  "))
     }
 
     pub(super) fn text(&self) -> String {
@@ -87,6 +102,7 @@ impl Report {
             format!("latency      {}", self.latency_ms),
             format!("  endorse    {}", self.endorse_ms),
             format!("  order      {}", self.order_ms),
+            self.phases(),
             format!(
                 "processor    {:.0} us per transaction, all nodes together",
                 self.cpu_us_per_transaction

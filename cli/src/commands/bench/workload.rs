@@ -14,9 +14,6 @@ pub(crate) enum Contract {
     Smallbank,
 }
 
-/// How many keys `kv` puts to.
-const KEYS: u64 = 100_000;
-
 /// What an account begins with, checking and savings each.
 const INITIAL: &str = "10000";
 
@@ -24,17 +21,19 @@ const INITIAL: &str = "10000";
 pub(super) struct Workload {
     contract: Contract,
     size: usize,
-    accounts: u64,
+    /// How many keys or accounts there are.
+    many: u64,
     drawn: AtomicU64,
 }
 
 impl Workload {
-    pub(super) fn new(contract: Contract, size: usize, accounts: u64) -> Self {
+    /// Of two workloads with one `seed` the calls are the same.
+    pub(super) fn new(contract: Contract, size: usize, many: u64, seed: u64) -> Self {
         Self {
             contract,
             size,
-            accounts,
-            drawn: AtomicU64::new(0),
+            many,
+            drawn: AtomicU64::new(seed),
         }
     }
 
@@ -47,7 +46,7 @@ impl Workload {
         };
         match self.contract {
             Contract::Kv => Vec::new(),
-            Contract::Smallbank => (0..self.accounts).map(open).collect(),
+            Contract::Smallbank => (0..self.many).map(open).collect(),
         }
     }
 
@@ -55,7 +54,7 @@ impl Workload {
         let mut random = Random(self.drawn.fetch_add(1, Ordering::Relaxed));
         match self.contract {
             Contract::Kv => {
-                let key = format!("key/{}", random.below(KEYS));
+                let key = format!("key/{}", random.below(self.many));
                 Call::new("kv", "put", [key, random.text(self.size)])
             }
             Contract::Smallbank => self.banking(&mut random),
@@ -63,9 +62,9 @@ impl Workload {
     }
 
     fn banking(&self, random: &mut Random) -> Call {
-        let from = random.below(self.accounts);
+        let from = random.below(self.many);
         // Another than the first.
-        let to = (from + 1 + random.below(self.accounts - 1)) % self.accounts;
+        let to = (from + 1 + random.below(self.many - 1)) % self.many;
         let amount = (1 + random.below(100)).to_string();
         let [from, to] = [from, to].map(|customer| customer.to_string());
         let (function, args) = match random.below(6) {
