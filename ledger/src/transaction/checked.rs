@@ -173,7 +173,10 @@ pub fn check_transactions(
 pub fn check_together(
     unchecked: Vec<UncheckedTransaction>,
 ) -> Result<Vec<CheckedTransaction>, Vec<UncheckedTransaction>> {
-    let claims: Vec<Claim> = unchecked.iter().flat_map(|each| each.claims()).collect();
+    let claims: Vec<Claim> = unchecked
+        .iter()
+        .flat_map(UncheckedTransaction::claims)
+        .collect();
     if !hold_together(&claims) {
         return Err(unchecked);
     }

@@ -140,14 +140,14 @@ pub(super) async fn submit(
     extract::State(state): extract::State<State>,
     SignedBytes(bytes): SignedBytes,
 ) -> Result<(StatusCode, Json<SubmitAnswer>), Failure> {
-    let (status, answer) = taken(state.services.submit.submit(bytes).await?);
+    let (status, answer) = taken(&state.services.submit.submit(bytes).await?);
     Ok((status, Json(answer)))
 }
 
-fn taken(submitted: Submitted) -> (StatusCode, SubmitAnswer) {
+fn taken(submitted: &Submitted) -> (StatusCode, SubmitAnswer) {
     let (status, id, committed) = match submitted {
         Submitted::Accepted(id) => (StatusCode::ACCEPTED, id, None),
-        Submitted::AlreadyCommitted(id, location) => (StatusCode::OK, id, Some(location.into())),
+        Submitted::AlreadyCommitted(id, location) => (StatusCode::OK, id, Some((*location).into())),
     };
     let answer = SubmitAnswer {
         transaction_id: id.to_string(),
@@ -212,7 +212,7 @@ pub(super) async fn submit_together(
     let submitted = join_all(calls.map(|call| state.services.submit.submit(call.into()))).await;
     let answers = submitted.into_iter().map(|submitted| match submitted {
         Ok(submitted) => {
-            let (status, answer) = taken(submitted);
+            let (status, answer) = taken(&submitted);
             Answer::new(status, serde_json::to_vec(&answer).unwrap_or_default())
         }
         Err(error) => Failure::from(error).answer(),
