@@ -23,6 +23,7 @@ fn part(max_entries: usize) -> HistoryPart {
         from: Version { block: 0, index: 0 },
         max_entries,
         max_bytes: usize::MAX,
+        max_block_bytes: usize::MAX,
     }
 }
 
@@ -181,6 +182,13 @@ fn a_history_tells_long_values_and_short_ones_alike() {
         ..part(10)
     };
     assert_eq!(ledger.history("kv", "b", few_bytes).unwrap().len(), 1);
+    // A block is read whole, however little of it is told.
+    let few_blocks = HistoryPart {
+        max_block_bytes: 10_000,
+        ..part(10)
+    };
+    assert_eq!(ledger.history("kv", "b", few_blocks).unwrap().len(), 1);
+    assert_eq!(ledger.history("kv", "c", few_blocks).unwrap().len(), 1);
     drop(ledger);
     let stored = rows(folder.path()).into_iter();
     let of_history = stored.filter(|(family, ..)| family == "history");

@@ -42,6 +42,8 @@ pub struct HistoryPart {
     pub max_entries: usize,
     /// After how many bytes to end; the entry that reaches them is the last.
     pub max_bytes: usize,
+    /// After how many bytes of blocks to end that were read for long values.
+    pub max_block_bytes: usize,
 }
 
 /// A row as the database holds it.
@@ -290,14 +292,15 @@ impl<'a> StoreView<'a> {
         let prefix = history_prefix(namespace, name);
         let start = history_key(namespace, name, part.from);
         let rows = self.rows(Family::History, &start, &after_prefix(prefix.clone()));
-        let (mut entries, mut length) = (Vec::new(), 0_usize);
+        let (mut entries, mut length, mut of_blocks) = (Vec::new(), 0_usize, 0_usize);
         for row in rows.take(part.max_entries) {
             let (key, bytes) = row?;
-            let entry = self.history_entry((&prefix, name), &key, &bytes)?;
+            let (entry, of_block) = self.history_entry((&prefix, name), &key, &bytes)?;
+            of_blocks = of_blocks.saturating_add(of_block);
             length = length.saturating_add(bytes.len());
             length = length.saturating_add(entry.value.as_ref().map_or(0, Vec::len));
             entries.push(entry);
-            if length >= part.max_bytes {
+            if length >= part.max_bytes || of_blocks >= part.max_block_bytes {
                 break;
             }
         }
@@ -324,37 +327,43 @@ impl<'a> StoreView<'a> {
         match row.map_err(self.read_error(Family::History))? {
             Some((key, bytes)) => {
                 let entry = self.history_entry((&prefix, name), &key, &bytes);
-                entry.map(Some)
+                entry.map(|(entry, _)| Some(entry))
             }
             None => Ok(None),
         }
     }
 
+    /// The entry of a row, and how many bytes of a block were read for it.
     fn history_entry(
         &self,
         (prefix, name): (&[u8], &str),
         key: &[u8],
         bytes: &[u8],
-    ) -> Result<HistoryEntry, StoreError> {
+    ) -> Result<(HistoryEntry, usize), StoreError> {
         let Some(version) = history_version(prefix, key) else {
             return Err(self.bad_value(Family::History, key, None, "not a history key"));
         };
         let row: HistoryRow = self.parse(Family::History, key, Some(version.block), bytes)?;
-        let value = match row.value {
-            HistoryValue::Deleted => None,
-            HistoryValue::Here(value) => Some(value),
-            HistoryValue::InBlock => Some(self.value_in_block(version, name)?),
+        let (value, of_block) = match row.value {
+            HistoryValue::Deleted => (None, 0),
+            HistoryValue::Here(value) => (Some(value), 0),
+            HistoryValue::InBlock => {
+                let (value, of_block) = self.value_in_block(version, name)?;
+                (Some(value), of_block)
+            }
         };
-        Ok(HistoryEntry {
+        let entry = HistoryEntry {
             version,
             transaction_id: row.transaction_id,
             value,
             policy: row.policy,
-        })
+        };
+        Ok((entry, of_block))
     }
 
-    /// What the transaction at this version writes to this key.
-    fn value_in_block(&self, version: Version, name: &str) -> Result<Vec<u8>, StoreError> {
+    /// What the transaction at this version writes to this key, and how many bytes
+    /// its block has, all of which had to be read.
+    fn value_in_block(&self, version: Version, name: &str) -> Result<(Vec<u8>, usize), StoreError> {
         let (family, number) = (Family::Blocks, version.block);
         let row = number_key(number);
         let block = self
@@ -362,8 +371,8 @@ impl<'a> StoreView<'a> {
             .db
             .get_pinned_cf_opt(self.store.family(family), row, &self.options())
             .map_err(self.read_error(family))?;
-        let bytes = block.as_deref();
-        let bytes = bytes.and_then(|block| transaction_in(block, version.index));
+        let block = block.as_deref().unwrap_or_default();
+        let bytes = transaction_in(block, version.index);
         let value = match bytes {
             Some(bytes) => {
                 let found: Transaction = self.parse(family, &row, Some(number), bytes)?;
@@ -372,7 +381,7 @@ impl<'a> StoreView<'a> {
             }
             None => None,
         };
-        value.ok_or_else(|| {
+        value.map(|value| (value, block.len())).ok_or_else(|| {
             let what = format!(
                 "transaction {} does not write {name:?}, as the history says",
                 version.index
