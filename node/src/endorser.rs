@@ -107,9 +107,13 @@ impl Means {
 impl Endorse for Endorser {
     fn endorse(
         &self,
-        proposals: Vec<SignedProposal>,
+        mut proposals: Vec<SignedProposal>,
     ) -> BoxFuture<'_, Result<Vec<Endorsed>, EndorseFailure>> {
-        Box::pin(self.execute(proposals.len(), move |means| {
+        // Many would hardly ever find room for all of them where a few that come
+        // alone always find theirs.
+        let room = self.admitted.available_permits().max(1);
+        let beyond = proposals.split_off(proposals.len().min(room)).len();
+        let endorsed = self.execute(proposals.len(), move |means| {
             let (endorsed, ..) =
                 means.simulate(|simulation| simulation.endorse_all(&proposals, &means.key))?;
             let Means {
@@ -121,8 +125,14 @@ impl Endorse for Endorser {
             let distort = |response| fault.distort_endorsement(response, network, key);
             let endorsed = endorsed.into_iter();
             let endorsed = endorsed.map(|each| Ok(each.map(distort)?));
-            Ok(endorsed.collect())
-        }))
+            Ok(endorsed.collect::<Vec<Endorsed>>())
+        });
+        Box::pin(async move {
+            let mut endorsed = endorsed.await?;
+            let limit = self.limit;
+            endorsed.extend((0..beyond).map(|_| Err(EndorseFailure::Busy { limit })));
+            Ok(endorsed)
+        })
     }
 
     fn evaluate(
@@ -138,5 +148,55 @@ impl Endorse for Endorser {
                 block_hash,
             })
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger::{NO_EXPIRY, Proposal};
+
+    use super::*;
+    use crate::testing::{alice, genesis, replica_key};
+
+    fn proposal(nonce: u8) -> SignedProposal {
+        let proposal = Proposal {
+            network: genesis().network_id(),
+            contract: "kv".to_owned(),
+            function: "put".to_owned(),
+            args: vec!["k".to_owned(), "v".to_owned()],
+            creator: alice().public(),
+            nonce: [nonce; 32],
+            valid_until_block: NO_EXPIRY,
+        };
+        proposal.sign(&alice())
+    }
+
+    /// However little room a steady trickle of single proposals leaves.
+    #[tokio::test]
+    async fn of_proposals_that_come_together_as_many_are_endorsed_as_there_is_room_for() {
+        let (genesis, folder) = (genesis(), tempfile::tempdir().unwrap());
+        let ledger = Ledger::open(folder.path(), &genesis.ledger_genesis()).unwrap();
+        let means = (replica_key(0), FaultSwitch::new(false));
+        let (network, limits) = (genesis.network_id(), genesis.limits());
+        let endorser = Endorser::new(Arc::new(ledger), network, limits, means, 1, Arc::default());
+        let single = endorser.admitted.clone().try_acquire_owned().unwrap();
+        let all: Vec<_> = (0..64).map(proposal).collect();
+        let answers = endorser.endorse(all.clone()).await.unwrap();
+        assert_eq!(answers.len(), 64);
+        assert!(answers[..63].iter().all(Result::is_ok));
+        assert!(matches!(
+            answers[63],
+            Err(EndorseFailure::Busy { limit: 64 })
+        ));
+        drop(single);
+        let answers = endorser.endorse(all).await.unwrap();
+        assert!(answers.iter().all(Result::is_ok));
+        let _all = endorser
+            .admitted
+            .clone()
+            .try_acquire_many_owned(64)
+            .unwrap();
+        let refused = endorser.endorse(vec![proposal(1)]).await;
+        assert!(matches!(refused, Err(EndorseFailure::Busy { .. })));
     }
 }

@@ -156,7 +156,7 @@ pub trait Submit: Send + Sync {
 /// Executes proposals without ordering them.
 pub trait Endorse: Send + Sync {
     /// Executes and endorses proposals, each by itself; or none of them, when there
-    /// is no room for all.
+    /// is room for none. Where there is room for some, these are the first.
     fn endorse(
         &self,
         proposals: Vec<SignedProposal>,
