@@ -1,6 +1,7 @@
 //! The parts that the API asks, as tests want them to answer.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crypto::{SigningKey, encode};
 use genesis::Genesis;
@@ -11,7 +12,11 @@ use ledger::{
 use node::services::{
     BoxFuture, Endorse, EndorseFailure, Endorsed, Evaluation, Submit, SubmitError, Submitted,
 };
+use tokio::sync::Semaphore;
 use tokio_util::bytes::Bytes;
+
+/// How many transactions are taken in at a time; more find no room.
+const PLACES: usize = 512;
 
 /// Endorses and takes in transactions, or says once what the test has put there.
 pub(crate) struct Scripted {
@@ -19,6 +24,7 @@ pub(crate) struct Scripted {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) pool: Mutex<Vec<Arc<CheckedTransaction>>>,
     pub(crate) pool_is_full: Mutex<bool>,
+    places: Semaphore,
     pub(crate) next_submit: Mutex<Option<SubmitError>>,
     pub(crate) next_endorse: Mutex<Option<EndorseFailure>>,
 }
@@ -30,6 +36,7 @@ impl Scripted {
             ledger,
             pool: Mutex::default(),
             pool_is_full: Mutex::default(),
+            places: Semaphore::new(PLACES),
             next_submit: Mutex::default(),
             next_endorse: Mutex::default(),
         }
@@ -80,7 +87,14 @@ impl Scripted {
 
 impl Submit for Scripted {
     fn submit(&self, bytes: Bytes) -> BoxFuture<'_, Result<Submitted, SubmitError>> {
-        Box::pin(async move { self.take_in(&bytes) })
+        Box::pin(async move {
+            let Ok(_place) = self.places.try_acquire() else {
+                return Err(SubmitError::PoolFull { held: PLACES });
+            };
+            // Others come meanwhile.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            self.take_in(&bytes)
+        })
     }
 
     fn pool_usage(&self) -> (usize, usize) {

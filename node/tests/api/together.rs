@@ -3,6 +3,7 @@
 use crypto::{decode, encode};
 use futures::future::join_all;
 use ledger::ProposalResponse;
+use node::api::ApiLimits;
 use node::api::types::{Answer, ErrorAnswer, SubmitAnswer};
 
 use crate::common::{Node, OCTETS};
@@ -87,6 +88,61 @@ async fn a_client_that_asks_for_much_at_a_time_gets_each_answer() {
         let answer = answer.unwrap();
         assert_eq!(answer.transaction_id, signed.proposal.id());
     }
+}
+
+/// What a call may have is agreed on, and is often less than many calls have.
+#[tokio::test]
+async fn many_calls_may_be_longer_than_one_may_be() {
+    let limits = ApiLimits {
+        max_body_bytes: 2000,
+        ..ApiLimits::default()
+    };
+    let node = Node::start_with(4, limits).await;
+    let signed: Vec<_> = (0..100)
+        .map(|nonce| node.proposal(nonce, "kv", ("put", &["k", "v"])))
+        .collect();
+    let answers = join_all(signed.iter().map(|each| node.client.endorse(each))).await;
+    for answer in answers {
+        answer.unwrap();
+    }
+    for what in ["proposals", "transactions"] {
+        let path = format!("/v1/{what}/together");
+        let answer = node.post(&path, OCTETS, vec![0; 1024 * 1024]).await;
+        assert_refused(&answer, 413, "TOO_LARGE");
+    }
+}
+
+/// A client that comes alone would find no room.
+#[tokio::test]
+async fn many_requests_of_many_calls_do_not_take_all_the_room_there_is() {
+    let node = Node::start().await;
+    let calls = vec![vec![0xff]; 64];
+    let requests = (0..20).map(|_| together(&node, "transactions", &calls));
+    for answers in join_all(requests).await {
+        assert!(answers.iter().all(|answer| answer.status == 400));
+    }
+}
+
+/// Small calls have long answers, which wait here for whoever reads them slowly.
+#[tokio::test]
+async fn long_answers_are_not_given_all_at_once() {
+    let node = Node::start().await;
+    node.put_now(1, "k", &"v".repeat(100_000)).await;
+    let signed = (0..64).map(|nonce| node.proposal(nonce, "kv", ("get", &["k"])));
+    let mut calls: Vec<_> = signed.map(|each| encode(&each)).collect();
+    let mut rounds = 0;
+    while !calls.is_empty() {
+        let answers = together(&node, "proposals", &calls).await;
+        let length: usize = answers.iter().map(|answer| answer.body.len()).sum();
+        assert!(length < 5 * 1024 * 1024);
+        let answered = answers.iter().take_while(|it| it.status == 200).count();
+        for refused in &answers[answered..] {
+            assert_eq!(code(refused), (429, "BUSY".to_owned()));
+        }
+        calls.drain(..answered);
+        rounds += 1;
+    }
+    assert_eq!(rounds, 2);
 }
 
 #[tokio::test]

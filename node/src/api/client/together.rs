@@ -9,14 +9,10 @@ use reqwest::StatusCode;
 use tokio::sync::oneshot;
 
 use super::{ApiClient, ClientError, POST_TIMEOUT};
-use crate::api::types::Answer;
+use crate::api::types::{Answer, MAX_BYTES_TOGETHER, MAX_CALLS_TOGETHER};
 
 /// How many requests of one kind are under way at a time; what comes meanwhile waits.
 const UNDER_WAY: usize = 2;
-
-/// How many calls go together at most, and how many bytes they have.
-const MAX_CALLS: usize = 64;
-const MAX_BYTES: usize = 256 * 1024;
 
 /// What a call ends with: the body of a successful answer.
 type Ended = Result<Vec<u8>, ClientError>;
@@ -68,7 +64,7 @@ impl Together {
         let (mut calls, mut bytes) = (Vec::new(), 0);
         while let Some(call) = waiting.calls.pop_front_if(|call| {
             bytes += call.bytes.len();
-            calls.is_empty() || bytes <= MAX_BYTES && calls.len() < MAX_CALLS
+            calls.is_empty() || bytes <= MAX_BYTES_TOGETHER && calls.len() < MAX_CALLS_TOGETHER
         }) {
             calls.push(call);
         }
@@ -172,15 +168,16 @@ mod tests {
         assert!(kind.add(call(1)) && kind.add(call(2)), "two may set out");
         assert!(!kind.add(call(3)), "and the third waits");
         assert_eq!(lengths(&kind), Some(vec![1, 2, 3]));
+        const MAX_BYTES: usize = MAX_BYTES_TOGETHER;
         for length in [MAX_BYTES + 1, 4, MAX_BYTES - 4, 5] {
             assert!(!kind.add(call(length)));
         }
         assert_eq!(lengths(&kind), Some(vec![MAX_BYTES + 1]), "alone");
         assert_eq!(lengths(&kind), Some(vec![4, MAX_BYTES - 4]));
-        for _ in 0..MAX_CALLS {
+        for _ in 0..MAX_CALLS_TOGETHER {
             kind.add(call(0));
         }
-        assert_eq!(lengths(&kind).unwrap().len(), MAX_CALLS);
+        assert_eq!(lengths(&kind).unwrap().len(), MAX_CALLS_TOGETHER);
         assert_eq!(lengths(&kind), Some(vec![0]));
         assert_eq!(lengths(&kind), None);
         assert!(kind.add(call(6)), "one came home, and another sets out");

@@ -22,14 +22,14 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use ledger::Ledger;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::Failure;
-use super::types::BytesBody;
+use super::types::{BytesBody, MAX_BYTES_TOGETHER};
 use crate::services::{Progress, Services};
 
 /// The longest that a call waits for something to happen.
@@ -41,6 +41,15 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How many reads of the database run at a time; more wait.
 const MAX_READS: usize = 8;
 
+/// How many requests that bring many calls are worked on at a time; more wait. So
+/// their calls leave room, in the queue of ingress and with the endorser, for those
+/// that come alone.
+const MAX_TOGETHER: usize = 8;
+
+/// The longest body of such a request, whatever one call may have: in hexadecimal,
+/// in a JSON document.
+const MAX_TOGETHER_BODY: usize = 2 * MAX_BYTES_TOGETHER + 4 * 1024;
+
 /// How many streams of events are served at a time.
 const MAX_STREAMS: usize = 64;
 
@@ -51,6 +60,7 @@ const OCTETS: &str = "application/octet-stream";
 pub(super) struct State {
     services: Services,
     reads: Arc<Semaphore>,
+    together: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     stop: CancellationToken,
     document: Arc<str>,
@@ -65,13 +75,16 @@ struct Document;
 
 /// Every path, with the document that describes them.
 fn api() -> OpenApiRouter<State> {
+    let together = OpenApiRouter::new()
+        .routes(routes!(submit::endorse_together))
+        .routes(routes!(submit::submit_together))
+        .layer(DefaultBodyLimit::max(MAX_TOGETHER_BODY));
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(status::status))
         .routes(routes!(status::network))
         .routes(routes!(status::describe))
         .routes(routes!(submit::endorse))
-        .routes(routes!(submit::endorse_together))
-        .routes(routes!(submit::submit_together))
+        .merge(together)
         .routes(routes!(submit::evaluate))
         .routes(routes!(submit::submit, transactions::list))
         .routes(routes!(transactions::transaction))
@@ -102,6 +115,7 @@ pub(super) fn router(services: Services, max_body: usize, stop: CancellationToke
     let state = State {
         services,
         reads: Arc::new(Semaphore::new(MAX_READS)),
+        together: Arc::new(Semaphore::new(MAX_TOGETHER)),
         streams: Arc::new(Semaphore::new(MAX_STREAMS)),
         stop,
         document: document.expect("the document is a tree of text").into(),
@@ -133,6 +147,12 @@ impl State {
             work(&ledger)
         });
         done.await.unwrap_or_else(|_| Err(Failure::stopping()))
+    }
+
+    /// A place for a request that brings many calls.
+    async fn place_for_many(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        let place = self.together.clone().acquire_owned().await;
+        place.map_err(|_| Failure::stopping())
     }
 
     /// Tries until there is an answer, whenever the chain has grown or a

@@ -11,13 +11,14 @@ use super::{OCTETS, SignedBytes, State, accepts, octets};
 use crate::api::error::Failure;
 use crate::api::present::text;
 use crate::api::types::{
-    Answer, BytesBody, EndorseAnswer, EndorsementAnswer, ErrorAnswer, EvaluateAnswer, Place,
-    SubmitAnswer,
+    Answer, BytesBody, EndorseAnswer, EndorsementAnswer, ErrorAnswer, EvaluateAnswer,
+    MAX_CALLS_TOGETHER, Place, SubmitAnswer,
 };
 use crate::services::{EndorseFailure, SubmitError, Submitted};
 
-/// How many calls may come together.
-const MAX_CALLS: usize = 64;
+/// After how many bytes of endorsements the calls that came with them are to be made
+/// again: they are kept for as long as the client takes to read them.
+const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
 impl State {
     fn proposal(&self, bytes: &[u8]) -> Result<SignedProposal, Failure> {
@@ -161,8 +162,9 @@ fn apart(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Failure> {
     let calls: Vec<Vec<u8>> = crypto::decode(bytes, bytes.len()).map_err(|error| {
         Failure::bad_request("the body is no list of byte strings").cause(error.to_string())
     })?;
-    if calls.len() > MAX_CALLS {
-        let message = format!("{} calls in one, and {MAX_CALLS} may be", calls.len());
+    if calls.len() > MAX_CALLS_TOGETHER {
+        let (found, limit) = (calls.len(), MAX_CALLS_TOGETHER);
+        let message = format!("{found} calls in one, and {limit} may be");
         return Err(Failure::bad_request(message));
     }
     Ok(calls)
@@ -178,6 +180,7 @@ pub(super) async fn endorse_together(
     extract::State(state): extract::State<State>,
     SignedBytes(bytes): SignedBytes,
 ) -> Result<Response, Failure> {
+    let _place = state.place_for_many().await?;
     let mut answers = Vec::new();
     let (mut proposals, mut places) = (Vec::new(), Vec::new());
     for call in apart(&bytes)? {
@@ -190,11 +193,17 @@ pub(super) async fn endorse_together(
             Err(failure) => failure.answer(),
         });
     }
+    let mut length = 0_usize;
     for (place, endorsed) in places.into_iter().zip(state.endorse(proposals).await?) {
         answers[place] = match endorsed {
+            Ok(_) if length >= MAX_ANSWER_BYTES => {
+                let message = format!("there are {length} bytes of answers before this one");
+                Failure::busy(message).answer()
+            }
             Ok(endorsed) => Answer::new(StatusCode::OK, crypto::encode(&endorsed)),
             Err(failure) => failure.answer(),
         };
+        length = length.saturating_add(answers[place].body.len());
     }
     Ok(octets(crypto::encode(&answers)))
 }
@@ -208,6 +217,7 @@ pub(super) async fn submit_together(
     extract::State(state): extract::State<State>,
     SignedBytes(bytes): SignedBytes,
 ) -> Result<Response, Failure> {
+    let _place = state.place_for_many().await?;
     let calls = apart(&bytes)?.into_iter();
     let submitted = join_all(calls.map(|call| state.services.submit.submit(call.into()))).await;
     let answers = submitted.into_iter().map(|submitted| match submitted {

@@ -233,6 +233,12 @@ pub struct BytesBody {
     pub bytes: String,
 }
 
+/// How many calls go together at most.
+pub(super) const MAX_CALLS_TOGETHER: usize = 64;
+
+/// How many bytes they have.
+pub(super) const MAX_BYTES_TOGETHER: usize = 256 * 1024;
+
 /// One of several answers that go together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Answer {
