@@ -76,16 +76,43 @@ impl Together {
     }
 }
 
+/// Carries calls until there are none. However it ends, with its runtime say,
+/// another may set out then.
+struct Carrier {
+    kind: Arc<Together>,
+    is_home: bool,
+}
+
+impl Carrier {
+    fn next(&mut self) -> Option<Vec<Call>> {
+        let calls = self.kind.next();
+        self.is_home = calls.is_none();
+        calls
+    }
+}
+
+impl Drop for Carrier {
+    fn drop(&mut self) {
+        if !self.is_home {
+            self.kind.waiting().under_way -= 1;
+        }
+    }
+}
+
 impl ApiClient {
     /// Makes a call, with others that are made at the same time.
     pub(super) async fn call(&self, kind: &Arc<Together>, bytes: Vec<u8>) -> Ended {
         let (reply, ended) = oneshot::channel();
         if kind.add(Call { bytes, reply }) {
             // Of its own, so that it goes on when this caller loses patience.
-            let (client, kind) = (self.clone(), kind.clone());
+            let client = self.clone();
+            let mut carrier = Carrier {
+                kind: kind.clone(),
+                is_home: false,
+            };
             tokio::spawn(async move {
-                while let Some(calls) = kind.next() {
-                    client.carry(kind.path, calls).await;
+                while let Some(calls) = carrier.next() {
+                    client.carry(carrier.kind.path, calls).await;
                 }
             });
         }
@@ -148,6 +175,8 @@ impl ApiClient {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+
     use super::*;
 
     fn call(length: usize) -> Call {
@@ -168,12 +197,12 @@ mod tests {
         assert!(kind.add(call(1)) && kind.add(call(2)), "two may set out");
         assert!(!kind.add(call(3)), "and the third waits");
         assert_eq!(lengths(&kind), Some(vec![1, 2, 3]));
-        const MAX_BYTES: usize = MAX_BYTES_TOGETHER;
-        for length in [MAX_BYTES + 1, 4, MAX_BYTES - 4, 5] {
+        let most = MAX_BYTES_TOGETHER;
+        for length in [most + 1, 4, most - 4, 5] {
             assert!(!kind.add(call(length)));
         }
-        assert_eq!(lengths(&kind), Some(vec![MAX_BYTES + 1]), "alone");
-        assert_eq!(lengths(&kind), Some(vec![4, MAX_BYTES - 4]));
+        assert_eq!(lengths(&kind), Some(vec![most + 1]), "alone");
+        assert_eq!(lengths(&kind), Some(vec![4, most - 4]));
         for _ in 0..MAX_CALLS_TOGETHER {
             kind.add(call(0));
         }
@@ -181,5 +210,41 @@ mod tests {
         assert_eq!(lengths(&kind), Some(vec![0]));
         assert_eq!(lengths(&kind), None);
         assert!(kind.add(call(6)), "one came home, and another sets out");
+    }
+
+    /// A client may outlive the runtimes that it is used in.
+    #[test]
+    fn calls_whose_runtime_has_ended_do_not_keep_later_ones_from_setting_out() {
+        let node = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = node.local_addr().unwrap();
+        let client = ApiClient::new(&format!("http://{address}")).unwrap();
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all();
+        node.set_nonblocking(true).unwrap();
+        let asked = async || {
+            while node.accept().is_err() {
+                tokio::task::yield_now().await;
+            }
+        };
+        for _ in 0..UNDER_WAY {
+            builder.build().unwrap().block_on(async {
+                tokio::select! {
+                    answer = client.call(&client.proposals, vec![1]) => panic!("{answer:?}"),
+                    () = asked() => {}
+                }
+            });
+        }
+        node.set_nonblocking(false).unwrap();
+        let answering = std::thread::spawn(move || {
+            let (mut stream, _) = node.accept().unwrap();
+            assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nOK";
+            stream.write_all(answer).unwrap();
+            stream
+        });
+        let runtime = builder.build().unwrap();
+        let answer = runtime.block_on(client.call(&client.proposals, vec![2]));
+        assert_eq!(answer.unwrap(), b"OK");
+        drop(answering.join());
     }
 }
