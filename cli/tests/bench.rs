@@ -38,6 +38,15 @@ fn a_network_of_its_own_is_measured_and_gone() {
     assert!((number("ratio_to_floor") - cpu / floor).abs() < 1e-6);
     assert!(number("peak_rss_mib_per_node") > 1.0);
     assert!((number("endorsements_per_transaction") - 2.0).abs() < 1e-9);
+    for phase in ["endorse", "pool", "order", "execute", "attest"] {
+        assert!(report["phases_ms"][phase].as_f64() > Some(0.0), "{phase}");
+    }
+    let body = 2.0 * 100.0;
+    assert!(
+        number("wire_bytes_per_transaction") > 3.0 * body,
+        "to three others"
+    );
+    assert!(number("syncs_per_second") > 0.0);
 }
 
 /// At a rate of their own, transactions do not wait for each other.
@@ -52,7 +61,8 @@ fn calls_are_begun_at_their_time_and_conflicts_are_told_apart() {
         "10",
     ]);
     let ordered = report["committed"].as_u64().unwrap() + report["invalid"].as_u64().unwrap();
-    let begun = ordered + report["failed"].as_u64().unwrap();
+    let ended = ["refused", "failed"].map(|key| report[key].as_u64().unwrap());
+    let begun = ordered + ended.iter().sum::<u64>();
     assert_eq!(begun, 200, "{report}");
     assert!(report["invalid"].as_u64() > Some(0), "{report}");
 }

@@ -59,6 +59,29 @@ const NEEDLESS: u64 = 1;
 /// correct replica has looked at it before it sends it on.
 const BAD: u64 = 64;
 
+/// How many transactions that clients hand in again are passed on again in a second.
+/// Peers that have them already hold them against this node's allowance, whoever it
+/// was that sent them again.
+const PASSED_ON_AGAIN: u32 = 512;
+
+/// What is left of that for the current second.
+#[derive(Default)]
+pub(crate) struct PassedOnAgain {
+    since: Option<Instant>,
+    count: u32,
+}
+
+impl PassedOnAgain {
+    fn admits(&mut self, now: Instant) -> bool {
+        let over = |since: Instant| now.saturating_duration_since(since) >= Duration::from_secs(1);
+        if self.since.is_none_or(over) {
+            (self.since, self.count) = (Some(now), 0);
+        }
+        self.count = self.count.saturating_add(1);
+        self.count <= PASSED_ON_AGAIN
+    }
+}
+
 /// What has passed lately.
 type Seen = RecentTransactions<TransactionHash>;
 
@@ -122,6 +145,7 @@ pub(crate) struct Ingress {
     /// Keys that were seen to be members', which they remain once they are, revoked
     /// or not.
     pub(crate) members: Mutex<HashSet<PublicKey>>,
+    pub(crate) passed_on_again: Mutex<PassedOnAgain>,
 }
 
 /// The queue in front of ingress: its end for what is fetched, for clients, and
@@ -319,7 +343,11 @@ impl Ingress {
         if seen.contains(&unchecked.hash()) {
             // Verified before: the client has come back because it saw no
             // result. Perhaps a message was lost.
-            gossip::broadcast(&self.network, std::slice::from_ref(bytes));
+            let again = self.passed_on_again.lock();
+            let mut again = again.unwrap_or_else(PoisonError::into_inner);
+            if again.admits(Instant::now()) {
+                gossip::broadcast(&self.network, std::slice::from_ref(bytes));
+            }
             return Ok(Judgement::Answer(Submitted::Accepted(id)));
         }
         if !self.budget.reserve(bytes.len()) {
@@ -420,5 +448,20 @@ impl Ingress {
         }
         // A client that has gone away is not told.
         let _ = reply.send(answer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A client must not spend this node's allowance with its peers.
+    #[test]
+    fn what_is_handed_in_again_is_passed_on_again_so_often_in_a_second_and_no_more() {
+        const { assert!((PASSED_ON_AGAIN as u64) * NEEDLESS <= WORK_PER_SECOND / 2) };
+        let (mut again, now) = (PassedOnAgain::default(), Instant::now());
+        let admitted = (0..2 * PASSED_ON_AGAIN).filter(|_| again.admits(now));
+        assert_eq!(admitted.count(), PASSED_ON_AGAIN as usize);
+        assert!(again.admits(now + Duration::from_secs(1)));
     }
 }

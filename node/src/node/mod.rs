@@ -389,6 +389,7 @@ fn add_ingress(
         driver: common.to_driver.clone(),
         metrics: common.metrics.clone(),
         members: Mutex::default(),
+        passed_on_again: Mutex::default(),
     };
     let ingress = ingress.run(arrivals, peers, common.stop.clone());
     parts.add_infallible("ingress", ingress);
