@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Network, rows, write};
+use common::{Network, part, rows, write};
 use crypto::{Digest, encode};
 use ledger::{
     Committed, HistoryPart, Ledger, LedgerError, OrderedBatch, RecordWrites, StoreError,
@@ -14,16 +14,6 @@ fn empty_batch(sequence: u64, timestamp_ms: u64) -> OrderedBatch {
         sequence,
         timestamp_ms,
         transactions: vec![],
-    }
-}
-
-/// The first entries of a history.
-fn part(max_entries: usize) -> HistoryPart {
-    HistoryPart {
-        from: Version { block: 0, index: 0 },
-        max_entries,
-        max_bytes: usize::MAX,
-        max_block_bytes: usize::MAX,
     }
 }
 

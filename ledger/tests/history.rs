@@ -2,18 +2,8 @@
 
 mod common;
 
-use common::{Network, rows};
+use common::{Network, part, rows};
 use ledger::{HistoryPart, KeyPolicy, ReadWriteSet, Version};
-
-/// The first entries of a history.
-fn part(max_entries: usize) -> HistoryPart {
-    HistoryPart {
-        from: Version { block: 0, index: 0 },
-        max_entries,
-        max_bytes: usize::MAX,
-        max_block_bytes: usize::MAX,
-    }
-}
 
 /// Long values stand in their block alone, and are found there.
 #[test]

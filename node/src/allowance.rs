@@ -44,6 +44,25 @@ impl Allowance {
     }
 }
 
+/// How often something was done in the current second.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PerSecond {
+    since: Option<Instant>,
+    taken: u32,
+}
+
+impl PerSecond {
+    /// Counts once more. Whether that is within `most` in this second.
+    pub(crate) fn admits(&mut self, most: u32, now: Instant) -> bool {
+        let over = |since: Instant| now.saturating_duration_since(since) >= Duration::from_secs(1);
+        if self.since.is_none_or(over) {
+            (self.since, self.taken) = (Some(now), 0);
+        }
+        self.taken = self.taken.saturating_add(1);
+        self.taken <= most
+    }
+}
+
 /// The allowances of all peers, of one kind of work.
 #[derive(Debug)]
 pub(crate) struct Allowances {

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use consensus::{Input, Message, ReplicaId, Verifier};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::allowance::Allowances;
+use crate::allowance::{Allowances, PerSecond};
 use crate::driver::Event;
 use crate::metrics::Metrics;
 use crate::network::{Class, Inbox, NetworkEvent, PeerId};
@@ -29,12 +29,9 @@ const MAX_SIGNATURES_TOGETHER: usize = 64;
 /// else. What is not looked at is sent again, if its sender means it.
 const HEAVY_PER_SECOND: u32 = 8;
 
-/// What is left to each peer of the current second.
+/// What each peer has had of that in the current second.
 #[derive(Default)]
-struct HeavyShares {
-    since: Option<Instant>,
-    taken: HashMap<u32, u32>,
-}
+struct HeavyShares(HashMap<u32, PerSecond>);
 
 impl HeavyShares {
     /// Whether a message of this peer is to be looked at.
@@ -42,14 +39,8 @@ impl HeavyShares {
         if !matches!(message, Message::ViewChange(_) | Message::NewView(_)) {
             return true;
         }
-        let over = |since: Instant| now.saturating_duration_since(since) >= Duration::from_secs(1);
-        if self.since.is_none_or(over) {
-            self.since = Some(now);
-            self.taken.clear();
-        }
-        let taken = self.taken.entry(peer).or_default();
-        *taken = taken.saturating_add(1);
-        *taken <= HEAVY_PER_SECOND
+        let share = self.0.entry(peer).or_default();
+        share.admits(HEAVY_PER_SECOND, now)
     }
 }
 
@@ -229,6 +220,8 @@ fn verify(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use consensus::message::{Commit, Signed, ViewChange};
     use consensus::{BatchDigest, SequenceNumber, View};
     use crypto::Digest;

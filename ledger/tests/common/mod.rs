@@ -9,9 +9,9 @@ use std::sync::Arc;
 use crypto::{Digest, Domain, NetworkId, SigningKey, encode};
 use ledger::{
     Attesters, BlockCertificate, CheckedTransaction, Committed, ContractDefinition, EndorsedAction,
-    Event, GenesisState, Identity, Ledger, Limits, OrderedBatch, OrgId, Proposal, ProposalResponse,
-    Read, ReadWriteSet, Response, Role, Transaction, UncheckedTransaction, Version, Write,
-    attested_bytes, check_transactions,
+    Event, GenesisState, HistoryPart, Identity, Ledger, Limits, OrderedBatch, OrgId, Proposal,
+    ProposalResponse, Read, ReadWriteSet, Response, Role, Transaction, UncheckedTransaction,
+    Version, Write, attested_bytes, check_transactions,
 };
 
 /// Everything that signs in the small network.
@@ -203,6 +203,16 @@ impl Network {
         );
         self.commit_certified(ledger, &[]);
         self.commit_certified(ledger, &[self.delete(6, "b"), self.put(7, "d", b"4")]);
+    }
+}
+
+/// The first entries of a history.
+pub(crate) fn part(max_entries: usize) -> HistoryPart {
+    HistoryPart {
+        from: Version { block: 0, index: 0 },
+        max_entries,
+        max_bytes: usize::MAX,
+        max_block_bytes: usize::MAX,
     }
 }
 

@@ -172,11 +172,17 @@ mod tests {
         }
     }
 
-    #[test]
-    fn who_sends_a_bad_signature_is_suspected_for_a_while_and_nobody_else() {
+    /// A transaction's bytes, and the same with a signature that does not hold.
+    fn sound_and_forged() -> [Vec<u8>; 2] {
         let sound = transaction(1, 0).bytes().to_vec();
         let mut forged = sound.clone();
         *forged.last_mut().unwrap() ^= 1;
+        [sound, forged]
+    }
+
+    #[test]
+    fn who_sends_a_bad_signature_is_suspected_for_a_while_and_nobody_else() {
+        let [sound, forged] = sound_and_forged();
         let candidates = vec![candidate(&forged, 1), candidate(&sound, 2)];
         let judged = check_all(candidates, &BTreeSet::new());
         let (mut suspects, now) = (Suspects::default(), Instant::now());
@@ -187,9 +193,7 @@ mod tests {
 
     #[test]
     fn a_peer_with_a_bad_signature_is_not_looked_at_further_and_others_are() {
-        let sound = transaction(1, 0).bytes().to_vec();
-        let mut forged = sound.clone();
-        *forged.last_mut().unwrap() ^= 1;
+        let [sound, forged] = sound_and_forged();
         let mut candidates = vec![candidate(&forged, 1)];
         for _ in 0..2 * MAX_OF_SUSPECT {
             candidates.push(candidate(&sound, 1));

@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
-use crate::allowance::Allowances;
+use crate::allowance::{Allowances, PerSecond};
 use crate::driver::Event;
 use crate::gossip;
 use crate::metrics::Metrics;
@@ -63,24 +63,6 @@ const BAD: u64 = 64;
 /// Peers that have them already hold them against this node's allowance, whoever it
 /// was that sent them again.
 const PASSED_ON_AGAIN: u32 = 512;
-
-/// What is left of that for the current second.
-#[derive(Default)]
-pub(crate) struct PassedOnAgain {
-    since: Option<Instant>,
-    count: u32,
-}
-
-impl PassedOnAgain {
-    fn admits(&mut self, now: Instant) -> bool {
-        let over = |since: Instant| now.saturating_duration_since(since) >= Duration::from_secs(1);
-        if self.since.is_none_or(over) {
-            (self.since, self.count) = (Some(now), 0);
-        }
-        self.count = self.count.saturating_add(1);
-        self.count <= PASSED_ON_AGAIN
-    }
-}
 
 /// What has passed lately.
 type Seen = RecentTransactions<TransactionHash>;
@@ -145,7 +127,7 @@ pub(crate) struct Ingress {
     /// Keys that were seen to be members', which they remain once they are, revoked
     /// or not.
     pub(crate) members: Mutex<HashSet<PublicKey>>,
-    pub(crate) passed_on_again: Mutex<PassedOnAgain>,
+    pub(crate) passed_on_again: Mutex<PerSecond>,
 }
 
 /// The queue in front of ingress: its end for what is fetched, for clients, and
@@ -345,7 +327,7 @@ impl Ingress {
             // result. Perhaps a message was lost.
             let again = self.passed_on_again.lock();
             let mut again = again.unwrap_or_else(PoisonError::into_inner);
-            if again.admits(Instant::now()) {
+            if again.admits(PASSED_ON_AGAIN, Instant::now()) {
                 gossip::broadcast(&self.network, std::slice::from_ref(bytes));
             }
             return Ok(Judgement::Answer(Submitted::Accepted(id)));
@@ -459,9 +441,9 @@ mod tests {
     #[test]
     fn what_is_handed_in_again_is_passed_on_again_so_often_in_a_second_and_no_more() {
         const { assert!((PASSED_ON_AGAIN as u64) * NEEDLESS <= WORK_PER_SECOND / 2) };
-        let (mut again, now) = (PassedOnAgain::default(), Instant::now());
-        let admitted = (0..2 * PASSED_ON_AGAIN).filter(|_| again.admits(now));
+        let (mut again, now) = (PerSecond::default(), Instant::now());
+        let admitted = (0..2 * PASSED_ON_AGAIN).filter(|_| again.admits(PASSED_ON_AGAIN, now));
         assert_eq!(admitted.count(), PASSED_ON_AGAIN as usize);
-        assert!(again.admits(now + Duration::from_secs(1)));
+        assert!(again.admits(PASSED_ON_AGAIN, now + Duration::from_secs(1)));
     }
 }
