@@ -64,7 +64,9 @@ pub struct Limits {
     pub max_inbox_bytes_per_peer: usize,
     /// How many requests to one peer are under way at a time; more wait.
     pub max_requests_per_peer: usize,
-    /// How many requests of one peer are served at a time; more are refused.
+    /// How many requests of one peer are served at a time. As many more wait, for
+    /// the peer may ask anew as soon as it has read a response, before this node
+    /// has closed its stream; the others are refused.
     pub max_served_per_peer: usize,
     /// How many bytes of responses one peer is served in a second; every request
     /// counts as some more. What goes beyond waits.

@@ -63,7 +63,7 @@ impl Incoming {
     }
 
     fn accept_request(&mut self, peer: &Arc<PeerState>, stream: Stream) {
-        let Ok(room) = Arc::clone(&peer.serving).try_acquire_owned() else {
+        let Ok(room) = Arc::clone(&peer.requests).try_acquire_owned() else {
             self.wiring.shared.counters.count_refused_request();
             return;
         };

@@ -76,8 +76,10 @@ pub(super) struct PeerState {
     shares: [Share; 2],
     /// Room for requests to it.
     pub(super) requesting: Semaphore,
-    /// Room for requests of it.
-    pub(super) serving: Arc<Semaphore>,
+    /// Room for requests of it, served or waiting.
+    pub(super) requests: Arc<Semaphore>,
+    /// Room for those that are served.
+    pub(super) serving: Semaphore,
     /// How much of this node's work for its requests is left to it.
     served: Mutex<Allowance>,
     served_per_second: u64,
@@ -108,7 +110,8 @@ impl PeerState {
             lanes: [consensus, transactions],
             shares: [share(), share()],
             requesting: Semaphore::new(limits.max_requests_per_peer),
-            serving: Arc::new(Semaphore::new(limits.max_served_per_peer)),
+            requests: Arc::new(Semaphore::new(2 * limits.max_served_per_peer)),
+            serving: Semaphore::new(limits.max_served_per_peer),
             served: Mutex::default(),
             served_per_second: limits.max_served_bytes_per_second,
             bar: Mutex::default(),

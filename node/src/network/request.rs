@@ -113,6 +113,8 @@ pub(super) async fn serve(
         let from = peer.id;
         let weight = weight_of_request(bytes.len());
         let request = InboundRequest { from, bytes, reply };
+        let room = peer.serving.acquire().await;
+        let _room = room.expect("the room for serving is never closed");
         peer.await_serving(weight).await;
         let taken = wiring.requests.send(request).await;
         taken.map_err(|_| StreamError::Ended)?;

@@ -102,7 +102,7 @@ async fn a_request_that_cannot_succeed_says_why() {
 }
 
 #[tokio::test]
-async fn a_peer_that_floods_with_requests_is_refused_beyond_its_share() {
+async fn a_peer_that_floods_with_requests_waits_and_is_refused_beyond_its_share() {
     let mut setup = Setup::new(2);
     setup.limits.max_served_per_peer = 2;
     setup.limits.max_requests_per_peer = 8;
@@ -120,18 +120,39 @@ async fn a_peer_that_floods_with_requests_is_refused_beyond_its_share() {
                 .unwrap(),
         );
     }
-    let refused = || server.handle.counters().requests_refused() == 6;
+    let refused = || server.handle.counters().requests_refused() == 4;
     crate::common::until("the others were refused", refused).await;
+    assert!(server.requests.try_recv().is_err(), "only two at a time");
     for request in held {
         request.reply.send(Bytes::from_static(b"r")).unwrap();
     }
+    tokio::spawn(serve_sizes(server.requests));
     let results = soon("all have ended", flood).await.unwrap();
-    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 2);
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 4);
+}
+
+/// The stream of the request before may not be closed yet where it was served.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_may_ask_anew_as_soon_as_it_has_its_response() {
+    let mut setup = Setup::new(2);
+    (
+        setup.limits.max_requests_per_peer,
+        setup.limits.max_served_per_peer,
+    ) = (1, 1);
+    let (asking, server) = pair(&setup).await;
+    let to = server.id;
+    tokio::spawn(serve_sizes(server.requests));
+    for size in 0..500 {
+        ask_size(&asking.handle, to, size).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bulk_transfers_do_not_hold_up_consensus_frames() {
-    let (mut asking, mut server) = pair(&Setup::new(2)).await;
+    let mut setup = Setup::new(2);
+    // As fast as the connection goes.
+    setup.limits.max_served_bytes_per_second = 1 << 40;
+    let (mut asking, mut server) = pair(&setup).await;
     let (requests, _) = (server.requests, server.task);
     tokio::spawn(serve_sizes(requests));
     let to = server.id;
