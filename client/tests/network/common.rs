@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use client::{Call, Client, Genesis, ReplicaId, SigningKey};
@@ -41,13 +42,15 @@ pub(crate) fn admin() -> SigningKey {
     SigningKey::from_seed(&[201; 32])
 }
 
-/// Addresses that nobody listens at.
+/// Addresses that nobody listens at. They are below those that the system gives to
+/// outgoing connections, and no two tests of this process have the same.
 pub(crate) fn free_addresses(count: u8) -> Vec<std::net::SocketAddr> {
-    let listeners: Vec<_> = (0..count)
-        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-        .collect();
-    let addresses = listeners.iter().map(|it| it.local_addr().unwrap());
-    addresses.collect()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 10_000 + u16::try_from(std::process::id() % 20_000).unwrap();
+    let candidates = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed));
+    let free = candidates.filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
+    let addresses = free.map(|listener| listener.local_addr().unwrap());
+    addresses.take(count.into()).collect()
 }
 
 /// Two of four endorse `kv` and `smallbank`; `asset` takes node0 and node1.

@@ -2,6 +2,7 @@
 //! parts promise together.
 
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use crypto::{SigningKey, encode};
 use genesis::{GenesisBuilder, NewReplica};
@@ -23,14 +24,18 @@ fn transport_key(id: u8) -> SigningKey {
     SigningKey::from_seed(&[100 + id; 32])
 }
 
-/// The homes of four replicas, on ports that were free.
+/// The homes of four replicas, on ports that were free and that no two tests of
+/// this process share.
 fn homes() -> (TempDir, Vec<PathBuf>) {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
     let folder = tempfile::tempdir().unwrap();
-    let listeners: Vec<_> = (0..4)
-        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-        .collect();
-    let ports = listeners.iter().map(|it| it.local_addr().unwrap().port());
-    let addresses: Vec<_> = ports
+    // Below those that the system gives to outgoing connections.
+    let first = 10_000 + u16::try_from(std::process::id() % 20_000).unwrap();
+    let candidates = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed));
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let addresses: Vec<_> = candidates
+        .filter(is_free)
+        .take(4)
         .map(|port| format!("/ip4/127.0.0.1/tcp/{port}"))
         .collect();
     let replicas = (0..4_u8).map(|id| NewReplica {
