@@ -121,7 +121,7 @@ impl Default for ConsensusDocument {
     /// What suits a few replicas on one machine or in one data centre.
     fn default() -> Self {
         Self {
-            max_batch_transactions: 500,
+            max_batch_transactions: 1000,
             max_batch_bytes: 2 * 1024 * 1024,
             max_transaction_bytes: 256 * 1024,
             checkpoint_interval: 1,

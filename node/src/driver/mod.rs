@@ -11,6 +11,7 @@
 mod batches;
 mod effects;
 mod outbox;
+mod pacing;
 mod phases;
 mod records;
 mod start;
@@ -43,6 +44,7 @@ use crate::services::ConsensusStatus;
 use batches::Batches;
 pub(crate) use batches::Missing;
 use outbox::Faults;
+use pacing::Pacing;
 use phases::Phases;
 use records::PendingRecords;
 pub(crate) use start::{Setup, position, start};
@@ -182,6 +184,7 @@ pub(crate) struct Driver<R: Request = CheckedTransaction> {
     records: PendingRecords,
     outbox: Vec<consensus::Effect>,
     phases: Phases,
+    pacing: Pacing,
     faults: Faults,
 }
 
@@ -316,7 +319,11 @@ impl<R: Request> Driver<R> {
     /// At the primary: what waits is ordered as soon as there is room and it is
     /// worth a batch. One transaction on an idle network does not wait for company.
     fn propose(&mut self) {
-        while self.replica.room() > 0 && self.is_worth_a_batch() {
+        let now = Instant::now();
+        if !self.replica.is_ordering() {
+            self.pacing.executed(now);
+        }
+        while self.replica.room() > 0 && self.is_worth_a_batch(now) {
             let limits = self.limits;
             let faults = &self.faults;
             let batch = self.pool.take_batch(
@@ -334,6 +341,10 @@ impl<R: Request> Driver<R> {
             if let Some(since) = self.pool.since(&batch[0]) {
                 self.phases.taken(since);
             }
+            // Where more is left than a batch may have, no load is to be waited for.
+            let is_all = self.pool.waiting() == 0;
+            self.pacing
+                .proposed(if is_all { batch.len() } else { 0 }, now);
             self.inputs.push_back(Input::Propose {
                 timestamp_ms: clock::unix_ms(),
                 requests: batch,
@@ -342,23 +353,28 @@ impl<R: Request> Driver<R> {
         }
     }
 
-    /// A batch costs votes and syncs, however small it is. Beside others that are
-    /// under way it has to be a third of all that is not in a block yet, so that
-    /// batches grow with the load by themselves; nobody waits longer than for those
-    /// others to be executed.
-    fn is_worth_a_batch(&self) -> bool {
+    /// A batch costs votes and syncs, however small it is: it is given some time to
+    /// fill ([`Pacing`]). Beside others that are under way it has to be a third of all
+    /// that is not in a block yet, so that batches grow with the load by themselves.
+    fn is_worth_a_batch(&self, now: Instant) -> bool {
         let (waiting, ordered) = (self.pool.waiting(), self.pool.ordered());
-        let full = waiting >= self.limits.max_batch_transactions;
-        waiting > 0 && (full || !self.replica.is_ordering() || 2 * waiting >= ordered)
+        let is_full = waiting >= self.limits.max_batch_transactions;
+        let has_filled = self.pacing.fills_until(now).is_none();
+        let is_large = !self.replica.is_ordering() || 2 * waiting >= ordered;
+        waiting > 0 && (is_full || has_filled && is_large)
     }
 
     fn next_wake(&self) -> Instant {
+        let now = Instant::now();
+        let may_propose = self.pool.waiting() > 0 && self.replica.room() > 0;
+        let filled = self.pacing.fills_until(now).filter(|_| may_propose);
         let timers = self.timers.values().min().copied();
         let overdue = self.deadline().filter(|_| !self.told_overdue);
         [
             timers,
             self.batches.next_due(),
             overdue,
+            filled,
             Some(self.forward_at),
         ]
         .into_iter()
