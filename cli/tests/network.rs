@@ -368,7 +368,10 @@ fn an_altered_chain_is_found_out() {
     let mut found_out = 0;
     for file in fs::read_dir(data.join("rocksdb")).unwrap() {
         let file = file.unwrap().path();
-        if file.extension().is_none_or(|it| it != "sst") {
+        if file
+            .extension()
+            .is_none_or(|it| it != "sst" && it != "blob")
+        {
             continue;
         }
         let name = file.file_name().unwrap().to_str().unwrap();
