@@ -19,6 +19,10 @@ use args::{Cli, Command};
 use exit::{Exit, Failure};
 use output::Format;
 
+/// For the database as well; `docs/benchmarks.md` says what it spares.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
