@@ -87,7 +87,7 @@ impl StateAccumulator {
         self.combine(row, u16::wrapping_sub);
     }
 
-    fn combine(&mut self, row: &StateRow<'_>, with: fn(u16, u16) -> u16) {
+    fn combine(&mut self, row: &StateRow<'_>, with: impl Fn(u16, u16) -> u16) {
         let bytes = row.expand();
         for (lane, pair) in self.lanes.iter_mut().zip(bytes.as_chunks::<2>().0) {
             *lane = with(*lane, u16::from_le_bytes(*pair));

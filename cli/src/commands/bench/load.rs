@@ -17,8 +17,9 @@ use crate::output::Format;
 /// How long a transaction may take.
 const WITHIN: Duration = Duration::from_mins(1);
 
-/// How many are under way at most, however fast they are to be begun.
-const MOST_UNDER_WAY: usize = 20_000;
+/// How many are under way at most, however fast they are to be begun: more than the
+/// pools of four nodes take, so that their refusals are seen.
+const MOST_UNDER_WAY: usize = 60_000;
 
 /// How often progress is told.
 const TOLD_EVERY: Duration = Duration::from_secs(2);
