@@ -243,6 +243,10 @@ impl ApiClient {
         &self,
         proposal: &SignedProposal,
     ) -> Result<ProposalResponse, ClientError> {
+        // What could not be handed in afterwards is not worth an endorsement.
+        if self.transactions.is_half_full() {
+            return Err(self.too_many_wait());
+        }
         let ended = self.call(&self.proposals, crypto::encode(proposal)).await;
         self.decode(&ended?)
     }

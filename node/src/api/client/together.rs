@@ -9,10 +9,14 @@ use reqwest::StatusCode;
 use tokio::sync::oneshot;
 
 use super::{ApiClient, ClientError, POST_TIMEOUT};
-use crate::api::types::{Answer, MAX_BYTES_TOGETHER, MAX_CALLS_TOGETHER};
+use crate::api::types::{Answer, ErrorBody, MAX_BYTES_TOGETHER, MAX_CALLS_TOGETHER};
 
 /// How many requests of one kind are under way at a time; what comes meanwhile waits.
 const UNDER_WAY: usize = 2;
+
+/// How many calls of one kind wait here at most. More are refused at once, as a node
+/// would that has no room: they would wait for longer than their callers.
+const MAX_WAITING: usize = 8 * MAX_CALLS_TOGETHER;
 
 /// What a call ends with: the body of a successful answer.
 type Ended = Result<Vec<u8>, ClientError>;
@@ -49,13 +53,21 @@ impl Together {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a call; whether somebody has to set out with it.
-    fn add(&self, call: Call) -> bool {
+    /// Whether half of those wait that may.
+    pub(super) fn is_half_full(&self) -> bool {
+        self.waiting().calls.len() >= MAX_WAITING / 2
+    }
+
+    /// Adds a call, if there is room; whether somebody has to set out with it.
+    fn add(&self, call: Call) -> Option<bool> {
         let mut waiting = self.waiting();
+        if waiting.calls.len() >= MAX_WAITING {
+            return None;
+        }
         waiting.calls.push_back(call);
         let sets_out = waiting.under_way < UNDER_WAY;
         waiting.under_way += usize::from(sets_out);
-        sets_out
+        Some(sets_out)
     }
 
     /// The next to go; when there are none, one request less is under way.
@@ -103,7 +115,8 @@ impl ApiClient {
     /// Makes a call, with others that are made at the same time.
     pub(super) async fn call(&self, kind: &Arc<Together>, bytes: Vec<u8>) -> Ended {
         let (reply, ended) = oneshot::channel();
-        if kind.add(Call { bytes, reply }) {
+        let sets_out = kind.add(Call { bytes, reply });
+        if sets_out.ok_or_else(|| self.too_many_wait())? {
             // Of its own, so that it goes on when this caller loses patience.
             let client = self.clone();
             let mut carrier = Carrier {
@@ -125,6 +138,20 @@ impl ApiClient {
             });
         };
         ended
+    }
+
+    pub(super) fn too_many_wait(&self) -> ClientError {
+        let body = ErrorBody {
+            code: "BUSY".to_owned(),
+            message: format!("too many calls wait for {} already", self.base),
+            cause: None,
+            hint: Some("try again shortly".to_owned()),
+            committed: None,
+        };
+        ClientError::Refused {
+            status: StatusCode::TOO_MANY_REQUESTS.as_u16(),
+            body: Box::new(body),
+        }
     }
 
     async fn carry(&self, path: &str, mut calls: Vec<Call>) {
@@ -194,12 +221,13 @@ mod tests {
     #[test]
     fn what_waits_goes_together_in_its_order_within_bounds() {
         let kind = Together::new("/v1/proposals");
-        assert!(kind.add(call(1)) && kind.add(call(2)), "two may set out");
-        assert!(!kind.add(call(3)), "and the third waits");
+        assert_eq!(kind.add(call(1)), Some(true), "two may set out");
+        assert_eq!(kind.add(call(2)), Some(true));
+        assert_eq!(kind.add(call(3)), Some(false), "and the third waits");
         assert_eq!(lengths(&kind), Some(vec![1, 2, 3]));
         let most = MAX_BYTES_TOGETHER;
         for length in [most + 1, 4, most - 4, 5] {
-            assert!(!kind.add(call(length)));
+            assert_eq!(kind.add(call(length)), Some(false));
         }
         assert_eq!(lengths(&kind), Some(vec![most + 1]), "alone");
         assert_eq!(lengths(&kind), Some(vec![4, most - 4]));
@@ -209,7 +237,25 @@ mod tests {
         assert_eq!(lengths(&kind).unwrap().len(), MAX_CALLS_TOGETHER);
         assert_eq!(lengths(&kind), Some(vec![0]));
         assert_eq!(lengths(&kind), None);
-        assert!(kind.add(call(6)), "one came home, and another sets out");
+        assert_eq!(
+            kind.add(call(6)),
+            Some(true),
+            "one came home, and another sets out"
+        );
+    }
+
+    #[tokio::test]
+    async fn where_too_many_wait_already_a_call_is_refused_at_once() {
+        let client = ApiClient::new("http://127.0.0.1:9").unwrap();
+        let kind = Together::new("/v1/proposals");
+        for _ in 0..MAX_WAITING {
+            kind.add(call(1));
+        }
+        let refused = client.call(&kind, vec![1]).await.unwrap_err();
+        assert!(refused.is_busy() && kind.is_half_full(), "{refused}");
+        assert_eq!(lengths(&kind).map(|it| it.len()), Some(MAX_CALLS_TOGETHER));
+        kind.add(call(2));
+        assert_eq!(kind.waiting().calls.back().unwrap().bytes.len(), 2);
     }
 
     /// A client may outlive the runtimes that it is used in.

@@ -46,6 +46,10 @@ const MAX_READS: usize = 8;
 /// that come alone.
 const MAX_TOGETHER: usize = 8;
 
+/// How long one waits for that before it is refused: what waits for longer is more
+/// than this node can do.
+const MAX_WAIT_FOR_PLACE: Duration = Duration::from_secs(2);
+
 /// The longest body of such a request, whatever one call may have: in hexadecimal,
 /// in a JSON document.
 const MAX_TOGETHER_BODY: usize = 2 * MAX_BYTES_TOGETHER + 4 * 1024;
@@ -151,8 +155,10 @@ impl State {
 
     /// A place for a request that brings many calls.
     async fn place_for_many(&self) -> Result<OwnedSemaphorePermit, Failure> {
-        let place = self.together.clone().acquire_owned().await;
-        place.map_err(|_| Failure::stopping())
+        let place = self.together.clone().acquire_owned();
+        let place = tokio::time::timeout(MAX_WAIT_FOR_PLACE, place).await;
+        let busy = |_| Failure::busy("too many calls are worked on here");
+        place.map_err(busy)?.map_err(|_| Failure::stopping())
     }
 
     /// Tries until there is an answer, whenever the chain has grown or a
