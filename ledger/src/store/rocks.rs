@@ -7,8 +7,8 @@
 use std::path::Path;
 
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode,
-    ErrorKind, InfoLogger, LogLevel, Options, WriteOptions,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType,
+    DBRecoveryMode, ErrorKind, InfoLogger, LogLevel, Options, WriteOptions,
 };
 
 use super::families::FORMAT;
@@ -17,8 +17,8 @@ use super::{Family, StoreError, meta};
 const MIB: usize = 1024 * 1024;
 /// Memory for what is not yet in table files, over all families.
 const WRITE_BUFFER_BYTES: usize = 32 * MIB;
-/// Memory for blocks of table files, over all families.
-const CACHE_BYTES: usize = 16 * MIB;
+/// Memory for blocks of table files and their indices and filters, over all families.
+const CACHE_BYTES: usize = 64 * MIB;
 const MAX_OPEN_FILES: i32 = 256;
 /// The log is replayed on opening: this bounds how long that takes.
 const MAX_LOG_BYTES: u64 = 64 * MIB as u64;
@@ -58,6 +58,10 @@ fn family_options(family: Family, cache: &Cache) -> Options {
     table.set_block_cache(cache);
     table.set_cache_index_and_filter_blocks(true);
     table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    // In parts: whole ones soon have more bytes than a shard of the cache takes, and
+    // would be read for every key that is looked for.
+    table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    table.set_partition_filters(true);
     if matches!(
         family,
         Family::Transactions | Family::Hashes | Family::State
