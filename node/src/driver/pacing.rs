@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 /// load beyond 250 transactions a second is given any time to come together.
 const PER_TRANSACTION: Duration = Duration::from_millis(4);
 
+/// How long a batch is given to fill at the longest, unless the timeout of requests
+/// is less than eight times that.
+const LONGEST: Duration = Duration::from_millis(250);
+
 /// The last batch that this primary proposed.
 #[derive(Clone, Copy, Debug)]
 struct Proposed {
@@ -28,10 +32,10 @@ pub(super) struct Pacing {
 }
 
 impl Pacing {
-    /// Never waits for longer than `longest`.
-    pub(super) fn new(longest: Duration) -> Self {
+    /// Nobody is to be suspected for what waits here.
+    pub(super) fn new(request_timeout: Duration) -> Self {
         Self {
-            longest,
+            longest: LONGEST.min(request_timeout / 8),
             last: None,
         }
     }
@@ -73,7 +77,7 @@ mod tests {
     /// executed after so many milliseconds, if it is.
     fn pause(transactions: usize, took: Option<u64>) -> u64 {
         let begun = Instant::now();
-        let mut pacing = Pacing::new(Duration::from_millis(250));
+        let mut pacing = Pacing::new(Duration::from_secs(2));
         assert_eq!(
             pacing.fills_until(begun),
             None,

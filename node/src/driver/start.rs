@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use consensus::{Config, Position, Record, Replica, RequestDigest, SequenceNumber, Start};
 use crypto::{PublicKey, SigningKey};
@@ -17,10 +17,6 @@ use crate::certificates;
 use crate::journal::Journal;
 use crate::pool::Pool;
 use crate::request::Request;
-
-/// How long a batch is given to fill at the longest, unless the timeout of requests
-/// is less than eight times that.
-const LONGEST_FILLING: Duration = Duration::from_millis(250);
 
 /// What a driver is made of.
 pub(crate) struct Setup<R: Request> {
@@ -73,7 +69,7 @@ pub(crate) async fn start<R: Request>(setup: Setup<R>) -> Result<Driver<R>, Driv
     for evidence in found.evidence {
         wiring.evidence.add(evidence);
     }
-    let pacing = Pacing::new(LONGEST_FILLING.min(config.request_timeout / 8));
+    let pacing = Pacing::new(config.request_timeout);
     let faults = Faults::new(config.clone(), key.clone(), names);
     let (replica, effects) = match &mut journal {
         Some(journal) => journal.start(config, key, start),

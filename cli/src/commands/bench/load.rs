@@ -17,8 +17,8 @@ use crate::output::Format;
 /// How long a transaction may take.
 const WITHIN: Duration = Duration::from_mins(1);
 
-/// How many are under way at most, however fast they are to be begun: more than the
-/// pools of four nodes take, so that their refusals are seen.
+/// How many are under way at most, however fast they are to be begun: more than a
+/// node's pool takes by default, so that its refusals are seen.
 const MOST_UNDER_WAY: usize = 60_000;
 
 /// How often progress is told.
