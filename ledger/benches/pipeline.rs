@@ -118,6 +118,7 @@ fn blocks(criterion: &mut Criterion) {
                 let ledger = network.open(folder.path());
                 let batch = OrderedBatch {
                     sequence: 1,
+                    name: crypto::Digest::ZERO,
                     timestamp_ms: 1,
                     transactions: all[..size].to_vec(),
                 };

@@ -57,7 +57,7 @@ pub use simulate::{EndorseError, Simulation};
 pub use state::{MemoryState, Overlay, StateView, VersionedValue};
 pub use store::{
     Family, HistoryEntry, HistoryPart, KeyRange, Location, RangePart, RecordRow, RecordWrites,
-    StatePage, StoreError,
+    RecordedBatch, StatePage, StoreError,
 };
 pub use transaction::{
     AssembleError, CheckedTransaction, Limits, Locator, ParseLocatorError, Refusal, Signer,

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use consensus::{CheckpointCertificate, CheckpointDigest, SequenceNumber};
+use consensus::{BatchDigest, CheckpointCertificate, CheckpointDigest, SequenceNumber};
 use ledger::{Block, BlockCertificate, CheckedTransaction, Ledger, LedgerError, OrderedBatch};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -19,6 +19,7 @@ use crate::services::Progress;
 pub(crate) enum Job<R = CheckedTransaction> {
     Execute {
         sequence: SequenceNumber,
+        batch: BatchDigest,
         timestamp_ms: u64,
         transactions: Vec<Arc<R>>,
     },
@@ -50,12 +51,13 @@ impl<R> CommitterHandle<R> {
     /// Execute this batch next.
     pub(crate) async fn execute(
         &self,
-        sequence: SequenceNumber,
+        (sequence, batch): (SequenceNumber, BatchDigest),
         timestamp_ms: u64,
         transactions: Vec<Arc<R>>,
     ) -> Result<(), DriverError> {
         self.leave(Job::Execute {
             sequence,
+            batch,
             timestamp_ms,
             transactions,
         })
@@ -147,9 +149,10 @@ impl Committer {
             match job {
                 Job::Execute {
                     sequence,
+                    batch,
                     timestamp_ms,
                     transactions,
-                } => self.execute(sequence, timestamp_ms, transactions)?,
+                } => self.execute((sequence, batch), timestamp_ms, transactions)?,
                 Job::Certify(certificate) => {
                     let number = certificate.checkpoint.sequence.0;
                     let certificate = certificates::to_ledger(&certificate);
@@ -178,7 +181,7 @@ impl Committer {
 
     fn execute(
         &self,
-        sequence: SequenceNumber,
+        (sequence, batch): (SequenceNumber, BatchDigest),
         timestamp_ms: u64,
         transactions: Vec<Arc<CheckedTransaction>>,
     ) -> Result<(), LedgerError> {
@@ -189,6 +192,7 @@ impl Committer {
         } else {
             let committed = self.ledger.commit(OrderedBatch {
                 sequence: sequence.0,
+                name: batch.0,
                 timestamp_ms,
                 transactions,
             })?;

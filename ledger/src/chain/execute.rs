@@ -52,6 +52,7 @@ impl Parent {
 pub(crate) struct Executed {
     pub(crate) block: Block,
     pub(crate) hash: Digest,
+    pub(crate) batch: Digest,
     pub(crate) results: Vec<TransactionResult>,
     pub(crate) indexed: Vec<IndexedTransaction>,
     pub(crate) index: Vec<IndexRow>,
@@ -66,6 +67,7 @@ impl Executed {
         BlockWrite {
             block: &self.block,
             hash: self.hash,
+            batch: self.batch,
             indexed: &self.indexed,
             index: &self.index,
             changes: &self.changes,
@@ -103,7 +105,7 @@ pub(crate) fn execute(
     batch: OrderedBatch,
 ) -> Result<Executed, LedgerError> {
     let number = parent.next_number();
-    let (sequence, agreed_ms) = (batch.sequence, batch.timestamp_ms);
+    let (sequence, agreed_ms, name) = (batch.sequence, batch.timestamp_ms, batch.name);
     let mut execution = Execution {
         overlay: Overlay::new(view),
         accumulator: accumulator.clone(),
@@ -123,7 +125,7 @@ pub(crate) fn execute(
         };
         execution.transaction(&transaction, version, count)?;
     }
-    Ok(execution.finish(parent, sequence, agreed_ms))
+    Ok(execution.finish(parent, sequence, agreed_ms, name))
 }
 
 impl Execution<'_> {
@@ -154,7 +156,7 @@ impl Execution<'_> {
             self.overlay.commit_id(id, version);
             let proposal = &transaction.transaction().proposal;
             self.positions.add(proposal, version.index);
-            self.indexed.push(IndexedTransaction { id, hash, location });
+            self.indexed.push(IndexedTransaction { id, location });
         }
         if code == ValidationCode::Valid {
             self.apply(transaction, version)?;
@@ -194,7 +196,7 @@ impl Execution<'_> {
         Ok(())
     }
 
-    fn finish(self, parent: &Parent, sequence: u64, agreed_ms: u64) -> Executed {
+    fn finish(self, parent: &Parent, sequence: u64, agreed_ms: u64, batch: Digest) -> Executed {
         let header = BlockHeader {
             number: parent.next_number(),
             previous_hash: parent.hash,
@@ -213,6 +215,7 @@ impl Execution<'_> {
         Executed {
             block,
             hash,
+            batch,
             results: self.results,
             indexed: self.indexed,
             index: self.positions.into_rows(parent.next_number()),
@@ -271,6 +274,7 @@ pub(crate) fn replay(
     expect.same("number of verdicts", &verdicts, &bodies)?;
     let batch = OrderedBatch {
         sequence: header.sequence,
+        name: header.transactions_root,
         timestamp_ms: header.timestamp_ms,
         transactions: checked(network, limits, block)?,
     };

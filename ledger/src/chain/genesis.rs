@@ -172,6 +172,7 @@ impl GenesisState {
         BlockWrite {
             block: &self.block,
             hash: self.hash,
+            batch: self.block.header.transactions_root,
             indexed: &[],
             index: &[],
             changes: &self.changes,

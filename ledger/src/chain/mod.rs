@@ -28,7 +28,7 @@ use crate::block::{Attesters, Block, BlockCertificate, TransactionResult};
 use crate::digest::StateAccumulator;
 use crate::proposal::TransactionId;
 use crate::rwset::Event;
-use crate::store::{OpenMode, RecordRow, RecordWrites, Store};
+use crate::store::{OpenMode, RecordRow, RecordWrites, RecordedBatch, Store};
 use crate::transaction::{CheckedTransaction, Limits};
 pub use error::LedgerError;
 pub(crate) use execute::{Executed, Parent, execute, replay};
@@ -57,6 +57,9 @@ pub struct Tip {
 pub struct OrderedBatch {
     /// Place in the agreed order, which is the number of the block.
     pub sequence: u64,
+    /// The name under which the transactions may have been recorded
+    /// ([`RecordWrites::put_bodies`]): the block then refers to what is on disk.
+    pub name: Digest,
     /// The agreed time. Should it not be later than the predecessor's, the
     /// block's is the predecessor's and a millisecond.
     pub timestamp_ms: u64,
@@ -113,10 +116,10 @@ impl Ledger {
         let recovered = store.recover(&genesis.network, &genesis.hash())?;
         let certified = store.view().latest_certified()?.unwrap_or(0);
         let parent = Parent {
-            header: recovered.block.header,
+            header: recovered.header,
             hash: recovered.hash,
         };
-        Ok(Self {
+        let ledger = Self {
             network: genesis.network,
             attesters: genesis.attesters.clone(),
             limits: genesis.limits.clone(),
@@ -129,7 +132,14 @@ impl Ledger {
             certified: AtomicU64::new(certified),
             recent: RecentBlocks::default(),
             store,
-        })
+        };
+        let view = ledger.store.view();
+        for number in certified + 1..=ledger.tip().number {
+            let block = ledger.with_results(&view, number)?;
+            ledger.recent.keep_results(number, block.results);
+        }
+        drop(view);
+        Ok(ledger)
     }
 
     /// Executes the next batch and writes its block, which is on disk when this returns.
@@ -229,7 +239,8 @@ impl Ledger {
         if self.certificate(number)?.is_none() {
             self.store.write_certificate(number, certificate)?;
         }
-        self.certified.fetch_max(number, Ordering::AcqRel);
+        let before = self.certified.fetch_max(number, Ordering::AcqRel);
+        self.recent.certified(number.max(before));
         Ok(())
     }
 
@@ -283,6 +294,28 @@ impl Ledger {
     /// When the store cannot be read.
     pub fn read_records(&self) -> Result<Vec<RecordRow>, LedgerError> {
         Ok(self.store.view().records()?)
+    }
+
+    /// The transactions of batches that were recorded and that no block holds yet,
+    /// by ascending number.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn recorded_batches(&self) -> Result<Vec<RecordedBatch>, LedgerError> {
+        let view = self.store.view();
+        let batches = view.recorded_batches(view.tip()?.number);
+        Ok(batches.collect::<Result<_, _>>()?)
+    }
+
+    /// Deletes the transactions that were recorded for blocks up to `through` which
+    /// are never made: for whoever orders without executing.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be written.
+    pub fn discard_recorded(&self, through: u64) -> Result<(), LedgerError> {
+        Ok(self.store.discard_bodies(through)?)
     }
 
     /// Writes what is only in the log into table files: the last act of a clean stop.

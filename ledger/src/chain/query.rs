@@ -1,7 +1,9 @@
 //! What readers ask. Each answer is of one moment; none waits for a commit.
 
+use std::collections::BTreeSet;
+
 use crypto::merkle::InclusionProof;
-use crypto::{Digest, decode};
+use crypto::{Digest, decode, encode};
 
 use super::{Ledger, LedgerError, RecentBlock};
 use crate::block::{Block, BlockCertificate, StoredBlock, TransactionResult, result_leaves};
@@ -61,9 +63,9 @@ impl Ledger {
         if let Some(recent) = self.recent.get(number) {
             return Ok(recent.hash);
         }
-        let block = self.block(number)?;
-        let block = block.ok_or(LedgerError::NoSuchBlock { number })?;
-        Ok(block.header.hash())
+        let row = self.store.view().block_row(number)?;
+        let row = row.ok_or(LedgerError::NoSuchBlock { number })?;
+        Ok(row.header.hash())
     }
 
     /// The canonical bytes of the block with this number, for others.
@@ -73,7 +75,14 @@ impl Ledger {
     /// When the store cannot be read.
     pub fn block_bytes(&self, number: u64) -> Result<Option<Vec<u8>>, LedgerError> {
         let view = self.store.view();
-        Ok(view.bytes(Family::Blocks, &number_key(number))?)
+        let Some(row) = view.block_row(number)? else {
+            return Ok(None);
+        };
+        let bodies = view.bodies(number, &row)?;
+        // A block's fields stand one after the other, as its transactions lie here.
+        Ok(Some(
+            [&encode(&row.header), &bodies[..], &encode(&row.verdicts)].concat(),
+        ))
     }
 
     /// The certificate of the block with this number, where it has come in.
@@ -154,23 +163,39 @@ impl Ledger {
         }))
     }
 
-    /// The bytes of the transaction with this hash, for others.
+    /// The bytes of those of these transactions that stand in one of the newest
+    /// blocks, for others who are at such a block: in one that is in memory, or that
+    /// has no certificate yet. Who is further behind takes the blocks themselves. The
+    /// one with which they have `max_bytes` together is the last.
     ///
     /// # Errors
     ///
     /// When the store cannot be read.
-    pub fn transaction_by_hash(
+    pub fn recent_transactions(
         &self,
-        hash: &TransactionHash,
-    ) -> Result<Option<Vec<u8>>, LedgerError> {
-        let view = self.store.view();
-        match view.place_of(&hash.0)? {
-            Some(place) => match self.entry(&view, place)? {
-                Some((body, _)) => Ok(Some(body)),
-                None => Err(points_nowhere(&view, place)),
-            },
-            None => Ok(None),
+        hashes: &BTreeSet<TransactionHash>,
+        max_bytes: usize,
+    ) -> Result<Vec<Vec<u8>>, LedgerError> {
+        let (mut found, mut length) = (Vec::new(), 0_usize);
+        let mut block = None;
+        for place in self.recent.places(hashes) {
+            if length >= max_bytes {
+                break;
+            }
+            // They come in the order of the chain.
+            if block
+                .as_ref()
+                .is_none_or(|(number, _)| *number != place.block)
+            {
+                block = self.block(place.block)?.map(|block| (place.block, block));
+            }
+            let block = block.as_ref().map(|(_, block)| block);
+            let body = block.and_then(|block| block.transactions.get(index_of(place.index)));
+            let body = body.ok_or_else(|| points_nowhere(&self.store.view(), place))?;
+            length = length.saturating_add(body.len());
+            found.push(body.clone());
         }
+        Ok(found)
     }
 
     /// The proof of what became of a transaction; none until its block is certified.
@@ -272,7 +297,11 @@ impl Ledger {
         })
     }
 
-    fn with_results(&self, view: &StoreView<'_>, number: u64) -> Result<RecentBlock, LedgerError> {
+    pub(super) fn with_results(
+        &self,
+        view: &StoreView<'_>,
+        number: u64,
+    ) -> Result<RecentBlock, LedgerError> {
         if let Some(recent) = self.recent.get(number) {
             return Ok(recent);
         }

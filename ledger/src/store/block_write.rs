@@ -5,10 +5,11 @@ use crypto::{Digest, NetworkId, encode};
 use rocksdb::WriteBatch;
 
 use super::families::{FORMAT, HistoryValue, LEFT_IN_BLOCK, history_key};
+use super::records::Written;
 use super::witness::{Counter, seal};
 use super::{
-    Durable, Family, HistoryRow, IndexRow, Location, Store, StoreError, TipRow, block_hash_key,
-    meta, number_key, state_key, transaction_hash_key,
+    BlockRow, Durable, Family, HistoryRow, IndexRow, Location, Store, StoreError, TipRow,
+    bodies_key, meta, number_key, state_key,
 };
 use crate::block::{Block, BlockCertificate};
 use crate::digest::StateAccumulator;
@@ -16,7 +17,6 @@ use crate::policy::EndorsementPolicy;
 use crate::proposal::TransactionId;
 use crate::rwset::Version;
 use crate::state::VersionedValue;
-use crate::transaction::TransactionHash;
 
 /// One write to one key, in the order of the block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +71,6 @@ impl StateChange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct IndexedTransaction {
     pub(crate) id: TransactionId,
-    pub(crate) hash: TransactionHash,
     pub(crate) location: Location,
 }
 
@@ -79,6 +78,8 @@ pub(crate) struct IndexedTransaction {
 pub(crate) struct BlockWrite<'a> {
     pub(crate) block: &'a Block,
     pub(crate) hash: Digest,
+    /// The name under which its transactions may have been recorded.
+    pub(crate) batch: Digest,
     /// The transactions whose ids stand in the chain for the first time.
     pub(crate) indexed: &'a [IndexedTransaction],
     /// The same by creator and by contract.
@@ -107,15 +108,13 @@ impl Batch<'_> {
         self.operations.delete_cf(self.store.family(family), key);
     }
 
-    fn block(&mut self, write: &BlockWrite<'_>) {
+    /// What the block leaves beside itself.
+    fn effects(&mut self, write: &BlockWrite<'_>) {
         let number = write.block.header.number;
-        self.put(Family::Blocks, &number_key(number), write.block);
-        self.put(Family::Hashes, &block_hash_key(&write.hash), &number);
+        self.put(Family::Hashes, write.hash.as_bytes(), &number);
         for indexed in write.indexed {
             let id_key = indexed.id.0.as_bytes();
             self.put(Family::Transactions, id_key, &indexed.location);
-            let hash_key = transaction_hash_key(&indexed.hash.0);
-            self.put(Family::Hashes, &hash_key, &indexed.location.place());
         }
         for (key, positions) in write.index {
             self.put(Family::Index, key, positions);
@@ -130,6 +129,31 @@ impl Batch<'_> {
         self.put(Family::Meta, meta::TIP, &tip);
         let accumulator = write.accumulator.to_bytes();
         self.put_bytes(Family::Meta, meta::ACCUMULATOR, &accumulator);
+    }
+
+    /// The block itself: its transactions only where they are not on disk yet. What
+    /// else was recorded for its number goes.
+    fn itself(&mut self, write: &BlockWrite<'_>, written: &Written) {
+        let header = &write.block.header;
+        let mut recorded = None;
+        for name in written.names(header.number) {
+            if *name == write.batch {
+                recorded = Some(*name);
+            } else {
+                self.delete(Family::Bodies, &bodies_key(header.number, name));
+            }
+        }
+        let batch = recorded.unwrap_or(header.transactions_root);
+        if recorded.is_none() {
+            let key = bodies_key(header.number, &batch);
+            self.put(Family::Bodies, &key, &write.block.transactions);
+        }
+        let row = BlockRow {
+            header: header.clone(),
+            batch,
+            verdicts: write.block.verdicts.clone(),
+        };
+        self.put(Family::Blocks, &number_key(header.number), &row);
     }
 
     fn change(&mut self, change: &StateChange) {
@@ -164,16 +188,21 @@ impl Store {
         batch.put(Family::Meta, meta::FORMAT, &FORMAT);
         batch.put(Family::Meta, meta::NETWORK, network);
         batch.put_bytes(Family::Meta, meta::RECORD_WRITES, &seal(0));
-        batch.block(write);
+        batch.effects(write);
+        batch.itself(write, &Written::default());
         self.write("block 0", batch.operations, Durable::Now)
     }
 
     /// Writes a block; it is on disk when this returns.
     pub(crate) fn write_block(&self, write: &BlockWrite<'_>) -> Result<(), StoreError> {
+        let number = write.block.header.number;
         let mut batch = self.batch();
-        batch.block(write);
+        batch.effects(write);
+        let mut written = self.lock_written();
+        batch.itself(write, &written);
         self.write("a block", batch.operations, Durable::Now)?;
-        self.note(Counter::Blocks, write.block.header.number)
+        written.settle(number);
+        self.note(Counter::Blocks, number)
     }
 
     /// Writes the certificate of a block, which can be had again from others

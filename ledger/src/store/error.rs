@@ -47,6 +47,14 @@ pub enum StoreError {
         /// What the database says, with the file where it knows it.
         source: rocksdb::Error,
     },
+    /// A log of the database has a record that it cannot have.
+    #[error("{} is damaged: at byte {offset} it has a record of a kind that is never written; {RESTORE}", path.display())]
+    DamagedLog {
+        /// The log or the manifest.
+        path: PathBuf,
+        /// Where the record begins.
+        offset: u64,
+    },
     /// Writes that were on disk are gone.
     #[error("the database in {} has lost {what} {found} to {witnessed}, which were on disk: its log or manifest is damaged; {RESTORE}", path.display())]
     LostWrites {

@@ -6,21 +6,25 @@
 use crypto::codec::{Decode, Encode};
 use crypto::{Digest, PublicKey};
 
+use crate::block::BlockHeader;
 use crate::policy::EndorsementPolicy;
 use crate::proposal::TransactionId;
 use crate::rwset::Version;
-use crate::validation::ValidationCode;
+use crate::validation::{ValidationCode, Verdict};
 
 /// A column family: one kind of thing that is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
-    /// Block number to [`crate::Block`].
+    /// Block number to [`BlockRow`]: a block without its transactions.
     Blocks,
+    /// Block number and the name of a batch to its transactions, in a list. Those of
+    /// numbers that no block has yet are records of consensus.
+    Bodies,
     /// Block number to [`crate::BlockCertificate`].
     Certificates,
     /// Transaction id to [`Location`].
     Transactions,
-    /// Block hash to its number; transaction hash to its place.
+    /// Block hash to its number.
     Hashes,
     /// Namespace and key to version and value.
     State,
@@ -37,8 +41,9 @@ pub enum Family {
 
 impl Family {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Blocks,
+        Self::Bodies,
         Self::Certificates,
         Self::Transactions,
         Self::Hashes,
@@ -54,6 +59,7 @@ impl Family {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Blocks => "blocks",
+            Self::Bodies => "bodies",
             Self::Certificates => "certificates",
             Self::Transactions => "transactions",
             Self::Hashes => "hashes",
@@ -86,6 +92,17 @@ impl Location {
             index: self.index,
         }
     }
+}
+
+/// A block, as far as its transactions do not say it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct BlockRow {
+    /// What it commits to.
+    pub(crate) header: BlockHeader,
+    /// Under which name its transactions stand in [`Family::Bodies`].
+    pub(crate) batch: Digest,
+    /// One verdict per transaction.
+    pub(crate) verdicts: Vec<Verdict>,
 }
 
 /// What one write did to a key, as the history keeps it under the write's version.
@@ -122,7 +139,7 @@ pub(crate) struct TipRow {
 }
 
 /// The version of this layout. Another one is refused, not guessed at.
-pub(crate) const FORMAT: u32 = 4;
+pub(crate) const FORMAT: u32 = 5;
 
 /// The keys of [`Family::Meta`].
 pub(crate) mod meta {
@@ -145,20 +162,15 @@ pub(crate) fn number_key(number: u64) -> [u8; 8] {
     number.to_be_bytes()
 }
 
-/// The key of a block hash in [`Family::Hashes`].
-pub(crate) fn block_hash_key(hash: &Digest) -> [u8; 33] {
-    prefixed(b'b', hash)
+/// The key of a batch in [`Family::Bodies`].
+pub(crate) fn bodies_key(number: u64, batch: &Digest) -> Vec<u8> {
+    [&number_key(number)[..], batch.as_bytes()].concat()
 }
 
-/// The key of a transaction hash in [`Family::Hashes`].
-pub(crate) fn transaction_hash_key(hash: &Digest) -> [u8; 33] {
-    prefixed(b't', hash)
-}
-
-fn prefixed(prefix: u8, hash: &Digest) -> [u8; 33] {
-    let mut key = [prefix; 33];
-    key[1..].copy_from_slice(hash.as_bytes());
-    key
+/// The number and the name of the batch with this key; `None` when it is not one.
+pub(crate) fn parse_bodies_key(bytes: &[u8]) -> Option<(u64, Digest)> {
+    let (number, batch) = bytes.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*number), Digest(*batch.as_array()?)))
 }
 
 /// What all state keys of a namespace begin with; no namespace's is the

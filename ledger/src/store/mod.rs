@@ -12,6 +12,7 @@ mod block_write;
 mod error;
 mod families;
 mod index;
+mod logs;
 mod pages;
 mod read;
 mod records;
@@ -21,28 +22,27 @@ mod witness;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use rocksdb::{ColumnFamily, DB, WriteBatch};
 
 pub(crate) use block_write::{BlockWrite, IndexedTransaction, StateChange};
 pub use error::StoreError;
+pub(crate) use families::{BlockRow, HistoryRow, TipRow};
 pub use families::{Family, Location};
-pub(crate) use families::{HistoryRow, TipRow};
-pub(crate) use families::{block_hash_key, meta, number_key, parse_state_key};
+pub(crate) use families::{bodies_key, meta, number_key, parse_bodies_key};
 pub(crate) use families::{contract_prefix, creator_prefix};
-pub(crate) use families::{state_key, transaction_hash_key};
+pub(crate) use families::{parse_state_key, state_key};
 pub(crate) use index::{BlockPositions, IndexRow, Positions};
 pub use pages::{KeyRange, RangePart, StatePage};
 pub(crate) use read::StoreView;
 pub use read::{HistoryEntry, HistoryPart};
-pub use records::{RecordRow, RecordWrites};
+use records::Written;
+pub use records::{RecordRow, RecordWrites, RecordedBatch};
 use witness::{Counter, Witness, io_error};
 
 /// The database's folder within the data folder.
 const DATABASE: &str = "rocksdb";
-
-const UNBROKEN: &str = "a panic while writing records stops the process";
 
 /// What a store is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,9 +67,9 @@ pub(crate) struct Store {
     db: DB,
     path: PathBuf,
     witness: Option<Witness>,
-    /// How many times records were written; held while they are, which makes
-    /// their one writer one.
-    record_writes: Mutex<u64>,
+    /// Held while records or a block are written: a batch is recorded by one and
+    /// settled by the other.
+    written: Mutex<Written>,
     /// How many writes were waited for until they were on disk.
     syncs: AtomicU64,
     failed: OnceLock<String>,
@@ -83,7 +83,7 @@ impl Store {
             OpenMode::ReadWrite => {
                 make_folder(path)?;
                 let witness = Witness::open(path)?;
-                check_layout(path, &database)?;
+                check_database(path, &database)?;
                 (rocks::open(&database)?, Some(witness))
             }
             OpenMode::ReadOnly => {
@@ -93,7 +93,7 @@ impl Store {
                     });
                 }
                 let witness = Witness::read_only(path)?;
-                check_layout(path, &database)?;
+                check_database(path, &database)?;
                 (rocks::open_read_only(&database)?, witness)
             }
         };
@@ -101,7 +101,7 @@ impl Store {
             db,
             path: path.to_path_buf(),
             witness,
-            record_writes: Mutex::new(0),
+            written: Mutex::new(Written::default()),
             syncs: AtomicU64::new(0),
             failed: OnceLock::new(),
         })
@@ -132,6 +132,11 @@ impl Store {
     /// Whether a write has failed.
     pub(crate) fn is_poisoned(&self) -> bool {
         self.failed.get().is_some()
+    }
+
+    fn lock_written(&self) -> MutexGuard<'_, Written> {
+        let written = self.written.lock();
+        written.expect("a panic while writing stops the process")
     }
 
     fn family(&self, family: Family) -> &ColumnFamily {
@@ -212,9 +217,10 @@ impl Store {
     }
 }
 
-/// Refuses a database of another layout before it is opened, which would change
-/// it, and while the version that wrote it can still open it.
-fn check_layout(path: &Path, database: &Path) -> Result<(), StoreError> {
+/// Refuses a database before it is opened: one that could not be, and one of another
+/// layout, which would be changed while the version that wrote it can still open it.
+fn check_database(path: &Path, database: &Path) -> Result<(), StoreError> {
+    logs::check(database)?;
     match rocks::other_format(database) {
         None => Ok(()),
         Some(found) => Err(StoreError::OtherFormat {

@@ -2,15 +2,15 @@
 
 use crypto::codec::Decode;
 use crypto::{Digest, decode};
-use rocksdb::{Direction, IteratorMode, ReadOptions, Snapshot};
+use rocksdb::{DBPinnableSlice, Direction, IteratorMode, ReadOptions, Snapshot};
 use serde::Serialize;
 
 use super::families::{
     HistoryValue, history_key, history_prefix, history_version, namespace_prefix,
 };
 use super::{
-    Family, HistoryRow, Location, Store, StoreError, TipRow, block_hash_key, meta, number_key,
-    parse_state_key, state_key, transaction_hash_key,
+    BlockRow, Family, HistoryRow, Location, Store, StoreError, TipRow, bodies_key, meta,
+    number_key, parse_state_key, state_key,
 };
 use crate::block::{Block, BlockCertificate, transaction_in};
 use crate::digest::StateAccumulator;
@@ -193,17 +193,49 @@ impl<'a> StoreView<'a> {
             })
     }
 
-    /// The block with this number.
-    pub(crate) fn block(&self, number: u64) -> Result<Option<Block>, StoreError> {
+    /// The block with this number, without its transactions.
+    pub(crate) fn block_row(&self, number: u64) -> Result<Option<BlockRow>, StoreError> {
         let key = number_key(number);
-        let block: Option<Block> = self.value(Family::Blocks, &key, Some(number))?;
-        match &block {
+        let row: Option<BlockRow> = self.value(Family::Blocks, &key, Some(number))?;
+        match &row {
             Some(other) if other.header.number != number => {
                 let what = format!("holds block {}", other.header.number);
                 Err(self.bad_value(Family::Blocks, &key, Some(number), what))
             }
-            _ => Ok(block),
+            _ => Ok(row),
         }
+    }
+
+    /// The block with this number.
+    pub(crate) fn block(&self, number: u64) -> Result<Option<Block>, StoreError> {
+        let Some(row) = self.block_row(number)? else {
+            return Ok(None);
+        };
+        let key = bodies_key(number, &row.batch);
+        let bodies = self.bodies(number, &row)?;
+        Ok(Some(Block {
+            transactions: self.parse(Family::Bodies, &key, Some(number), &bodies)?,
+            header: row.header,
+            verdicts: row.verdicts,
+        }))
+    }
+
+    /// The canonical bytes of the transactions of the block with this number and row.
+    pub(crate) fn bodies(
+        &self,
+        number: u64,
+        row: &BlockRow,
+    ) -> Result<DBPinnableSlice<'_>, StoreError> {
+        let (family, key) = (Family::Bodies, bodies_key(number, &row.batch));
+        let handle = self.store.family(family);
+        let bodies = self
+            .store
+            .db
+            .get_pinned_cf_opt(handle, &key, &self.options());
+        bodies.map_err(self.read_error(family))?.ok_or_else(|| {
+            let what = "missing, though a block refers to it";
+            self.bad_value(family, &key, Some(number), what)
+        })
     }
 
     /// The certificate of the block with this number.
@@ -233,12 +265,7 @@ impl<'a> StoreView<'a> {
 
     /// The number of the block with this hash.
     pub(crate) fn number_of(&self, hash: &Digest) -> Result<Option<u64>, StoreError> {
-        self.value(Family::Hashes, &block_hash_key(hash), None)
-    }
-
-    /// Where the transaction with this hash stands.
-    pub(crate) fn place_of(&self, hash: &Digest) -> Result<Option<Version>, StoreError> {
-        self.value(Family::Hashes, &transaction_hash_key(hash), None)
+        self.value(Family::Hashes, hash.as_bytes(), None)
     }
 
     /// A value of the state.
@@ -364,29 +391,27 @@ impl<'a> StoreView<'a> {
     /// What the transaction at this version writes to this key, and how many bytes
     /// its block has, all of which had to be read.
     fn value_in_block(&self, version: Version, name: &str) -> Result<(Vec<u8>, usize), StoreError> {
-        let (family, number) = (Family::Blocks, version.block);
-        let row = number_key(number);
-        let block = self
-            .store
-            .db
-            .get_pinned_cf_opt(self.store.family(family), row, &self.options())
-            .map_err(self.read_error(family))?;
-        let block = block.as_deref().unwrap_or_default();
-        let bytes = transaction_in(block, version.index);
-        let value = match bytes {
+        let number = version.block;
+        let row = self.block_row(number)?.ok_or_else(|| {
+            let what = "missing, though the history names it";
+            self.bad_value(Family::Blocks, &number_key(number), Some(number), what)
+        })?;
+        let (family, key) = (Family::Bodies, bodies_key(number, &row.batch));
+        let bodies = self.bodies(number, &row)?;
+        let value = match transaction_in(&bodies, version.index) {
             Some(bytes) => {
-                let found: Transaction = self.parse(family, &row, Some(number), bytes)?;
+                let found: Transaction = self.parse(family, &key, Some(number), bytes)?;
                 let written = found.rwset.written(name);
                 written.and_then(|write| write.value.clone())
             }
             None => None,
         };
-        value.map(|value| (value, block.len())).ok_or_else(|| {
+        value.map(|value| (value, bodies.len())).ok_or_else(|| {
             let what = format!(
                 "transaction {} does not write {name:?}, as the history says",
                 version.index
             );
-            self.bad_value(family, &row, Some(number), what)
+            self.bad_value(family, &key, Some(number), what)
         })
     }
 }

@@ -1,23 +1,52 @@
-//! What consensus must remember: opaque keys and values.
+//! What consensus must remember: opaque keys and values, and the transactions of
+//! batches that have been voted for.
 //!
 //! The ledger keeps them because they share its disk and its log, and does not
 //! look at them. They are synced before the write returns: a vote may leave
-//! only after that.
+//! only after that. The transactions of a batch that becomes a block are on disk
+//! by then, and are not written again: the block refers to them.
 
+use std::collections::BTreeSet;
+
+use crypto::Digest;
 use rocksdb::WriteBatch;
 
 use super::witness::{Counter, seal};
-use super::{Durable, Family, Store, StoreError, StoreView, UNBROKEN, meta};
+use super::{
+    Durable, Family, Store, StoreError, StoreView, bodies_key, meta, number_key, parse_bodies_key,
+};
 
 const WHAT: &str = "consensus records";
 
 /// A record: its key and its value.
 pub type RecordRow = (Vec<u8>, Vec<u8>);
 
+/// The transactions of a batch that no block holds yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedBatch {
+    /// The number of the block that the batch is to become.
+    pub number: u64,
+    /// The name it was recorded under.
+    pub name: Digest,
+    /// The bytes that were recorded.
+    pub bodies: Vec<u8>,
+}
+
 #[derive(Debug)]
 enum Operation {
-    Put { key: Vec<u8>, value: Vec<u8> },
-    DeleteRange { start: Vec<u8>, end: Vec<u8> },
+    Put {
+        key: Vec<u8>,
+        value: Vec<u8>,
+    },
+    PutBodies {
+        number: u64,
+        name: Digest,
+        bodies: Vec<u8>,
+    },
+    DeleteRange {
+        start: Vec<u8>,
+        end: Vec<u8>,
+    },
 }
 
 /// Changes to the records, applied together and in this order.
@@ -32,6 +61,19 @@ impl RecordWrites {
         self.operations.push(Operation::Put { key, value });
     }
 
+    /// Records the transactions of a batch that may become the block with this
+    /// number: the canonical encoding of all of them, in their order. A name stands
+    /// for the same transactions wherever it is used. They are kept until there is
+    /// that block, and with it if it is of this batch; where there already is one,
+    /// nothing is recorded.
+    pub fn put_bodies(&mut self, number: u64, name: Digest, bodies: Vec<u8>) {
+        self.operations.push(Operation::PutBodies {
+            number,
+            name,
+            bodies,
+        });
+    }
+
     /// Deletes all records with keys in `start..end`.
     pub fn delete_range(&mut self, start: Vec<u8>, end: Vec<u8>) {
         self.operations.push(Operation::DeleteRange { start, end });
@@ -44,23 +86,75 @@ impl RecordWrites {
     }
 }
 
+/// What has been written, as far as the next write has to know it.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    /// How many times records were.
+    pub(super) record_writes: u64,
+    /// The number of the newest block.
+    pub(super) tip: u64,
+    /// The batches that are recorded for blocks which are still to come.
+    pub(super) batches: BTreeSet<(u64, Digest)>,
+}
+
+impl Written {
+    /// The names of the batches that are recorded for the block with this number.
+    pub(super) fn names(&self, number: u64) -> impl Iterator<Item = &Digest> {
+        let of_number = (number, Digest([0; 32]))..=(number, Digest([u8::MAX; 32]));
+        self.batches.range(of_number).map(|(_, name)| name)
+    }
+
+    /// Takes note of the newest block. What was recorded for it has gone into it, or
+    /// away.
+    pub(super) fn settle(&mut self, number: u64) {
+        self.tip = number;
+        self.batches.retain(|(of, _)| *of > number);
+    }
+}
+
 impl Store {
     /// Applies the changes as one write that is on disk when this returns.
     pub(crate) fn write_records(&self, writes: RecordWrites) -> Result<(), StoreError> {
         let family = self.family(Family::Records);
+        let bodies_family = self.family(Family::Bodies);
+        let mut written = self.lock_written();
         let mut batch = WriteBatch::default();
+        let mut batches = Vec::new();
         for operation in writes.operations {
             match operation {
                 Operation::Put { key, value } => batch.put_cf(family, key, value),
+                Operation::PutBodies { number, .. } if number <= written.tip => {}
+                Operation::PutBodies {
+                    number,
+                    name,
+                    bodies,
+                } => {
+                    batch.put_cf(bodies_family, bodies_key(number, &name), bodies);
+                    batches.push((number, name));
+                }
                 Operation::DeleteRange { start, end } => batch.delete_range_cf(family, start, end),
             }
         }
-        let mut count = self.record_writes.lock().expect(UNBROKEN);
-        let next = count.checked_add(1).expect("nobody writes 2^64 times");
+        let next = written.record_writes.checked_add(1);
+        let next = next.expect("nobody writes 2^64 times");
         batch.put_cf(self.family(Family::Meta), meta::RECORD_WRITES, seal(next));
         self.write(WHAT, batch, Durable::Now)?;
-        *count = next;
+        written.record_writes = next;
+        written.batches.extend(batches);
         self.note(Counter::RecordWrites, next)
+    }
+
+    /// Deletes what was recorded for blocks up to `through` that never came: where
+    /// nothing is executed, nothing else does. It is not waited for.
+    pub(crate) fn discard_bodies(&self, through: u64) -> Result<(), StoreError> {
+        let mut written = self.lock_written();
+        let mut batch = WriteBatch::default();
+        let after = |number: u64| number_key(number.saturating_add(1));
+        let (start, end) = (after(written.tip), after(through));
+        batch.delete_range_cf(self.family(Family::Bodies), start, end);
+        self.write(WHAT, batch, Durable::Later)?;
+        written.batches.retain(|(number, _)| *number > through);
+        Ok(())
     }
 }
 
@@ -70,5 +164,24 @@ impl StoreView<'_> {
         self.rows(Family::Records, &[], &[])
             .map(|row| row.map(|(key, value)| (key.into_vec(), value.into_vec())))
             .collect()
+    }
+
+    /// The batches that are recorded for blocks after `tip`, by ascending number.
+    pub(crate) fn recorded_batches(
+        &self,
+        tip: u64,
+    ) -> impl Iterator<Item = Result<RecordedBatch, StoreError>> {
+        let start = number_key(tip.saturating_add(1));
+        self.rows(Family::Bodies, &start, &[]).map(|row| {
+            let (key, bodies) = row?;
+            let Some((number, name)) = parse_bodies_key(&key) else {
+                return Err(self.bad_value(Family::Bodies, &key, None, "not the key of a batch"));
+            };
+            Ok(RecordedBatch {
+                number,
+                name,
+                bodies: bodies.into_vec(),
+            })
+        })
     }
 }

@@ -7,14 +7,15 @@
 use crypto::{Digest, NetworkId};
 
 use super::families::FORMAT;
+use super::records::Written;
 use super::witness::{Counter, unseal};
 use super::{Family, Store, StoreError, StoreView, TipRow, meta, number_key};
-use crate::block::Block;
+use crate::block::BlockHeader;
 use crate::digest::StateAccumulator;
 
 /// What a store that passes the checks holds at its end.
 pub(crate) struct Recovered {
-    pub(crate) block: Block,
+    pub(crate) header: BlockHeader,
     pub(crate) hash: Digest,
     pub(crate) accumulator: StateAccumulator,
 }
@@ -52,10 +53,15 @@ impl Store {
         let view = self.view();
         self.check_identity(&view, network)?;
         let record_writes = self.check_witness(&view)?;
-        let mut count = self.record_writes.lock().expect(super::UNBROKEN);
-        *count = record_writes;
-        drop(count);
-        let recovered = recover_tip(&view, view.tip()?)?;
+        let tip = view.tip()?;
+        let batches = view.recorded_batches(tip.number);
+        let batches = batches.map(|batch| batch.map(|batch| (batch.number, batch.name)));
+        *self.lock_written() = Written {
+            record_writes,
+            tip: tip.number,
+            batches: batches.collect::<Result<_, _>>()?,
+        };
+        let recovered = recover_tip(&view, tip)?;
         if view.number_of(genesis_hash)? != Some(0) {
             let what = "is not the block 0 that the genesis document makes";
             return Err(view.bad_value(Family::Blocks, &number_key(0), Some(0), what));
@@ -142,7 +148,7 @@ fn recover_tip(view: &StoreView<'_>, tip: TipRow) -> Result<Recovered, StoreErro
         return Err(view.bad_value(Family::Meta, meta::ACCUMULATOR, Some(tip.number), what));
     }
     Ok(Recovered {
-        block,
+        header: block.header,
         hash,
         accumulator,
     })

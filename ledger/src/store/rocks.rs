@@ -23,7 +23,7 @@ const MAX_OPEN_FILES: i32 = 256;
 /// The log is replayed on opening: this bounds how long that takes.
 const MAX_LOG_BYTES: u64 = 64 * MIB as u64;
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
-/// From how many bytes on a block or a value is written into a file of such, once:
+/// From how many bytes on transactions or a value are written into a file of such, once:
 /// tables are merged again and again, with all that they hold.
 const BLOB_BYTES: u64 = 256;
 /// Files of which more than this part is no longer referred to are written anew.
@@ -71,7 +71,7 @@ fn family_options(family: Family, cache: &Cache) -> Options {
     let mut options = Options::default();
     options.set_block_based_table_factory(&table);
     options.set_compression_type(DBCompressionType::Lz4);
-    if matches!(family, Family::Blocks | Family::State) {
+    if matches!(family, Family::Bodies | Family::State) {
         options.set_enable_blob_files(true);
         options.set_min_blob_size(BLOB_BYTES);
         options.set_blob_compression_type(DBCompressionType::Lz4);

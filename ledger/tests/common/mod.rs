@@ -152,6 +152,7 @@ impl Network {
         let tip = ledger.tip();
         let batch = OrderedBatch {
             sequence: tip.number + 1,
+            name: crypto::Digest::ZERO,
             timestamp_ms: 1_000 * (tip.number + 1),
             transactions: transactions.iter().map(|each| self.checked(each)).collect(),
         };
@@ -238,8 +239,9 @@ pub(crate) fn rows(path: &Path) -> Vec<(String, Vec<u8>, Vec<u8>)> {
 }
 
 /// The families that the ledger itself fills.
-pub(crate) const FAMILIES: [&str; 8] = [
+pub(crate) const FAMILIES: [&str; 9] = [
     "blocks",
+    "bodies",
     "certificates",
     "transactions",
     "hashes",

@@ -203,7 +203,7 @@ impl<R: Request> Driver<R> {
             .to_vec();
         self.wiring
             .committer
-            .execute(sequence, timestamp_ms, transactions)
+            .execute((sequence, batch.digest()), timestamp_ms, transactions)
             .await
     }
 }

@@ -3,13 +3,13 @@
 //!
 //! ```text
 //! 'r' ‖ record key (9 bytes)                       -> the record
-//! 'b' ‖ sequence (8, big-endian) ‖ batch digest      -> the bytes of its transactions, a list
 //! 'e' ‖ replica (4, big-endian) ‖ message name       -> a piece of evidence
 //! ```
 //!
 //! A vote says "I hold this batch in full", so the transactions of a batch are
 //! written with the record that permits the vote: after a crash of every node at
-//! once, a batch that may have committed can still be executed.
+//! once, a batch that may have committed can still be executed. They lie where the
+//! ledger looks for those of its blocks, under the digest of the batch.
 
 use std::sync::Arc;
 
@@ -21,7 +21,6 @@ use crate::list;
 use crate::request::Request;
 
 const RECORD: u8 = b'r';
-const BODIES: u8 = b'b';
 const EVIDENCE: u8 = b'e';
 
 /// What is to be written before the next message leaves.
@@ -50,8 +49,8 @@ impl PendingRecords {
         batch: BatchDigest,
         bodies: &[Arc<R>],
     ) {
-        let row = list::encode(bodies.iter().map(|body| body.bytes()));
-        self.writes.put(bodies_key(sequence, batch), row);
+        let list = list::encode(bodies.iter().map(|body| body.bytes()));
+        self.writes.put_bodies(sequence.0, batch.0, list);
     }
 
     /// Adds proof against a replica.
@@ -73,13 +72,9 @@ impl PendingRecords {
         let through = certificate.checkpoint.sequence;
         let record = Record::Stable(certificate);
         self.writes.put(record_key(&record.key()), record.encode());
-        let next = through.next().0.to_be_bytes();
+        let key = |sequence: u64| record_key(&sequence.to_be_bytes());
         // Sequence 0 holds what is never forgotten.
-        let first = 1_u64.to_be_bytes();
-        for kind in [RECORD, BODIES] {
-            let key = |sequence: [u8; 8]| [&[kind][..], &sequence].concat();
-            self.writes.delete_range(key(first), key(next));
-        }
+        self.writes.delete_range(key(1), key(through.next().0));
     }
 
     /// Takes what must be on disk before the next message leaves.
@@ -99,15 +94,6 @@ fn record_key(key: &[u8]) -> Vec<u8> {
     [&[RECORD][..], key].concat()
 }
 
-fn bodies_key(sequence: SequenceNumber, batch: BatchDigest) -> Vec<u8> {
-    [
-        &[BODIES][..],
-        &sequence.0.to_be_bytes(),
-        batch.0.as_bytes().as_slice(),
-    ]
-    .concat()
-}
-
 fn evidence_key(evidence: &Evidence) -> Vec<u8> {
     let replica = evidence.signer().0.to_be_bytes();
     [&[EVIDENCE][..], &replica, evidence.message().as_bytes()].concat()
@@ -117,8 +103,8 @@ fn evidence_key(evidence: &Evidence) -> Vec<u8> {
 pub(super) struct Found<R> {
     /// Its records.
     pub(super) records: Vec<Record>,
-    /// The transactions that its batches name, checked anew: the disk is not
-    /// believed more than a peer.
+    /// The transactions of those of its batches that no block has, checked anew: the
+    /// disk is not believed more than a peer.
     pub(super) bodies: Vec<Arc<R>>,
     /// What it could prove against others.
     pub(super) evidence: Vec<Evidence>,
@@ -149,10 +135,6 @@ pub(super) fn read<R: Request>(
                 }
                 records.push(record);
             }
-            Some(&BODIES) => {
-                let row = list::decode(&value.into());
-                bodies.extend(row.map_err(|error| DriverError::BadBody(error.to_string()))?);
-            }
             Some(&EVIDENCE) => {
                 let found = Evidence::decode(&value).map_err(|error| DriverError::BadRecord {
                     key: hex::encode(&key),
@@ -167,6 +149,10 @@ pub(super) fn read<R: Request>(
                 });
             }
         }
+    }
+    for recorded in store.recorded_batches()? {
+        let list = list::decode(&recorded.bodies.into());
+        bodies.extend(list.map_err(|error| DriverError::BadBody(error.to_string()))?);
     }
     let bodies = R::read_back(&bodies, network, limits).map_err(DriverError::BadBody)?;
     let bodies = bodies.into_iter().map(Arc::new).collect();
@@ -254,14 +240,19 @@ mod tests {
         write(&mut pending);
         let [_, second] = records;
         assert_eq!(found().records, [Record::Stable(stable), second, third]);
-        assert_eq!(found().bodies.len(), 2);
+        assert_eq!(
+            found().bodies.len(),
+            3,
+            "the ledger keeps them until it has blocks"
+        );
     }
+
     /// The disk is not believed more than a peer.
     #[test]
     fn bodies_that_are_not_what_was_written_are_an_error() {
         let genesis = genesis();
         let (record, bodies) = pre_prepared(1, 1);
-        let key = bodies_key(SequenceNumber(1), digest(&record));
+        let name = digest(&record).0;
         let sound = list::encode(bodies.iter().map(|body| &body.bytes()[..]));
         let mut altered = sound.clone();
         *altered.last_mut().unwrap() ^= 1;
@@ -275,7 +266,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let ledger = Ledger::open(folder.path(), &genesis.ledger_genesis()).unwrap();
             let mut writes = RecordWrites::default();
-            writes.put(key.clone(), row);
+            writes.put_bodies(1, name, row);
             ledger.write_records(writes).unwrap();
             let found =
                 read::<CheckedTransaction>(&ledger, &genesis.network_id(), &genesis.limits());

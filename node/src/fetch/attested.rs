@@ -74,6 +74,7 @@ mod tests {
         let blocks = (1..=5).map(|sequence| {
             let batch = OrderedBatch {
                 sequence,
+                name: crypto::Digest::ZERO,
                 timestamp_ms: 1000 * sequence,
                 transactions: Vec::new(),
             };

@@ -1,5 +1,6 @@
 //! Fetches transactions that a batch names and that never arrived.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use ledger::{Ledger, TransactionHash};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{MAX_TRANSACTIONS, Request, Response};
+use super::{MAX_TRANSACTIONS, RESPONSE_BYTES, Request, Response};
 use crate::driver::Missing;
 use crate::ingress::Arrival;
 use crate::network::{NetworkHandle, PeerId};
@@ -49,16 +50,12 @@ impl Fetcher {
     async fn fetch(&self, missing: Missing) {
         let mut wanted = missing.hashes;
         wanted.truncate(MAX_TRANSACTIONS);
-        let mut own = Vec::new();
-        wanted.retain(
-            |hash| match self.ledger.transaction_by_hash(&TransactionHash(hash.0)) {
-                Ok(Some(body)) => {
-                    own.push(body);
-                    false
-                }
-                Ok(None) | Err(_) => true,
-            },
-        );
+        let hashes = wanted.iter().map(|hash| TransactionHash(hash.0)).collect();
+        let own = self.ledger.recent_transactions(&hashes, RESPONSE_BYTES);
+        // What cannot be read here may be had from others.
+        let own = own.unwrap_or_default();
+        let held: HashSet<RequestDigest> = own.iter().map(|it| (self.digest_of)(it)).collect();
+        wanted.retain(|hash| !held.contains(hash));
         self.deliver(own).await;
         for peer in self.askable(missing.proposer) {
             if wanted.is_empty() {

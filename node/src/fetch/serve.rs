@@ -1,5 +1,6 @@
 //! Answers what peers ask for.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use consensus::RequestDigest;
@@ -112,22 +113,19 @@ fn read_transactions<R: request::Request>(
     hashes: &[Digest],
     pooled: &[Arc<R>],
 ) -> Result<Vec<Vec<u8>>, LedgerError> {
+    let mut wanted: BTreeSet<TransactionHash> =
+        hashes.iter().copied().map(TransactionHash).collect();
     let mut found = Vec::new();
     let mut bytes = 0_usize;
-    for hash in hashes.iter().copied() {
-        let body = match pooled
-            .iter()
-            .find(|held| held.digest() == RequestDigest(hash))
-        {
-            Some(held) => Some(held.bytes().to_vec()),
-            None => ledger.transaction_by_hash(&TransactionHash(hash))?,
-        };
-        bytes = bytes.saturating_add(body.as_ref().map_or(0, Vec::len));
-        found.extend(body);
+    for held in pooled {
         if bytes >= RESPONSE_BYTES {
-            break;
+            return Ok(found);
         }
+        wanted.remove(&TransactionHash(held.digest().0));
+        bytes = bytes.saturating_add(held.bytes().len());
+        found.push(held.bytes().to_vec());
     }
+    found.extend(ledger.recent_transactions(&wanted, RESPONSE_BYTES.saturating_sub(bytes))?);
     Ok(found)
 }
 

@@ -259,6 +259,7 @@ async fn what_all_have_forgotten_to_attest_is_attested_again() {
         for sequence in 1..=3 {
             let batch = OrderedBatch {
                 sequence,
+                name: crypto::Digest::ZERO,
                 timestamp_ms: 1000 * sequence,
                 transactions: Vec::new(),
             };

@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use consensus::{CheckpointDigest, SequenceNumber};
 use crypto::{Digest, Domain, codec};
+use ledger::Ledger;
 use tokio::sync::mpsc;
 
 use super::bundle::Bundle;
 use super::clients::Waiting;
 use super::wire::{OUTCOMES_TOLD, Outcome};
 use crate::committer::Job;
+use crate::driver::DriverError;
 use crate::request::Request as _;
 
 /// The last outcomes, for whoever asks.
@@ -35,6 +37,8 @@ impl Outcomes {
 
 /// Executes batches, which is to hash them.
 pub(super) struct Fold {
+    /// Where the driver records them.
+    pub(super) ledger: Arc<Ledger>,
     pub(super) jobs: mpsc::Receiver<Job<Bundle>>,
     pub(super) executed: mpsc::Sender<(SequenceNumber, CheckpointDigest)>,
     pub(super) outcomes: Outcomes,
@@ -43,7 +47,11 @@ pub(super) struct Fold {
 
 impl Fold {
     /// Works until the driver is gone.
-    pub(super) async fn run(mut self) {
+    ///
+    /// # Errors
+    ///
+    /// When a write fails: nothing may be said after that.
+    pub(super) async fn run(mut self) -> Result<(), DriverError> {
         let mut last = Outcome {
             sequence: 0,
             digest: Digest::ZERO,
@@ -53,6 +61,7 @@ impl Fold {
             match job {
                 Job::Execute {
                     sequence,
+                    batch: _,
                     timestamp_ms,
                     transactions: bundles,
                 } => {
@@ -61,19 +70,25 @@ impl Fold {
                     let outcome = (sequence, CheckpointDigest(last.digest));
                     // It has room for as many as the replica can have asked for.
                     if self.executed.try_send(outcome).is_err() {
-                        return;
+                        return Ok(());
                     }
                     for bundle in &bundles {
                         self.waiting.executed(bundle.digest());
                     }
                 }
-                // The replica keeps the newest itself.
-                Job::Certify(_) => {}
+                // The replica keeps the newest certificate itself.
+                Job::Certify(certificate) => {
+                    let (ledger, through) = (self.ledger.clone(), certificate.checkpoint.sequence);
+                    let discarded =
+                        tokio::task::spawn_blocking(move || ledger.discard_recorded(through.0));
+                    discarded.await.map_err(|_| DriverError::Gone("disk"))??;
+                }
                 Job::Receive { .. } | Job::BackFill { .. } => {
                     unreachable!("where there are no blocks nobody fetches any")
                 }
             }
         }
+        Ok(())
     }
 }
 

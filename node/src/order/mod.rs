@@ -202,6 +202,7 @@ async fn add_replica(
     };
     let driver = start_driver(common, open, wiring).await?;
     let fold = Fold {
+        ledger: common.ledger.clone(),
         jobs,
         executed: executed_sender,
         outcomes: common.outcomes.clone(),
@@ -220,7 +221,7 @@ async fn add_replica(
         metrics: common.metrics.clone(),
     };
     let stop = &common.stop;
-    parts.add_infallible("hashing of what is ordered", fold.run());
+    parts.add("hashing of what is ordered", fold.run());
     parts.add("driver", driver.run(stop.clone()));
     let fetch = fetcher.run(missing, stop.clone());
     parts.add_infallible("fetcher of bundles", fetch);

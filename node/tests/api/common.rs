@@ -189,6 +189,7 @@ impl Node {
         let number = self.ledger.tip().number + 1;
         let batch = OrderedBatch {
             sequence: number,
+            name: crypto::Digest::ZERO,
             timestamp_ms: 1_700_000_000_000 + number,
             transactions: std::mem::take(&mut *self.scripted.pool.lock().unwrap()),
         };

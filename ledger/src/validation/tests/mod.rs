@@ -103,6 +103,7 @@ impl Chain {
         let sequence = self.parent.header.number + 1;
         let batch = OrderedBatch {
             sequence,
+            name: crypto::Digest::ZERO,
             timestamp_ms: sequence,
             transactions,
         };
