@@ -9,6 +9,7 @@
 //! catch up. *Architecture invariant:* this module asks nobody and waits for
 //! nothing but the disk.
 
+mod absent;
 mod error;
 mod execute;
 mod genesis;
@@ -30,6 +31,7 @@ use crate::proposal::TransactionId;
 use crate::rwset::Event;
 use crate::store::{OpenMode, RecordRow, RecordWrites, RecordedBatch, Store};
 use crate::transaction::{CheckedTransaction, Limits};
+use absent::AbsentIds;
 pub use error::LedgerError;
 pub(crate) use execute::{Executed, Parent, execute, replay};
 pub use genesis::GenesisState;
@@ -99,6 +101,7 @@ pub struct Ledger {
     /// The highest block with a certificate; block 0 needs none, so 0 is none.
     certified: AtomicU64,
     recent: RecentBlocks,
+    absent: AbsentIds,
 }
 
 impl Ledger {
@@ -124,6 +127,7 @@ impl Ledger {
             attesters: genesis.attesters.clone(),
             limits: genesis.limits.clone(),
             tip: RwLock::new(parent.tip()),
+            absent: AbsentIds::new(parent.header.number),
             head: Mutex::new(Head {
                 parent,
                 accumulator: recovered.accumulator,
@@ -162,6 +166,8 @@ impl Ledger {
         let state = Committing {
             state: &self.snapshot()?,
             rows: &head.system,
+            absent: &self.absent,
+            tip: head.parent.header.number,
         };
         let executed = execute(&state, &head.parent, &head.accumulator, batch)?;
         self.append(&mut head, executed)
@@ -203,6 +209,8 @@ impl Ledger {
             "a header commits to the state after it"
         );
         self.store.write_block(&executed.write())?;
+        let ids = executed.indexed.iter().map(|indexed| indexed.id);
+        self.absent.committed(executed.block.header.number, ids);
         head.parent = executed.parent();
         head.accumulator = executed.accumulator;
         let recent = RecentBlock {

@@ -136,7 +136,12 @@ impl Ledger {
     ///
     /// When the store cannot be read.
     pub fn location(&self, id: &TransactionId) -> Result<Option<Location>, LedgerError> {
-        Ok(self.store.view().location(id)?)
+        let tip = self.tip().number;
+        let found = self.store.location(id)?;
+        if found.is_none() {
+            self.absent.note(*id, tip);
+        }
+        Ok(found)
     }
 
     /// A transaction of the chain.

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use super::absent::AbsentIds;
 use crate::proposal::TransactionId;
 use crate::rwset::Version;
 use crate::state::{CONTRACTS, MEMBERS, Rows, StateView, VersionedValue};
@@ -40,6 +41,9 @@ impl SystemRows {
 pub(super) struct Committing<'a> {
     pub(super) state: &'a dyn StateView,
     pub(super) rows: &'a SystemRows,
+    pub(super) absent: &'a AbsentIds,
+    /// The number of that block.
+    pub(super) tip: u64,
 }
 
 impl StateView for Committing<'_> {
@@ -62,6 +66,9 @@ impl StateView for Committing<'_> {
     }
 
     fn place_of(&self, id: &TransactionId) -> Result<Option<Version>, StoreError> {
+        if self.absent.contains(id, self.tip) {
+            return Ok(None);
+        }
         self.state.place_of(id)
     }
 }
@@ -85,8 +92,13 @@ mod tests {
         let rows = SystemRows::default();
         let mut state = MemoryState::default();
         let get = |state: &MemoryState, namespace, key| {
-            let rows = &rows;
-            Committing { state, rows }.get(namespace, key).unwrap()
+            let committing = Committing {
+                state,
+                rows: &rows,
+                absent: &AbsentIds::new(0),
+                tip: 0,
+            };
+            committing.get(namespace, key).unwrap()
         };
         // That something is not there is not kept: it may come.
         assert_eq!(get(&state, MEMBERS, "a"), None);

@@ -7,8 +7,8 @@
 use std::path::Path;
 
 use rocksdb::{
-    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType,
-    DBRecoveryMode, ErrorKind, InfoLogger, LogLevel, Options, WriteOptions,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompactionStyle,
+    DBCompressionType, DBRecoveryMode, ErrorKind, InfoLogger, LogLevel, Options, WriteOptions,
 };
 
 use super::families::FORMAT;
@@ -26,8 +26,12 @@ const BLOOM_BITS_PER_KEY: f64 = 10.0;
 /// From how many bytes on transactions or a value are written into a file of such, once:
 /// tables are merged again and again, with all that they hold.
 const BLOB_BYTES: u64 = 256;
-/// Files of which more than this part is no longer referred to are written anew.
+/// When more than this part of the oldest files is no longer referred to, what still is
+/// moves on.
 const BLOB_GARBAGE: f64 = 0.5;
+/// Which part of the files are the oldest. Whatever tables of theirs are merged, all
+/// values in them move on: of a long chain most are never written again.
+const BLOB_OLDEST: f64 = 0.02;
 
 fn database_options() -> Options {
     let mut options = Options::default();
@@ -40,7 +44,8 @@ fn database_options() -> Options {
     options.set_db_write_buffer_size(WRITE_BUFFER_BYTES);
     options.set_max_total_wal_size(MAX_LOG_BYTES);
     options.set_max_open_files(MAX_OPEN_FILES);
-    options.set_max_background_jobs(2);
+    // One long merge must not keep the short ones waiting.
+    options.set_max_background_jobs(4);
     options.set_stats_dump_period_sec(0);
     options.set_stats_persist_period_sec(0);
     options
@@ -77,6 +82,15 @@ fn family_options(family: Family, cache: &Cache) -> Options {
         options.set_blob_compression_type(DBCompressionType::Lz4);
         options.set_enable_blob_gc(true);
         options.set_blob_gc_force_threshold(BLOB_GARBAGE);
+        options.set_blob_gc_age_cutoff(BLOB_OLDEST);
+    }
+    // Small rows under keys in no order, which come a few at a time: merged level by
+    // level, each would be written again as often as its level is larger than those few.
+    if matches!(
+        family,
+        Family::Transactions | Family::Hashes | Family::History | Family::Index
+    ) {
+        options.set_compaction_style(DBCompactionStyle::Universal);
     }
     options
 }
