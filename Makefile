@@ -43,8 +43,8 @@ bench: build ## every table of docs/benchmarks.md; TABLES="order latency" makes 
 	./scripts/bench $(TABLES)
 
 .PHONY: micro-bench
-micro-bench: setup ## what a transaction costs a node, stage by stage
-	$(CARGO) bench --profile release --workspace --locked --bench pipeline
+micro-bench: setup ## what a transaction costs a node, stage by stage, and a batch four replicas
+	$(CARGO) bench --profile release --workspace --locked --bench pipeline --bench replica
 
 .PHONY: lint
 lint: setup ## formatting and clippy
