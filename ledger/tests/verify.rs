@@ -320,43 +320,6 @@ fn a_flipped_bit_in_any_file_is_found_or_harmless() {
     }
 }
 
-/// The records of a log or a manifest that is shorter than its blocks.
-fn records(log: &[u8]) -> Vec<usize> {
-    let mut at = vec![0];
-    while let Some([low, high]) = log
-        .get(at[at.len() - 1] + 4..)
-        .and_then(|it| it.first_chunk())
-    {
-        at.push(at[at.len() - 1] + 7 + usize::from(u16::from_le_bytes([*low, *high])));
-    }
-    at.pop();
-    at
-}
-
-/// The database itself would read such a log for ever.
-#[test]
-fn a_record_that_claims_to_be_of_a_used_log_is_damage() {
-    let (network, folder) = (Network::new(), tempfile::tempdir().unwrap());
-    small_chain(&network, folder.path());
-    let mut tried = 0;
-    for (path, contents) in files(folder.path()) {
-        let name = path.file_name().unwrap().to_str().unwrap();
-        let log = name.starts_with("MANIFEST") || path.extension().is_some_and(|it| it == "log");
-        for at in records(&contents).into_iter().filter(|_| log) {
-            let mut altered = contents.clone();
-            altered[at + 6] ^= 4;
-            std::fs::write(&path, &altered).unwrap();
-            let report = verify_folder(folder.path(), &network.genesis).unwrap();
-            let (_, what) = problem(&report);
-            assert!(what.contains(&format!("at byte {at} ")), "{name}: {what}");
-            assert!(Ledger::open(folder.path(), &network.genesis).is_err());
-            tried += 1;
-        }
-        std::fs::write(&path, &contents).unwrap();
-    }
-    assert!(tried > 15, "{tried} records");
-}
-
 /// Offsets at which a file is tried: a prime step, and both ends closely.
 fn sampled(length: usize) -> impl Iterator<Item = usize> {
     (0..length).filter(move |at| at % 61 == 0 || *at < 32 || at + 64 > length)

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crypto::merkle::InclusionProof;
-use crypto::{Digest, decode, encode};
+use crypto::{Digest, decode};
 
 use super::{Ledger, LedgerError, RecentBlock};
 use crate::block::{Block, BlockCertificate, StoredBlock, TransactionResult, result_leaves};
@@ -66,23 +66,6 @@ impl Ledger {
         let row = self.store.view().block_row(number)?;
         let row = row.ok_or(LedgerError::NoSuchBlock { number })?;
         Ok(row.header.hash())
-    }
-
-    /// The canonical bytes of the block with this number, for others.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot be read.
-    pub fn block_bytes(&self, number: u64) -> Result<Option<Vec<u8>>, LedgerError> {
-        let view = self.store.view();
-        let Some(row) = view.block_row(number)? else {
-            return Ok(None);
-        };
-        let bodies = view.bodies(number, &row)?;
-        // A block's fields stand one after the other, as its transactions lie here.
-        Ok(Some(
-            [&encode(&row.header), &bodies[..], &encode(&row.verdicts)].concat(),
-        ))
     }
 
     /// The certificate of the block with this number, where it has come in.
@@ -182,6 +165,9 @@ impl Ledger {
         max_bytes: usize,
     ) -> Result<Vec<Vec<u8>>, LedgerError> {
         let (mut found, mut length) = (Vec::new(), 0_usize);
+        if hashes.is_empty() {
+            return Ok(found);
+        }
         let mut block = None;
         for place in self.recent.places(hashes) {
             if length >= max_bytes {

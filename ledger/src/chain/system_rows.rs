@@ -1,5 +1,6 @@
-//! The rows of the system, which every transaction asks for and few change: the
-//! committer, who alone changes them, keeps them at hand.
+//! The state as the committer sees it, who alone changes it: the rows of the system,
+//! which every transaction asks for and few change, are at hand, and what is known not
+//! to be in the chain is not looked for.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -136,8 +136,14 @@ impl Batch<'_> {
     fn itself(&mut self, write: &BlockWrite<'_>, written: &Written) {
         let header = &write.block.header;
         let mut recorded = None;
-        for name in written.names(header.number) {
+        for (name, length) in written.recorded(header.number) {
             if *name == write.batch {
+                let own = write.block.transactions.iter();
+                assert_eq!(
+                    length,
+                    8 + own.map(|bytes| 8 + bytes.len()).sum::<usize>(),
+                    "a name stands for the same transactions wherever it is used"
+                );
                 recorded = Some(*name);
             } else {
                 self.delete(Family::Bodies, &bodies_key(header.number, name));

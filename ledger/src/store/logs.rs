@@ -66,10 +66,16 @@ fn find(mut file: File) -> io::Result<Option<u64>> {
 fn find_in(block: &[u8]) -> Option<usize> {
     let mut at = 0;
     while let Some(header) = block.get(at..at + HEADER_BYTES) {
+        let length = usize::from(u16::from_le_bytes([header[4], header[5]]));
+        // A page that did not reach the disk when the power went: the database passes
+        // over what follows it in the block, whatever that looks like.
+        if (header[6], length) == (0, 0) {
+            return None;
+        }
         if is_of_a_used_log(header[6]) {
             return Some(at);
         }
-        at += HEADER_BYTES + usize::from(u16::from_le_bytes([header[4], header[5]]));
+        at += HEADER_BYTES + length;
     }
     None
 }

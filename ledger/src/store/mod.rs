@@ -1,7 +1,8 @@
 //! The ledger's disk: one `RocksDB` with a family per kind of thing.
 //!
-//! Everything that belongs to a block is written in one atomic, synced batch
-//! over all families, so that after any crash the store is at a block boundary.
+//! Everything that a block adds is written in one atomic, synced batch over all
+//! families, so that after any crash the store is at a block boundary. Its
+//! transactions may be there before it (`records`).
 //! After the first failed write nothing more is written: what a failed sync left
 //! on disk is known only after a restart, and a repeated one may seem to succeed.
 //!

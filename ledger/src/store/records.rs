@@ -6,7 +6,7 @@
 //! only after that. The transactions of a batch that becomes a block are on disk
 //! by then, and are not written again: the block refers to them.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crypto::Digest;
 use rocksdb::WriteBatch;
@@ -93,22 +93,24 @@ pub(super) struct Written {
     pub(super) record_writes: u64,
     /// The number of the newest block.
     pub(super) tip: u64,
-    /// The batches that are recorded for blocks which are still to come.
-    pub(super) batches: BTreeSet<(u64, Digest)>,
+    /// The batches that are recorded for blocks which are still to come, and how many
+    /// bytes their transactions are encoded in.
+    pub(super) batches: BTreeMap<(u64, Digest), usize>,
 }
 
 impl Written {
-    /// The names of the batches that are recorded for the block with this number.
-    pub(super) fn names(&self, number: u64) -> impl Iterator<Item = &Digest> {
+    /// The batches that are recorded for the block with this number.
+    pub(super) fn recorded(&self, number: u64) -> impl Iterator<Item = (&Digest, usize)> {
         let of_number = (number, Digest([0; 32]))..=(number, Digest([u8::MAX; 32]));
-        self.batches.range(of_number).map(|(_, name)| name)
+        let batches = self.batches.range(of_number);
+        batches.map(|((_, name), length)| (name, *length))
     }
 
     /// Takes note of the newest block. What was recorded for it has gone into it, or
     /// away.
     pub(super) fn settle(&mut self, number: u64) {
         self.tip = number;
-        self.batches.retain(|(of, _)| *of > number);
+        self.batches.retain(|(of, _), _| *of > number);
     }
 }
 
@@ -129,8 +131,8 @@ impl Store {
                     name,
                     bodies,
                 } => {
+                    batches.push(((number, name), bodies.len()));
                     batch.put_cf(bodies_family, bodies_key(number, &name), bodies);
-                    batches.push((number, name));
                 }
                 Operation::DeleteRange { start, end } => batch.delete_range_cf(family, start, end),
             }
@@ -148,12 +150,16 @@ impl Store {
     /// nothing is executed, nothing else does. It is not waited for.
     pub(crate) fn discard_bodies(&self, through: u64) -> Result<(), StoreError> {
         let mut written = self.lock_written();
+        // A range that ends before it begins would be an error.
+        if through <= written.tip {
+            return Ok(());
+        }
         let mut batch = WriteBatch::default();
         let after = |number: u64| number_key(number.saturating_add(1));
         let (start, end) = (after(written.tip), after(through));
         batch.delete_range_cf(self.family(Family::Bodies), start, end);
         self.write(WHAT, batch, Durable::Later)?;
-        written.batches.retain(|(number, _)| *number > through);
+        written.batches.retain(|(number, _), _| *number > through);
         Ok(())
     }
 }

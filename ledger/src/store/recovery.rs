@@ -9,7 +9,7 @@ use crypto::{Digest, NetworkId};
 use super::families::FORMAT;
 use super::records::Written;
 use super::witness::{Counter, unseal};
-use super::{Family, Store, StoreError, StoreView, TipRow, meta, number_key};
+use super::{Family, RecordedBatch, Store, StoreError, StoreView, TipRow, meta, number_key};
 use crate::block::BlockHeader;
 use crate::digest::StateAccumulator;
 
@@ -55,7 +55,8 @@ impl Store {
         let record_writes = self.check_witness(&view)?;
         let tip = view.tip()?;
         let batches = view.recorded_batches(tip.number);
-        let batches = batches.map(|batch| batch.map(|batch| (batch.number, batch.name)));
+        let known = |it: RecordedBatch| ((it.number, it.name), it.bodies.len());
+        let batches = batches.map(|batch| batch.map(known));
         *self.lock_written() = Written {
             record_writes,
             tip: tip.number,

@@ -29,9 +29,10 @@ const BLOB_BYTES: u64 = 256;
 /// When more than this part of the oldest files is no longer referred to, what still is
 /// moves on.
 const BLOB_GARBAGE: f64 = 0.5;
-/// Which part of the files are the oldest. Whatever tables of theirs are merged, all
-/// values in them move on: of a long chain most are never written again.
-const BLOB_OLDEST: f64 = 0.02;
+/// Which part of the files are the oldest. Whenever tables are merged, their values in
+/// these move on: the more, the sooner the room of overwritten ones can be had again, and
+/// the oftener those are written again that nobody overwrites.
+const BLOB_OLDEST: f64 = 0.1;
 
 fn database_options() -> Options {
     let mut options = Options::default();
@@ -80,6 +81,9 @@ fn family_options(family: Family, cache: &Cache) -> Options {
         options.set_enable_blob_files(true);
         options.set_min_blob_size(BLOB_BYTES);
         options.set_blob_compression_type(DBCompressionType::Lz4);
+    }
+    // Transactions are never overwritten.
+    if family == Family::State {
         options.set_enable_blob_gc(true);
         options.set_blob_gc_force_threshold(BLOB_GARBAGE);
         options.set_blob_gc_age_cutoff(BLOB_OLDEST);

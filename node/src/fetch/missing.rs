@@ -45,7 +45,7 @@ impl Fetcher {
         }
     }
 
-    /// From this node's own chain, then from the primary that named them, then
+    /// From the newest blocks of this node's own chain, then from the primary that named them, then
     /// from the others, until everything was brought.
     async fn fetch(&self, missing: Missing) {
         let mut wanted = missing.hashes;

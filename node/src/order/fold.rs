@@ -35,6 +35,9 @@ impl Outcomes {
     }
 }
 
+/// At how many attested batches their payloads go from the disk.
+const DISCARD_EVERY: u64 = 32;
+
 /// Executes batches, which is to hash them.
 pub(super) struct Fold {
     /// Where the driver records them.
@@ -79,6 +82,9 @@ impl Fold {
                 // The replica keeps the newest certificate itself.
                 Job::Certify(certificate) => {
                     let (ledger, through) = (self.ledger.clone(), certificate.checkpoint.sequence);
+                    if !through.0.is_multiple_of(DISCARD_EVERY) {
+                        continue;
+                    }
                     let discarded =
                         tokio::task::spawn_blocking(move || ledger.discard_recorded(through.0));
                     discarded.await.map_err(|_| DriverError::Gone("disk"))??;
