@@ -1,6 +1,7 @@
 //! What readers ask. Each answer is of one moment; none waits for a commit.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crypto::merkle::InclusionProof;
 use crypto::{Digest, decode};
@@ -36,10 +37,8 @@ impl Ledger {
     ///
     /// When the store cannot be read.
     pub fn block(&self, number: u64) -> Result<Option<Block>, LedgerError> {
-        match self.recent.get(number) {
-            Some(recent) => Ok(Some(recent.block.as_ref().clone())),
-            None => Ok(self.store.view().block(number)?),
-        }
+        let block = self.shared_block(&self.store.view(), number)?;
+        Ok(block.map(Arc::unwrap_or_clone))
     }
 
     /// The block with this hash.
@@ -120,7 +119,7 @@ impl Ledger {
     /// When the store cannot be read.
     pub fn location(&self, id: &TransactionId) -> Result<Option<Location>, LedgerError> {
         let tip = self.tip().number;
-        let found = self.store.location(id)?;
+        let found = self.store.view().location(id)?;
         if found.is_none() {
             self.absent.note(*id, tip);
         }
@@ -168,21 +167,21 @@ impl Ledger {
         if hashes.is_empty() {
             return Ok(found);
         }
-        let mut block = None;
-        for place in self.recent.places(hashes) {
+        let places = self.recent.places(hashes);
+        let view = self.store.view();
+        let mut block: Option<Arc<Block>> = None;
+        for place in places {
             if length >= max_bytes {
                 break;
             }
             // They come in the order of the chain.
-            if block
-                .as_ref()
-                .is_none_or(|(number, _)| *number != place.block)
-            {
-                block = self.block(place.block)?.map(|block| (place.block, block));
+            let is_at = |block: &Arc<Block>| block.header.number == place.block;
+            if !block.as_ref().is_some_and(is_at) {
+                block = self.shared_block(&view, place.block)?;
             }
-            let block = block.as_ref().map(|(_, block)| block);
+            let block = block.as_ref();
             let body = block.and_then(|block| block.transactions.get(index_of(place.index)));
-            let body = body.ok_or_else(|| points_nowhere(&self.store.view(), place))?;
+            let body = body.ok_or_else(|| points_nowhere(&view, place))?;
             length = length.saturating_add(body.len());
             found.push(body.clone());
         }
@@ -282,10 +281,22 @@ impl Ledger {
             let (body, verdict) = entry_of(block, at)?;
             Some((body.clone(), verdict.clone()))
         };
-        Ok(match self.recent.get(place.block) {
-            Some(recent) => entry(&recent.block),
-            None => view.block(place.block)?.as_ref().and_then(entry),
-        })
+        Ok(self
+            .shared_block(view, place.block)?
+            .as_deref()
+            .and_then(entry))
+    }
+
+    /// The block with this number, from memory where it is there.
+    fn shared_block(
+        &self,
+        view: &StoreView<'_>,
+        number: u64,
+    ) -> Result<Option<Arc<Block>>, LedgerError> {
+        match self.recent.get(number) {
+            Some(recent) => Ok(Some(recent.block)),
+            None => Ok(view.block(number)?.map(Arc::new)),
+        }
     }
 
     pub(super) fn with_results(

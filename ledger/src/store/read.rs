@@ -46,24 +46,6 @@ pub struct HistoryPart {
     pub max_block_bytes: usize,
 }
 
-impl Store {
-    /// Where a transaction stands, as of now.
-    pub(crate) fn location(&self, id: &TransactionId) -> Result<Option<Location>, StoreError> {
-        let (family, key) = (Family::Transactions, id.0.as_bytes());
-        let found = self.db.get_cf(self.family(family), key);
-        let found = found.map_err(|source| StoreError::Read {
-            family,
-            path: self.path.clone(),
-            source,
-        })?;
-        let parse = |bytes: Vec<u8>| {
-            decode(&bytes, bytes.len())
-                .map_err(|error| self.bad_value(family, key, None, error.to_string()))
-        };
-        found.map(parse).transpose()
-    }
-}
-
 /// A row as the database holds it.
 pub(crate) type RawRow = (Box<[u8]>, Box<[u8]>);
 
