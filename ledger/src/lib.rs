@@ -44,7 +44,7 @@ pub use chain::{
     Committed, CommittedTransaction, GenesisState, Ledger, LedgerError, Listing, ListingPart,
     OrderedBatch, Snapshot, Tip, TransactionsOf,
 };
-pub use contents::{ContentsError, claimed_results};
+pub use contents::{CheckedBlock, ContentsError, UncheckedBlock, claimed_results};
 pub use contract::{Context, Contract, ContractError, Contracts};
 pub use endorsement::{EndorsedAction, Endorsement, ProposalResponse, Response};
 pub use identity::{Identity, OrgId, Role};

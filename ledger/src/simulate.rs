@@ -5,6 +5,8 @@
 //! `validation`, in the order; what would certainly fail there is refused here
 //! already, so that nobody is led on.
 
+use std::collections::BTreeSet;
+
 use crypto::{NetworkId, SigningKey, encode};
 
 use crate::contract::{self, Context, Contract, ContractError, Contracts, call};
@@ -132,13 +134,17 @@ impl Simulation<'_> {
     /// # Errors
     ///
     /// [`EndorseError`] when it would not become a valid transaction.
+    ///
+    /// # Panics
+    ///
+    /// Never: there is an answer for every proposal.
     pub fn endorse(
         &self,
         signed: &SignedProposal,
         key: &SigningKey,
     ) -> Result<ProposalResponse, EndorseError> {
-        let (id, length) = signed.verify(self.network)?;
-        self.endorse_verified(&signed.proposal, id, length, key)
+        let answer = self.endorse_all(std::slice::from_ref(signed), key).pop();
+        answer.expect("one is asked about")
     }
 
     /// Does that with many, each as if it were alone; but their signatures are
@@ -150,27 +156,42 @@ impl Simulation<'_> {
         key: &SigningKey,
     ) -> Vec<Result<ProposalResponse, EndorseError>> {
         let verified = SignedProposal::verify_all(proposals, self.network);
-        let answers = proposals.iter().zip(verified);
-        let answers = answers.map(|(signed, verified)| {
-            let (id, length) = verified?;
-            self.endorse_verified(&signed.proposal, id, length, key)
-        });
+        let executed = self.execute_new(proposals, verified);
+        self.view.expect(&touched(proposals, &executed));
+        let executed = proposals.iter().zip(executed);
+        let answers = executed.map(|(signed, action)| self.sign(&signed.proposal, action?, key));
         answers.collect()
     }
 
-    /// Endorses a proposal with this id, whose canonical encoding has `length` bytes.
-    fn endorse_verified(
+    /// Executes proposals, each verified, whose transactions do not stand in the chain
+    /// and would be admitted.
+    fn execute_new(
+        &self,
+        proposals: &[SignedProposal],
+        verified: Vec<Result<(TransactionId, usize), Refusal>>,
+    ) -> Vec<Result<EndorsedAction, EndorseError>> {
+        let ids: Vec<_> = verified.iter().flatten().map(|(id, _)| *id).collect();
+        let mut places = self.view.places_of(&ids).into_iter();
+        let proposals = proposals.iter().zip(verified);
+        let executed = proposals.map(|(signed, verified)| {
+            let (id, length) = verified?;
+            let place = places.next().expect("there is an answer for every id");
+            if place?.is_some() {
+                return Err(EndorseError::AlreadyCommitted { id });
+            }
+            let action = self.execute(&signed.proposal, id)?;
+            self.fits(length, &action)?;
+            Ok(action)
+        });
+        executed.collect()
+    }
+
+    fn sign(
         &self,
         proposal: &Proposal,
-        transaction_id: TransactionId,
-        length: usize,
+        action: EndorsedAction,
         key: &SigningKey,
     ) -> Result<ProposalResponse, EndorseError> {
-        if self.view.place_of(&transaction_id)?.is_some() {
-            return Err(EndorseError::AlreadyCommitted { id: transaction_id });
-        }
-        let action = self.execute(proposal, transaction_id)?;
-        self.fits(length, &action)?;
         let key_policies = self.key_policies(proposal, &action.rwset)?;
         Ok(ProposalResponse {
             key_policies,
@@ -281,4 +302,18 @@ impl Simulation<'_> {
         }
         Ok(())
     }
+}
+
+/// The keys that would be changed, each with its namespace.
+fn touched<'a>(
+    proposals: &'a [SignedProposal],
+    executed: &'a [Result<EndorsedAction, EndorseError>],
+) -> BTreeSet<(&'a str, &'a str)> {
+    let mut touched = BTreeSet::new();
+    for (signed, action) in proposals.iter().zip(executed) {
+        let Ok(action) = action else { continue };
+        let keys = action.rwset.touched().into_iter();
+        touched.extend(keys.map(|key| (signed.proposal.contract.as_str(), key)));
+    }
+    touched
 }

@@ -5,7 +5,7 @@
 //! block over it ([`Overlay`]).
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -48,6 +48,17 @@ pub trait StateView {
     /// When the state cannot be read.
     fn get(&self, namespace: &str, key: &str) -> Result<Option<VersionedValue>, StoreError>;
 
+    /// The values of many keys, each a namespace and a key in it, in their order:
+    /// where they are on disk, that costs less than one by one.
+    fn get_many(&self, keys: &[(&str, &str)]) -> Vec<Result<Option<VersionedValue>, StoreError>> {
+        let keys = keys.iter();
+        keys.map(|(namespace, key)| self.get(namespace, key))
+            .collect()
+    }
+
+    /// Says that these keys will be asked for. No answer depends on it.
+    fn expect(&self, _keys: &BTreeSet<(&str, &str)>) {}
+
     /// The rows with keys in `start..end`; an empty `end` means to the end.
     /// Whoever iterates says when it is enough.
     fn range(&self, namespace: &str, start: &str, end: &str) -> Rows<'_>;
@@ -76,11 +87,20 @@ pub trait StateView {
     ///
     /// When the state cannot be read.
     fn place_of(&self, id: &TransactionId) -> Result<Option<Version>, StoreError>;
+
+    /// Where these ids stand, in their order.
+    fn places_of(&self, ids: &[TransactionId]) -> Vec<Result<Option<Version>, StoreError>> {
+        ids.iter().map(|id| self.place_of(id)).collect()
+    }
 }
 
-/// How many rows an overlay keeps of what it has read, and how long ones.
+/// How many rows an overlay keeps of what it has read, and how many bytes of values.
 const MAX_KEPT: usize = 8192;
-const MAX_KEPT_BYTES: usize = 2048;
+const MAX_KEPT_BYTES: usize = 16 * 1024 * 1024;
+
+/// How many rows it reads together: few enough that even of the longest values they
+/// are no burden.
+const READ_TOGETHER: usize = 128;
 
 type Namespaces<V> = BTreeMap<String, BTreeMap<String, V>>;
 
@@ -166,7 +186,8 @@ pub struct Overlay<'a> {
     /// What the base was asked for: a key is read when it is checked and again when
     /// it is written. Small values, and not very many.
     read: RefCell<Namespaces<Option<VersionedValue>>>,
-    kept: Cell<usize>,
+    /// How many rows these are, and how many bytes of values.
+    kept: Cell<(usize, usize)>,
     /// What rows of the system say: every transaction asks for some, which are the
     /// same for most. Forgotten when one is written.
     contracts: RefCell<BTreeMap<String, (Arc<ContractDefinition>, Version)>>,
@@ -183,7 +204,7 @@ impl<'a> Overlay<'a> {
         Self {
             base,
             read: RefCell::default(),
-            kept: Cell::new(0),
+            kept: Cell::default(),
             contracts: RefCell::default(),
             members: RefCell::default(),
             written: BTreeMap::new(),
@@ -210,18 +231,30 @@ impl<'a> Overlay<'a> {
     }
 
     fn get_base(&self, namespace: &str, key: &str) -> Result<Option<VersionedValue>, StoreError> {
-        let mut read = self.read.borrow_mut();
+        let read = self.read.borrow();
         if let Some(found) = read.get(namespace).and_then(|keys| keys.get(key)) {
             return Ok(found.clone());
         }
+        drop(read);
         let found = self.base.get(namespace, key)?;
-        let length = found.as_ref().map_or(0, |found| found.value.len());
-        if self.kept.get() < MAX_KEPT && length <= MAX_KEPT_BYTES {
-            self.kept.set(self.kept.get() + 1);
-            let keys = read.entry(namespace.to_owned()).or_default();
-            keys.insert(key.to_owned(), found.clone());
-        }
+        self.keep(namespace, key, found.as_ref());
         Ok(found)
+    }
+
+    fn keep(&self, namespace: &str, key: &str, found: Option<&VersionedValue>) {
+        let (rows, bytes) = self.kept.get();
+        let length = found.map_or(0, |found| found.value.len());
+        if rows < MAX_KEPT && length <= MAX_KEPT_BYTES - bytes {
+            self.kept.set((rows + 1, bytes + length));
+            let mut read = self.read.borrow_mut();
+            let keys = read.entry(namespace.to_owned()).or_default();
+            keys.insert(key.to_owned(), found.cloned());
+        }
+    }
+
+    fn is_known(&self, namespace: &str, key: &str) -> bool {
+        let knows = |all: &Namespaces<_>| all.get(namespace).is_some_and(|it| it.contains_key(key));
+        knows(&self.written) || knows(&self.read.borrow())
     }
 }
 
@@ -231,6 +264,21 @@ impl StateView for Overlay<'_> {
         match keys.and_then(|keys| keys.get(key)) {
             Some(written) => Ok(written.clone()),
             None => self.get_base(namespace, key),
+        }
+    }
+
+    fn expect(&self, keys: &BTreeSet<(&str, &str)>) {
+        let unknown = keys.iter().copied();
+        let unknown = unknown.filter(|(namespace, key)| !self.is_known(namespace, key));
+        let unknown: Vec<_> = unknown.take(MAX_KEPT - self.kept.get().0).collect();
+        for together in unknown.chunks(READ_TOGETHER) {
+            let found = self.base.get_many(together);
+            for ((namespace, key), found) in together.iter().zip(found) {
+                // What cannot be read is an error for whoever asks for it.
+                if let Ok(found) = found {
+                    self.keep(namespace, key, found.as_ref());
+                }
+            }
         }
     }
 
@@ -271,6 +319,16 @@ impl StateView for Overlay<'_> {
             Some(place) => Ok(Some(*place)),
             None => self.base.place_of(id),
         }
+    }
+
+    fn places_of(&self, ids: &[TransactionId]) -> Vec<Result<Option<Version>, StoreError>> {
+        let below = self.base.places_of(ids);
+        let places = ids.iter().zip(below);
+        let places = places.map(|(id, below)| match self.committed.get(id) {
+            Some(place) => Ok(Some(*place)),
+            None => below,
+        });
+        places.collect()
     }
 }
 
@@ -335,17 +393,27 @@ mod tests {
     }
 
     proptest! {
-        /// Whether a write is in the base or over it must not be seen.
+        /// Whether a write is in the base or over it must not be seen, nor what was
+        /// read before it was asked for.
         #[test]
         fn an_overlay_reads_as_if_its_writes_were_made(
-            below in changes(), above in changes(), start in "[a-e]{0,2}", end in "[a-e]{0,2}"
+            below in changes(), above in changes(), start in "[a-e]{0,2}", end in "[a-e]{0,2}",
+            expected_at in 0..3,
         ) {
             let mut base = MemoryState::default();
             make(&below, 1, |key, row| base.write("kv", key, row));
             let mut expected = base.clone();
             make(&above, 2, |key, row| expected.write("kv", key, row));
             let mut overlay = Overlay::new(&base);
+            let keys = below.iter().chain(&above).map(|(key, _)| ("kv", key.as_str()));
+            let keys = keys.collect();
+            if expected_at == 1 {
+                overlay.expect(&keys);
+            }
             make(&above, 2, |key, row| overlay.write("kv", key, row));
+            if expected_at == 2 {
+                overlay.expect(&keys);
+            }
             prop_assert_eq!(rows(&overlay, &start, &end), rows(&expected, &start, &end));
             for (key, _) in below.iter().chain(&above) {
                 prop_assert_eq!(overlay.get("kv", key).unwrap(), expected.get("kv", key).unwrap());

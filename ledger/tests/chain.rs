@@ -3,10 +3,10 @@
 mod common;
 
 use common::{Network, part, rows, write};
-use crypto::{Digest, encode};
+use crypto::{Digest, decode, encode};
 use ledger::{
-    Committed, HistoryPart, Ledger, LedgerError, OrderedBatch, RecordWrites, StoreError,
-    ValidationCode, Version,
+    Block, Committed, ContentsError, HistoryPart, Ledger, LedgerError, OrderedBatch, RecordWrites,
+    StoreError, ValidationCode, Version,
 };
 
 fn empty_batch(sequence: u64, timestamp_ms: u64) -> OrderedBatch {
@@ -138,8 +138,8 @@ fn a_received_chain_gives_the_same_bytes_on_disk() {
     let (source, target) = (network.open(one.path()), network.open(two.path()));
     network.small_chain(&source);
     for number in 1..=4 {
-        let bytes = encode(&source.block(number).unwrap().unwrap());
-        let committed = target.commit_received(&bytes).unwrap();
+        let block = source.block(number).unwrap().unwrap();
+        let committed = network.receive(&target, &block).unwrap();
         assert_eq!(committed.hash, source.block_hash(number).unwrap());
         let certificate = source.certificate(number).unwrap().unwrap();
         target.put_certificate(number, &certificate).unwrap();
@@ -155,31 +155,36 @@ fn an_altered_block_is_refused_and_leaves_no_trace() {
     let source = network.open(one.path());
     network.small_chain(&source);
     let target = network.open(two.path());
-    let first = encode(&source.block(1).unwrap().unwrap());
-    target.commit_received(&first).unwrap();
+    let first = source.block(1).unwrap().unwrap();
+    network.receive(&target, &first).unwrap();
     let tip = target.tip();
     drop(target);
     let before = rows(two.path());
 
     let target = network.open(two.path());
-    let good = encode(&source.block(2).unwrap().unwrap());
+    let block = source.block(2).unwrap().unwrap();
+    let good = encode(&block);
     // The agreed time is the one thing that execution cannot give: it is for the
     // certificate, which the caller has checked.
     let agreed_time = 136..144;
     for at in (0..good.len()).filter(|at| !agreed_time.contains(at)) {
         let mut altered = good.clone();
         altered[at] ^= 1;
-        let error = target.commit_received(&altered).map(|_| at).unwrap_err();
+        let Ok(altered) = decode::<Block>(&altered, altered.len()) else {
+            continue;
+        };
+        let error = network.receive(&target, &altered).map(|_| at).unwrap_err();
         assert!(!error.is_store_failure(), "byte {at}: {error}");
     }
-    for wrong in [&first, &encode(&source.block(3).unwrap().unwrap())] {
-        assert!(target.commit_received(wrong).is_err());
+    for wrong in [&first, &source.block(3).unwrap().unwrap()] {
+        assert!(network.receive(&target, wrong).is_err());
     }
     assert_eq!(target.tip(), tip);
     drop(target);
     assert_eq!(rows(two.path()), before);
     // Nor is the good block any worse for having been altered.
-    network.open(two.path()).commit_received(&good).unwrap();
+    let target = network.open(two.path());
+    network.receive(&target, &block).unwrap();
 }
 
 /// A stranger's transaction, or one for another network, cannot come in with a block.
@@ -193,11 +198,10 @@ fn a_block_with_an_inadmissible_transaction_is_refused() {
     block.transactions[0] = encode(&Network::named(2).put(1, "a", b"1"));
     let target = network.open(two.path());
     assert!(matches!(
-        target.commit_received(&encode(&block)),
-        Err(LedgerError::Refused {
+        network.receive(&target, &block),
+        Err(LedgerError::Contents {
             block: 1,
-            index: 0,
-            ..
+            source: ContentsError::Refused { index: 0, .. }
         })
     ));
 }

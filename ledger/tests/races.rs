@@ -36,7 +36,7 @@ fn no_id_takes_effect_twice_however_lookups_and_commits_interleave() {
             let made = if round % 2 == 0 {
                 network.commit(&ledger, transactions)
             } else {
-                ledger.commit_received(&encode(&*committed.block)).unwrap()
+                network.receive(&ledger, &committed.block).unwrap()
             };
             assert_eq!(made.hash, committed.hash);
             let is_valid = made.block.verdicts[0] == Verdict::VALID;
@@ -93,7 +93,7 @@ fn recording_beside_commits_leaves_one_batch_for_every_block() {
             let transactions = transaction(&network, number);
             let committed = network.commit(&source, &transactions);
             let made = if number % 3 == 0 {
-                ledger.commit_received(&encode(&*committed.block)).unwrap()
+                network.receive(&ledger, &committed.block).unwrap()
             } else {
                 let checked = transactions.iter().map(|each| network.checked(each));
                 let batch = OrderedBatch {

@@ -7,7 +7,9 @@
 use std::sync::Arc;
 
 use consensus::{BatchDigest, CheckpointCertificate, CheckpointDigest, SequenceNumber};
-use ledger::{Block, BlockCertificate, CheckedTransaction, Ledger, LedgerError, OrderedBatch};
+use ledger::{
+    BlockCertificate, CheckedBlock, CheckedTransaction, Ledger, LedgerError, OrderedBatch,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::certificates;
@@ -25,7 +27,7 @@ pub(crate) enum Job<R = CheckedTransaction> {
     },
     Certify(CheckpointCertificate),
     Receive {
-        block: Block,
+        block: CheckedBlock,
         certificate: Option<BlockCertificate>,
         reply: oneshot::Sender<Result<(), LedgerError>>,
     },
@@ -95,7 +97,7 @@ impl CommitterHandle {
     /// Apply a fetched block that is known to be the network's.
     pub(crate) async fn receive(
         &self,
-        block: Block,
+        block: CheckedBlock,
         certificate: Option<BlockCertificate>,
     ) -> Result<Result<(), LedgerError>, DriverError> {
         let (reply, answer) = oneshot::channel();
@@ -208,20 +210,21 @@ impl Committer {
 
     fn receive(
         &self,
-        block: &Block,
+        block: &CheckedBlock,
         certificate: Option<BlockCertificate>,
     ) -> Result<(), LedgerError> {
-        let number = block.header.number;
+        let header = &block.block().header;
+        let number = header.number;
         // A batch that was queued before may have led here already.
         if number > self.ledger.tip().number {
-            let committed = self.ledger.commit_received(&crypto::encode(block))?;
+            let committed = self.ledger.commit_received(block)?;
             self.metrics.committed(&committed.results);
             self.show_progress();
-        } else if self.ledger.block_hash(number)? != block.header.hash() {
+        } else if self.ledger.block_hash(number)? != header.hash() {
             return Err(LedgerError::Different {
                 block: number,
                 what: "hash",
-                found: block.header.hash().to_string(),
+                found: header.hash().to_string(),
                 expected: self.ledger.block_hash(number)?.to_string(),
             });
         }

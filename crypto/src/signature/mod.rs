@@ -12,7 +12,8 @@ use std::str::FromStr;
 
 use ed25519_zebra::{VerificationKeyBytes, batch};
 use getrandom::SysRng;
-use rand_core::UnwrapErr;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{SeedableRng, UnwrapErr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Domain, NetworkId, PublicKey};
@@ -99,9 +100,11 @@ pub fn hold_together(claims: &[Claim]) -> bool {
     for claim in claims {
         verifier.queue(claim.item.clone());
     }
-    // A batch checked with predictable coefficients could be forged, hence the
-    // operating system's randomness, and no going on without it.
-    verifier.verify(UnwrapErr(SysRng)).is_ok()
+    // A batch checked with predictable coefficients could be forged, hence a seed from
+    // the operating system's randomness, and no going on without it. Asking it for each
+    // coefficient would be a call of the system per signature.
+    let coefficients = ChaCha20Rng::from_rng(&mut UnwrapErr(SysRng));
+    verifier.verify(coefficients).is_ok()
 }
 
 impl fmt::Display for Signature {

@@ -29,17 +29,19 @@ impl AbsentIds {
         }
     }
 
-    /// Takes note of an id that was not found on disk, by somebody who first saw that
-    /// `tip` was the newest block. If another has come since, it may hold the id.
-    pub(super) fn note(&self, id: TransactionId, tip: u64) {
+    /// Takes note of ids that were not found on disk, by somebody who first saw that
+    /// `tip` was the newest block. If another has come since, it may hold some.
+    pub(super) fn note(&self, ids: impl Iterator<Item = TransactionId>, tip: u64) {
         let mut known = self.lock();
         if known.after != tip {
             return;
         }
-        if known.ids.len() == MAX_IDS {
-            known.ids.clear();
+        for id in ids {
+            if known.ids.len() == MAX_IDS {
+                known.ids.clear();
+            }
+            known.ids.insert(id);
         }
-        known.ids.insert(id);
     }
 
     /// Whether this id is known not to be in the chain up to block `tip`.
@@ -75,13 +77,12 @@ mod tests {
     #[test]
     fn an_id_is_absent_until_a_block_has_it_and_for_nobody_who_looked_before_that_block() {
         let absent = AbsentIds::new(4);
-        absent.note(id(1), 4);
-        absent.note(id(2), 4);
+        absent.note([id(1), id(2)].into_iter(), 4);
         assert!(absent.contains(&id(1), 4) && absent.contains(&id(2), 4));
         assert!(!absent.contains(&id(3), 4));
         absent.committed(5, [id(1), id(3)].into_iter());
         // Looked for before block 5 was there, noted after.
-        absent.note(id(3), 4);
+        absent.note([id(3)].into_iter(), 4);
         let known = [1, 2, 3].map(|byte| absent.contains(&id(byte), 5));
         assert_eq!(known, [false, true, false]);
         assert!(!absent.contains(&id(2), 4), "of another place of the order");
@@ -90,11 +91,12 @@ mod tests {
     #[test]
     fn there_are_never_more_than_so_many() {
         let absent = AbsentIds::new(0);
-        for number in 0..=MAX_IDS {
+        let ids = (0..=MAX_IDS).map(|number| {
             let mut bytes = [0; 32];
             bytes[..8].copy_from_slice(&number.to_le_bytes());
-            absent.note(TransactionId(crypto::Digest(bytes)), 0);
-        }
+            TransactionId(crypto::Digest(bytes))
+        });
+        absent.note(ids, 0);
         assert_eq!(absent.lock().ids.len(), 1);
     }
 }

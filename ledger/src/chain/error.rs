@@ -1,9 +1,7 @@
 //! Why the ledger did not do what it was asked.
 
-use crypto::CodecError;
-
+use crate::contents::ContentsError;
 use crate::store::StoreError;
-use crate::transaction::Refusal;
 
 /// The ledger refused, or its store failed.
 #[derive(Debug, thiserror::Error)]
@@ -17,21 +15,13 @@ pub enum LedgerError {
         /// The number asked for.
         number: u64,
     },
-    /// Bytes that are not a block.
-    #[error("not a block: {source}")]
-    MalformedBlock {
-        /// Where decoding failed.
-        source: CodecError,
-    },
-    /// A transaction that no correct node would have put in a block.
-    #[error("transaction {index} of block {block} is refused: {refusal}")]
-    Refused {
+    /// A block that no correct node would have made.
+    #[error("in block {block}: {source}")]
+    Contents {
         /// The block that was received.
         block: u64,
-        /// The transaction's position in it.
-        index: usize,
-        /// Why.
-        refusal: Refusal,
+        /// What is wrong with it.
+        source: ContentsError,
     },
     /// A block that does not come out as it came when it is executed.
     #[error("block {block} has {what} {found}, and it should be {expected}")]

@@ -4,18 +4,20 @@
 //! nothing else, so that every correct node and every later verification makes
 //! the same bytes of them. It writes nothing: what is to be written comes out.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crypto::{Digest, NetworkId, merkle};
+use crypto::{Digest, merkle};
 
 use super::{LedgerError, OrderedBatch, Tip};
 use crate::block::{Block, BlockHeader, TransactionResult, result_leaves, transactions_root};
+use crate::contents::CheckedBlock;
 use crate::digest::{StateAccumulator, StateRow};
 use crate::proposal::TransactionId;
 use crate::rwset::{Event, Version};
 use crate::state::{Overlay, StateView, VersionedValue};
 use crate::store::{BlockWrite, IndexRow, IndexedTransaction, Location, Positions, StateChange};
-use crate::transaction::{CheckedTransaction, Limits, UncheckedTransaction, check_transactions};
+use crate::transaction::CheckedTransaction;
 use crate::validation::{ValidationCode, Verdict, validate};
 
 /// The block that the next one follows.
@@ -117,6 +119,7 @@ pub(crate) fn execute(
         changes: Vec::new(),
         events: Vec::new(),
     };
+    execution.overlay.expect(&keys(&batch.transactions));
     let count = batch.transactions.len() as u64;
     for (transaction, index) in batch.transactions.into_iter().zip(0_u32..) {
         let version = Version {
@@ -126,6 +129,17 @@ pub(crate) fn execute(
         execution.transaction(&transaction, version, count)?;
     }
     Ok(execution.finish(parent, sequence, agreed_ms, name))
+}
+
+/// The keys that transactions have read or write, each with its namespace.
+fn keys(transactions: &[Arc<CheckedTransaction>]) -> BTreeSet<(&str, &str)> {
+    let bodies = transactions.iter().map(|each| each.transaction());
+    let keys = bodies.flat_map(|body| {
+        let read = body.rwset.reads.iter().map(|read| read.key.as_str());
+        let keys = read.chain(body.rwset.touched());
+        keys.map(|key| (body.proposal.contract.as_str(), key))
+    });
+    keys.collect()
 }
 
 impl Execution<'_> {
@@ -259,9 +273,9 @@ pub(crate) fn replay(
     view: &dyn StateView,
     parent: &Parent,
     accumulator: &StateAccumulator,
-    (network, limits): (&NetworkId, &Limits),
-    block: &Block,
+    checked: &CheckedBlock,
 ) -> Result<Executed, LedgerError> {
+    let block = checked.block();
     let header = &block.header;
     let number = parent.next_number();
     let expect = Expectation { block: number };
@@ -270,13 +284,11 @@ pub(crate) fn replay(
     expect.same("predecessor", &header.previous_hash, &parent.hash)?;
     let timestamp = parent.next_timestamp(header.timestamp_ms);
     expect.same("timestamp", &header.timestamp_ms, &timestamp)?;
-    let (verdicts, bodies) = (block.verdicts.len(), block.transactions.len());
-    expect.same("number of verdicts", &verdicts, &bodies)?;
     let batch = OrderedBatch {
         sequence: header.sequence,
         name: header.transactions_root,
         timestamp_ms: header.timestamp_ms,
-        transactions: checked(network, limits, block)?,
+        transactions: checked.transactions().to_vec(),
     };
     let executed = execute(view, parent, accumulator, batch)?;
     let made = &executed.block;
@@ -309,35 +321,6 @@ pub(crate) fn replay(
         expect.same("contents", "other bytes", "the bytes it was made of")?;
     }
     Ok(executed)
-}
-
-/// The transactions of a received block, each of which must be one that a
-/// correct node would have let in.
-fn checked(
-    network: &NetworkId,
-    limits: &Limits,
-    block: &Block,
-) -> Result<Vec<Arc<CheckedTransaction>>, LedgerError> {
-    let refused = |index| {
-        move |refusal| LedgerError::Refused {
-            block: block.header.number,
-            index,
-            refusal,
-        }
-    };
-    let unchecked = block
-        .transactions
-        .iter()
-        .enumerate()
-        .map(|(index, bytes)| {
-            UncheckedTransaction::decode(bytes, network, limits).map_err(refused(index))
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    check_transactions(unchecked)
-        .into_iter()
-        .enumerate()
-        .map(|(index, result)| result.map(Arc::new).map_err(refused(index)))
-        .collect()
 }
 
 struct Expectation {

@@ -26,11 +26,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use crypto::{Digest, NetworkId};
 
 use crate::block::{Attesters, Block, BlockCertificate, TransactionResult};
+use crate::contents::CheckedBlock;
 use crate::digest::StateAccumulator;
 use crate::proposal::TransactionId;
 use crate::rwset::Event;
 use crate::store::{OpenMode, RecordRow, RecordWrites, RecordedBatch, Store};
-use crate::transaction::{CheckedTransaction, Limits};
+use crate::transaction::CheckedTransaction;
 use absent::AbsentIds;
 pub use error::LedgerError;
 pub(crate) use execute::{Executed, Parent, execute, replay};
@@ -94,7 +95,6 @@ pub struct Ledger {
     store: Store,
     network: NetworkId,
     attesters: Attesters,
-    limits: Limits,
     /// Held for the length of a commit, which makes the committer one.
     head: Mutex<Head>,
     tip: RwLock<Tip>,
@@ -125,7 +125,6 @@ impl Ledger {
         let ledger = Self {
             network: genesis.network,
             attesters: genesis.attesters.clone(),
-            limits: genesis.limits.clone(),
             tip: RwLock::new(parent.tip()),
             absent: AbsentIds::new(parent.header.number),
             head: Mutex::new(Head {
@@ -181,19 +180,11 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// When `bytes` are not the next block of this chain, with what differs;
-    /// nothing is written then. Or when the store fails, as in [`Self::commit`].
-    pub fn commit_received(&self, bytes: &[u8]) -> Result<Committed, LedgerError> {
-        let block: Block = crypto::decode(bytes, bytes.len())
-            .map_err(|source| LedgerError::MalformedBlock { source })?;
+    /// When it is not the next block of this chain, with what differs; nothing is
+    /// written then. Or when the store fails, as in [`Self::commit`].
+    pub fn commit_received(&self, block: &CheckedBlock) -> Result<Committed, LedgerError> {
         let mut head = self.lock_head();
-        let executed = replay(
-            &self.snapshot()?,
-            &head.parent,
-            &head.accumulator,
-            (&self.network, &self.limits),
-            &block,
-        )?;
+        let executed = replay(&self.snapshot()?, &head.parent, &head.accumulator, block)?;
         self.append(&mut head, executed)
     }
 

@@ -7,7 +7,7 @@ use crate::names::is_namespace;
 use crate::proposal::TransactionId;
 use crate::rwset::Version;
 use crate::state::{Rows, StateView, VersionedValue};
-use crate::store::{RangePart, StatePage, StoreError, StoreView, TipRow};
+use crate::store::{Location, RangePart, StatePage, StoreError, StoreView, TipRow};
 
 /// The state after one block. Blocks that follow do not show in it.
 pub struct Snapshot<'a> {
@@ -74,11 +74,21 @@ impl StateView for Snapshot<'_> {
         self.view.state(namespace, key)
     }
 
+    fn get_many(&self, keys: &[(&str, &str)]) -> Vec<Result<Option<VersionedValue>, StoreError>> {
+        self.view.states(keys).collect()
+    }
+
     fn range(&self, namespace: &str, start: &str, end: &str) -> Rows<'_> {
         Box::new(self.view.state_range(namespace, start, end))
     }
 
     fn place_of(&self, id: &TransactionId) -> Result<Option<Version>, StoreError> {
         Ok(self.view.location(id)?.map(|location| location.place()))
+    }
+
+    fn places_of(&self, ids: &[TransactionId]) -> Vec<Result<Option<Version>, StoreError>> {
+        let locations = self.view.locations(ids);
+        let place = |location: Option<Location>| location.map(|location| location.place());
+        locations.map(|found| found.map(place)).collect()
     }
 }

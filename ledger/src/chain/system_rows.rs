@@ -62,6 +62,10 @@ impl StateView for Committing<'_> {
         Ok(found)
     }
 
+    fn get_many(&self, keys: &[(&str, &str)]) -> Vec<Result<Option<VersionedValue>, StoreError>> {
+        self.state.get_many(keys)
+    }
+
     fn range(&self, namespace: &str, start: &str, end: &str) -> Rows<'_> {
         self.state.range(namespace, start, end)
     }

@@ -155,6 +155,22 @@ impl<'a> StoreView<'a> {
         self.parse(family, key, block, &bytes).map(Some)
     }
 
+    /// The values under many keys, in their order.
+    fn values<T: Decode<()>>(
+        &self,
+        family: Family,
+        keys: Vec<Vec<u8>>,
+    ) -> impl Iterator<Item = Result<Option<T>, StoreError>> {
+        let handle = self.store.family(family);
+        let (db, options) = (&self.store.db, self.options());
+        let found = db.batched_multi_get_cf_opt(handle, &keys, false, &options);
+        keys.into_iter().zip(found).map(move |(key, found)| {
+            let found = found.map_err(self.read_error(family))?;
+            let parse = |bytes: DBPinnableSlice<'_>| self.parse(family, &key, None, &bytes);
+            found.map(parse).transpose()
+        })
+    }
+
     /// Decodes a value of a family.
     pub(crate) fn parse<T: Decode<()>>(
         &self,
@@ -263,6 +279,15 @@ impl<'a> StoreView<'a> {
         self.value(Family::Transactions, id.0.as_bytes(), None)
     }
 
+    /// Where transactions stand, in the order of the ids.
+    pub(crate) fn locations(
+        &self,
+        ids: &[TransactionId],
+    ) -> impl Iterator<Item = Result<Option<Location>, StoreError>> {
+        let keys = ids.iter().map(|id| id.0.as_bytes().to_vec());
+        self.values(Family::Transactions, keys.collect())
+    }
+
     /// The number of the block with this hash.
     pub(crate) fn number_of(&self, hash: &Digest) -> Result<Option<u64>, StoreError> {
         self.value(Family::Hashes, hash.as_bytes(), None)
@@ -275,6 +300,16 @@ impl<'a> StoreView<'a> {
         key: &str,
     ) -> Result<Option<VersionedValue>, StoreError> {
         self.value(Family::State, &state_key(namespace, key), None)
+    }
+
+    /// Values of the state, in the order of their namespaces and keys.
+    pub(crate) fn states(
+        &self,
+        keys: &[(&str, &str)],
+    ) -> impl Iterator<Item = Result<Option<VersionedValue>, StoreError>> {
+        let keys = keys.iter();
+        let keys = keys.map(|(namespace, key)| state_key(namespace, key));
+        self.values(Family::State, keys.collect())
     }
 
     /// The values of a namespace with keys in `start..end`, ascending; an empty

@@ -23,6 +23,10 @@ const MAX_OPEN_FILES: i32 = 256;
 /// The log is replayed on opening: this bounds how long that takes.
 const MAX_LOG_BYTES: u64 = 64 * MIB as u64;
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
+/// How large the filter of what is not yet in table files is, of a memtable's greatest
+/// size, 64 MiB: its bytes are taken from those of the write buffers, and with all
+/// families together these hold some ten thousand keys.
+const MEMTABLE_FILTER: f64 = 0.001;
 /// From how many bytes on transactions or a value are written into a file of such, once:
 /// tables are merged again and again, with all that they hold.
 const BLOB_BYTES: u64 = 256;
@@ -60,6 +64,7 @@ fn descriptors(cache: &Cache) -> Vec<ColumnFamilyDescriptor> {
 }
 
 fn family_options(family: Family, cache: &Cache) -> Options {
+    let mut options = Options::default();
     let mut table = BlockBasedOptions::default();
     table.set_block_cache(cache);
     table.set_cache_index_and_filter_blocks(true);
@@ -73,8 +78,9 @@ fn family_options(family: Family, cache: &Cache) -> Options {
         Family::Transactions | Family::Hashes | Family::State
     ) {
         table.set_bloom_filter(BLOOM_BITS_PER_KEY, false);
+        options.set_memtable_prefix_bloom_ratio(MEMTABLE_FILTER);
+        options.set_memtable_whole_key_filtering(true);
     }
-    let mut options = Options::default();
     options.set_block_based_table_factory(&table);
     options.set_compression_type(DBCompressionType::Lz4);
     if matches!(family, Family::Bodies | Family::State) {

@@ -63,6 +63,12 @@ impl UncheckedTransaction {
         self.hash
     }
 
+    /// Its canonical bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &Arc<[u8]> {
+        &self.bytes
+    }
+
     /// Who claims to have made it.
     #[must_use]
     pub fn creator(&self) -> PublicKey {

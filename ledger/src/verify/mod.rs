@@ -14,8 +14,9 @@ use std::error::Error;
 
 use serde::Serialize;
 
-use crate::block::StoredBlock;
+use crate::block::{BlockCertificate, StoredBlock};
 use crate::chain::{Executed, GenesisState, Parent, replay};
+use crate::contents::UncheckedBlock;
 use crate::digest::StateAccumulator;
 use crate::state::MemoryState;
 use crate::store::StoreError;
@@ -174,21 +175,24 @@ fn replay_all(
     genesis_block(&fetch(source, 0)?, genesis)?;
     report.blocks_verified = 1;
     for number in 1..=report.height {
-        let stored = fetch(source, number)?;
-        let executed = replay(
-            &replayed.state,
-            &replayed.parent,
-            &replayed.accumulator,
-            (&genesis.network, &genesis.limits),
-            &stored.block,
-        )
-        .map_err(|error| ChainProblem::at(number, &error))?;
-        certificate(&stored, &executed, genesis, report)?;
-        replayed.certificates += u64::from(stored.certificate.is_some());
+        let StoredBlock { block, certificate } = fetch(source, number)?;
+        let checked = UncheckedBlock::new(block, &genesis.network, &genesis.limits)
+            .and_then(UncheckedBlock::check)
+            .map_err(|error| ChainProblem::at(number, &error))?;
+        let Replayed {
+            state,
+            parent,
+            accumulator,
+            ..
+        } = &*replayed;
+        let executed = replay(state, parent, accumulator, &checked)
+            .map_err(|error| ChainProblem::at(number, &error))?;
+        attested(certificate.as_ref(), &executed, genesis, report)?;
+        replayed.certificates += u64::from(certificate.is_some());
         also(&executed)?;
         replayed.advance(&executed);
         report.blocks_verified += 1;
-        report.transactions += stored.block.transactions.len() as u64;
+        report.transactions += checked.transactions().len() as u64;
     }
     Ok(())
 }
@@ -215,14 +219,14 @@ fn genesis_block(stored: &StoredBlock, genesis: &GenesisState) -> Result<(), Cha
     }
 }
 
-fn certificate(
-    stored: &StoredBlock,
+fn attested(
+    certificate: Option<&BlockCertificate>,
     executed: &Executed,
     genesis: &GenesisState,
     report: &mut ChainReport,
 ) -> Result<(), ChainProblem> {
-    let header = &stored.block.header;
-    let Some(certificate) = &stored.certificate else {
+    let header = &executed.block.header;
+    let Some(certificate) = certificate else {
         report.uncertified_tip += 1;
         return Ok(());
     };

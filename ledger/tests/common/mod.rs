@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use crypto::{Digest, Domain, NetworkId, SigningKey, encode};
 use ledger::{
-    Attesters, BlockCertificate, CheckedTransaction, Committed, ContractDefinition, EndorsedAction,
-    Event, GenesisState, HistoryPart, Identity, Ledger, Limits, OrderedBatch, OrgId, Proposal,
-    ProposalResponse, Read, ReadWriteSet, Response, Role, Transaction, UncheckedTransaction,
-    Version, Write, attested_bytes, check_transactions,
+    Attesters, Block, BlockCertificate, CheckedTransaction, Committed, ContractDefinition,
+    EndorsedAction, Event, GenesisState, HistoryPart, Identity, Ledger, LedgerError, Limits,
+    OrderedBatch, OrgId, Proposal, ProposalResponse, Read, ReadWriteSet, Response, Role,
+    Transaction, UncheckedBlock, UncheckedTransaction, Version, Write, attested_bytes,
+    check_transactions,
 };
 
 /// Everything that signs in the small network.
@@ -157,6 +158,18 @@ impl Network {
             transactions: transactions.iter().map(|each| self.checked(each)).collect(),
         };
         ledger.commit(batch).unwrap()
+    }
+
+    /// Commits a block of another node.
+    pub(crate) fn receive(&self, ledger: &Ledger, block: &Block) -> Result<Committed, LedgerError> {
+        let number = block.header.number;
+        let checked = UncheckedBlock::new(block.clone(), &self.id(), &Limits::default())
+            .and_then(UncheckedBlock::check)
+            .map_err(|source| LedgerError::Contents {
+                block: number,
+                source,
+            })?;
+        ledger.commit_received(&checked)
     }
 
     /// Commits these as the next block, and certifies it.

@@ -1,9 +1,16 @@
 //! Which of the blocks that a peer served are the network's.
 
 use crypto::{Digest, NetworkId};
-use ledger::{Attesters, Limits, claimed_results};
+use ledger::{Attesters, BlockCertificate, Limits, UncheckedBlock};
 
 use super::ServedBlock;
+
+/// A block that a quorum attests, and its certificate where it came with one that holds.
+#[derive(Debug)]
+pub(crate) struct AttestedBlock {
+    pub(crate) block: UncheckedBlock,
+    pub(crate) certificate: Option<BlockCertificate>,
+}
 
 /// The blocks that follow `parent` (a number and a hash) one after the other, as
 /// far as a quorum attests them: up to the last one with a certificate that
@@ -14,24 +21,26 @@ pub(crate) fn attested_prefix(
     attesters: &Attesters,
     network: &NetworkId,
     limits: &Limits,
-) -> Vec<ServedBlock> {
+) -> Vec<AttestedBlock> {
     let (mut number, mut hash) = parent;
     let mut linked = Vec::new();
     let mut attested = 0;
-    for mut next in served {
-        let header = &next.block.header;
+    for ServedBlock { block, certificate } in served {
         number = number.saturating_add(1);
-        if (header.number, header.previous_hash) != (number, hash)
-            || claimed_results(&next.block, network, limits).is_err()
-        {
+        if (block.header.number, block.header.previous_hash) != (number, hash) {
             break;
         }
-        hash = next.block.header.hash();
-        next.certificate = next
-            .certificate
-            .filter(|given| attesters.verify(given, network, number, &hash).is_ok());
-        let has_certificate = next.certificate.is_some();
-        linked.push(next);
+        hash = block.header.hash();
+        let Ok(block) = UncheckedBlock::new(block, network, limits) else {
+            break;
+        };
+        if block.claimed_results().is_err() {
+            break;
+        }
+        let certificate =
+            certificate.filter(|given| attesters.verify(given, network, number, &hash).is_ok());
+        let has_certificate = certificate.is_some();
+        linked.push(AttestedBlock { block, certificate });
         if has_certificate {
             attested = linked.len();
         }
@@ -90,13 +99,18 @@ mod tests {
 
     fn taken(genesis: &Genesis, served: Vec<ServedBlock>) -> Vec<ServedBlock> {
         let state = genesis.ledger_genesis();
-        attested_prefix(
+        let taken = attested_prefix(
             served,
             (0, state.hash()),
             state.attesters(),
             &genesis.network_id(),
             &genesis.limits(),
-        )
+        );
+        let served = taken.into_iter().map(|taken| ServedBlock {
+            block: taken.block.block().clone(),
+            certificate: taken.certificate,
+        });
+        served.collect()
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crypto::{Digest, Signature};
 use genesis::Parameters;
 use ledger::{Block, BlockCertificate};
 
-pub(crate) use attested::attested_prefix;
+pub(crate) use attested::{AttestedBlock, attested_prefix};
 pub(crate) use missing::Fetcher;
 pub(crate) use serve::Server;
 

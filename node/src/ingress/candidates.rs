@@ -54,11 +54,21 @@ impl Origin {
     }
 }
 
-/// A transaction with room reserved, if its origin needs room.
+/// A transaction, with room reserved where it was admitted and its origin needs room.
 pub(super) struct Candidate {
     pub(super) unchecked: UncheckedTransaction,
     pub(super) length: usize,
     pub(super) origin: Origin,
+}
+
+impl Candidate {
+    pub(super) fn new(unchecked: UncheckedTransaction, origin: Origin) -> Self {
+        Self {
+            length: unchecked.bytes().len(),
+            unchecked,
+            origin,
+        }
+    }
 }
 
 /// A candidate's origin and length, and the verdict if it was looked at.
@@ -165,11 +175,7 @@ mod tests {
         let genesis = genesis();
         let network = genesis.network_id();
         let unchecked = UncheckedTransaction::decode(bytes, &network, &genesis.limits());
-        Candidate {
-            unchecked: unchecked.unwrap(),
-            length: bytes.len(),
-            origin: Origin::Peer(PeerId(from)),
-        }
+        Candidate::new(unchecked.unwrap(), Origin::Peer(PeerId(from)))
     }
 
     /// A transaction's bytes, and the same with a signature that does not hold.

@@ -14,7 +14,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crypto::{NetworkId, PublicKey};
-use ledger::{CheckedTransaction, Ledger, Limits, Refusal, TransactionHash, UncheckedTransaction};
+use ledger::{
+    CheckedTransaction, Ledger, Limits, Location, Refusal, TransactionHash, UncheckedTransaction,
+};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::bytes::Bytes;
 use tokio_util::sync::CancellationToken;
@@ -41,11 +43,12 @@ const QUEUE: usize = 1024;
 const MAX_PEER_BYTES_TOGETHER: usize = 256 * 1024;
 const MAX_PEER_FRAMES_TOGETHER: usize = 32;
 
-/// From how many transactions in the pool on more of them are waited for, and how
-/// long: they could not be ordered before those anyway, and together they cost
-/// less to verify and to pass on.
-const BUSY: usize = 32;
-const LINGER: Duration = Duration::from_millis(10);
+/// From how many transactions in the pool on more of them are waited for, how long for
+/// each of those, and how long at most: they could not be ordered before those anyway,
+/// and together they cost less to verify and to pass on.
+const BUSY: u32 = 32;
+const LINGER_PER_TRANSACTION: Duration = Duration::from_micros(30);
+const LONGEST_LINGER: Duration = Duration::from_millis(25);
 
 /// How much work one peer's transactions may make in a second. One that is new
 /// and sound is none: it has to be looked at once, whoever sends it.
@@ -115,6 +118,12 @@ fn stopping() -> SubmitError {
     }
 }
 
+fn unreadable(error: &impl ToString) -> SubmitError {
+    SubmitError::NotReady {
+        reason: error.to_string(),
+    }
+}
+
 /// See the module.
 pub(crate) struct Ingress {
     pub(crate) ledger: Arc<Ledger>,
@@ -147,10 +156,11 @@ pub(crate) fn queue(
     (sender, handle, receiver)
 }
 
-/// What becomes of a client's transaction.
-enum Judgement {
-    Answer(Submitted),
-    Verify(Box<UncheckedTransaction>),
+/// How long more is waited for while so many are in the pool.
+fn linger(held: usize) -> Option<Duration> {
+    let held = u32::try_from(held).unwrap_or(u32::MAX);
+    let linger = LINGER_PER_TRANSACTION.saturating_mul(held);
+    (held >= BUSY).then_some(linger.min(LONGEST_LINGER))
 }
 
 /// What is there already, up to a bound in number and in bytes.
@@ -197,15 +207,16 @@ impl Ingress {
                     None => return,
                 },
             }
-            if self.budget.usage().0 >= BUSY {
-                tokio::time::sleep(LINGER).await;
+            if let Some(linger) = linger(self.budget.usage().0) {
+                tokio::time::sleep(linger).await;
             }
             let more = std::iter::from_fn(|| arrivals.try_recv().ok());
             together.extend(more.take(MAX_TOGETHER - together.len()));
             gather(&mut frames, &mut peers);
             let mut work = Work::new();
-            let mut candidates = self.admit(together, &seen);
-            candidates.extend(self.admit_from_peers(frames, &seen, &mut work));
+            let mut arrived = self.decode_arrivals(together);
+            arrived.extend(self.decode_frames(frames, &mut work));
+            let candidates = self.admit(arrived, &seen, &mut work);
             let Ok(judged) = check(candidates, &mut suspects).await else {
                 return;
             };
@@ -223,36 +234,27 @@ impl Ingress {
         }
     }
 
-    /// Decodes, sorts out what needs no verification, and reserves room.
-    fn admit(&self, together: Vec<Arrival>, seen: &Seen) -> Vec<Candidate> {
-        let mut candidates = Vec::new();
+    /// What clients hand in or was fetched, as far as it has the form of transactions.
+    fn decode_arrivals(&self, together: Vec<Arrival>) -> Vec<Candidate> {
+        let mut arrived = Vec::new();
         for arrival in together {
             match arrival {
-                Arrival::Client(bytes, reply) => {
-                    if let Some(candidate) = self.admit_from_client(&bytes, reply, seen) {
-                        candidates.push(candidate);
-                    }
+                Arrival::Client(bytes, reply) => match self.decode(&bytes) {
+                    Ok(unchecked) => arrived.push(Candidate::new(unchecked, Origin::Client(reply))),
+                    Err(refusal) => self.answer(reply, Err(refusal.into())),
+                },
+                Arrival::Fetched(all) => {
+                    let decoded = all.iter().filter_map(|bytes| self.decode(bytes).ok());
+                    arrived.extend(decoded.map(|each| Candidate::new(each, Origin::Fetched)));
                 }
-                Arrival::Fetched(all) => candidates.extend(all.iter().filter_map(|bytes| {
-                    Some(Candidate {
-                        unchecked: self.decode(bytes).ok()?,
-                        length: bytes.len(),
-                        origin: Origin::Fetched,
-                    })
-                })),
             }
         }
-        candidates
+        arrived
     }
 
     /// The same for what peers send on.
-    fn admit_from_peers(
-        &self,
-        frames: Vec<NetworkEvent>,
-        seen: &Seen,
-        work: &mut Work,
-    ) -> Vec<Candidate> {
-        let mut candidates = Vec::new();
+    fn decode_frames(&self, frames: Vec<NetworkEvent>, work: &mut Work) -> Vec<Candidate> {
+        let mut arrived = Vec::new();
         for event in frames {
             let NetworkEvent::Frame { from, bytes, .. } = event else {
                 continue;
@@ -271,56 +273,86 @@ impl Ingress {
                     *caused += BAD;
                     break;
                 };
-                let length = bytes.len();
-                if self.is_needless(&unchecked, seen) || !self.budget.reserve(length) {
-                    *caused += NEEDLESS;
-                    continue;
-                }
-                candidates.push(Candidate {
-                    unchecked,
-                    length,
-                    origin: Origin::Peer(from),
-                });
+                arrived.push(Candidate::new(unchecked, Origin::Peer(from)));
             }
         }
-        candidates
-    }
-
-    /// Late copies of what is in a block would be ordered again for nothing, and
-    /// what a stranger has made has no effect. Should a batch name it all the
-    /// same, it is fetched.
-    fn is_needless(&self, unchecked: &UncheckedTransaction, seen: &Seen) -> bool {
-        seen.contains(&unchecked.hash())
-            || !self.place_in_chain(unchecked).is_ok_and(|it| it.is_none())
+        arrived
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<UncheckedTransaction, Refusal> {
         UncheckedTransaction::decode(bytes, &self.network_id, &self.limits)
     }
 
-    fn admit_from_client(&self, bytes: &Bytes, reply: Reply, seen: &Seen) -> Option<Candidate> {
-        let answer = match self.judge(bytes, seen) {
-            Ok(Judgement::Verify(unchecked)) => {
-                return Some(Candidate {
-                    unchecked: *unchecked,
-                    length: bytes.len(),
-                    origin: Origin::Client(reply),
-                });
-            }
-            Ok(Judgement::Answer(submitted)) => Ok(submitted),
-            Err(error) => Err(error),
-        };
-        self.answer(reply, answer);
-        None
+    /// Sorts out what needs no verification, and reserves room for the rest.
+    fn admit(&self, arrived: Vec<Candidate>, seen: &Seen, work: &mut Work) -> Vec<Candidate> {
+        let places = self.places(&arrived);
+        let mut candidates = Vec::new();
+        for (candidate, place) in arrived.into_iter().zip(places) {
+            let Candidate {
+                unchecked,
+                length,
+                origin,
+            } = candidate;
+            let origin = match origin {
+                Origin::Fetched => Some(origin),
+                Origin::Client(reply) => match self.judge(&unchecked, place, seen) {
+                    None => Some(Origin::Client(reply)),
+                    Some(answer) => {
+                        self.answer(reply, answer);
+                        None
+                    }
+                },
+                Origin::Peer(from) => {
+                    let is_new = matches!(place, Ok(None)) && self.is_new(&unchecked, seen);
+                    if is_new && self.budget.reserve(length) {
+                        Some(origin)
+                    } else {
+                        *work.entry(from).or_default() += NEEDLESS;
+                        None
+                    }
+                }
+            };
+            candidates.extend(origin.map(|origin| Candidate {
+                unchecked,
+                length,
+                origin,
+            }));
+        }
+        candidates
+    }
+
+    /// Where transactions stand in the chain.
+    fn places(&self, arrived: &[Candidate]) -> Vec<Result<Option<Location>, SubmitError>> {
+        let ids: Vec<_> = arrived.iter().map(|it| it.unchecked.id()).collect();
+        match self.ledger.locations(&ids) {
+            Ok(places) => places.into_iter().map(Ok).collect(),
+            Err(error) => ids.iter().map(|_| Err(unreadable(&error))).collect(),
+        }
+    }
+
+    /// Whether what a peer sends on and no block has is worth a look. A late copy would
+    /// be ordered again for nothing, and what a stranger has made has no effect. Should
+    /// a batch name it all the same, it is fetched.
+    fn is_new(&self, unchecked: &UncheckedTransaction, seen: &Seen) -> bool {
+        !seen.contains(&unchecked.hash()) && self.check_creator(unchecked).is_ok()
     }
 
     /// What can be said of a client's transaction before any signature is
-    /// looked at; room is reserved for it if it is to be verified.
-    fn judge(&self, bytes: &Bytes, seen: &Seen) -> Result<Judgement, SubmitError> {
-        let unchecked = self.decode(bytes)?;
+    /// looked at; room is reserved for it if that is nothing.
+    fn judge(
+        &self,
+        unchecked: &UncheckedTransaction,
+        place: Result<Option<Location>, SubmitError>,
+        seen: &Seen,
+    ) -> Option<Result<Submitted, SubmitError>> {
         let id = unchecked.id();
-        if let Some(location) = self.place_in_chain(&unchecked)? {
-            return Ok(Judgement::Answer(Submitted::AlreadyCommitted(id, location)));
+        match place {
+            Ok(None) => {}
+            Ok(Some(location)) => return Some(Ok(Submitted::AlreadyCommitted(id, location))),
+            Err(error) => return Some(Err(error)),
+        }
+        if let Err(error) = self.check_creator(unchecked) {
+            return Some(Err(error));
         }
         if seen.contains(&unchecked.hash()) {
             // Verified before: the client has come back because it saw no
@@ -328,44 +360,35 @@ impl Ingress {
             let again = self.passed_on_again.lock();
             let mut again = again.unwrap_or_else(PoisonError::into_inner);
             if again.admits(PASSED_ON_AGAIN, Instant::now()) {
-                gossip::broadcast(&self.network, std::slice::from_ref(bytes));
+                let bytes = Bytes::copy_from_slice(unchecked.bytes());
+                gossip::broadcast(&self.network, &[bytes]);
             }
-            return Ok(Judgement::Answer(Submitted::Accepted(id)));
+            return Some(Ok(Submitted::Accepted(id)));
         }
-        if !self.budget.reserve(bytes.len()) {
+        if !self.budget.reserve(unchecked.bytes().len()) {
             let held = self.budget.usage().0;
-            return Err(SubmitError::PoolFull { held });
+            return Some(Err(SubmitError::PoolFull { held }));
         }
-        Ok(Judgement::Verify(Box::new(unchecked)))
+        None
     }
 
-    /// Where a client's transaction stands in the chain, if it does; a
-    /// stranger's is refused. Both are decided for good at execution: here they
-    /// only spare work and disk.
-    fn place_in_chain(
-        &self,
-        unchecked: &UncheckedTransaction,
-    ) -> Result<Option<ledger::Location>, SubmitError> {
-        let unreadable = |error: ledger::LedgerError| SubmitError::NotReady {
-            reason: error.to_string(),
-        };
-        if let Some(location) = self.ledger.location(&unchecked.id()).map_err(unreadable)? {
-            return Ok(Some(location));
-        }
+    /// Refuses what a stranger has made. Like the place in the chain, that is decided
+    /// for good at execution: here it only spares work and disk.
+    fn check_creator(&self, unchecked: &UncheckedTransaction) -> Result<(), SubmitError> {
         let creator = unchecked.creator();
         let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         if members.contains(&creator) {
-            return Ok(None);
+            return Ok(());
         }
-        let snapshot = self.ledger.snapshot().map_err(unreadable)?;
+        let snapshot = self.ledger.snapshot().map_err(|error| unreadable(&error))?;
         let member = ledger::members::member(&snapshot, &creator);
-        if member.map_err(|error| unreadable(error.into()))?.is_none() {
+        if member.map_err(|error| unreadable(&error))?.is_none() {
             return Err(SubmitError::UnknownCreator {
                 creator: creator.to_string(),
             });
         }
         members.insert(creator);
-        Ok(None)
+        Ok(())
     }
 
     /// Hands on what holds.
@@ -436,6 +459,13 @@ impl Ingress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_waits_for_company_where_there_is_little_to_do_nor_for_long() {
+        assert_eq!(linger(31), None);
+        assert_eq!(linger(100), Some(Duration::from_millis(3)));
+        assert_eq!(linger(usize::MAX), Some(LONGEST_LINGER));
+    }
 
     /// A client must not spend this node's allowance with its peers.
     #[test]

@@ -12,14 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use consensus::{ReplicaId, SequenceNumber};
-use crypto::{NetworkId, SigningKey};
-use ledger::{Block, BlockCertificate, Ledger, LedgerError, UncheckedTransaction};
+use crypto::{Digest, NetworkId, SigningKey};
+use ledger::{BlockCertificate, CheckedBlock, Ledger, LedgerError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::committer::CommitterHandle;
 use crate::driver::{DriverError, Event, position};
-use crate::fetch::{Request, Response, ServedBlock, attested_prefix};
+use crate::fetch::{AttestedBlock, Request, Response, attested_prefix};
 use crate::network::{NetworkHandle, PeerId};
 
 use back_fill::Gaps;
@@ -50,6 +50,29 @@ pub enum SyncError {
     /// The database failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+}
+
+/// A block that a quorum attests and that is ready to be executed.
+struct Received {
+    block: CheckedBlock,
+    certificate: Option<BlockCertificate>,
+}
+
+impl Received {
+    /// A quorum attests what is checked here: what does not hold shows that this node
+    /// is wrong, or that quorum.
+    fn check(attested: AttestedBlock) -> Result<Self, SyncError> {
+        let AttestedBlock { block, certificate } = attested;
+        let number = block.block().header.number;
+        let block = block.check().map_err(|source| SyncError::Diverged {
+            number,
+            source: LedgerError::Contents {
+                block: number,
+                source,
+            },
+        })?;
+        Ok(Self { block, certificate })
+    }
 }
 
 /// See the module.
@@ -102,10 +125,14 @@ impl Sync {
     /// says how far it led.
     async fn catch_up(&self, through: u64) -> Result<(), SyncError> {
         for peer in self.connected() {
-            while self.ledger.tip().number < through {
-                if !self.fetch_from(peer).await? {
-                    break;
-                }
+            let tip = self.ledger.tip();
+            let mut next = self.fetch(peer, (tip.number, tip.hash), through).await?;
+            while let Some(last) = next.last() {
+                let header = &last.block.block().header;
+                let end = (header.number, header.hash());
+                // What follows is fetched and checked while these are executed.
+                let following = self.fetch(peer, end, through);
+                ((), next) = tokio::try_join!(self.receive(next), following)?;
             }
         }
         let reached = self.ledger.tip().number;
@@ -115,45 +142,46 @@ impl Sync {
         self.tell(Event::CaughtUp(position)).await
     }
 
-    /// Fetches the next blocks from this peer; false when it has none that can be used.
-    async fn fetch_from(&self, peer: PeerId) -> Result<bool, SyncError> {
-        let tip = self.ledger.tip();
-        let from = tip.number.saturating_add(1);
+    /// The next blocks after `parent` (a number and a hash) that are wanted and that
+    /// this peer has; none when it has none that can be used.
+    async fn fetch(
+        &self,
+        peer: PeerId,
+        parent: (u64, Digest),
+        through: u64,
+    ) -> Result<Vec<Received>, SyncError> {
+        if parent.0 >= through {
+            return Ok(Vec::new());
+        }
+        let from = parent.0.saturating_add(1);
         let Some(Response::Blocks(served)) = self.ask(peer, &Request::Blocks { from }).await else {
-            return Ok(false);
+            return Ok(Vec::new());
         };
         let (network_id, limits) = (self.network_id, self.limits.clone());
         let attesters = self.ledger.attesters().clone();
-        let attested = blocking(move || {
-            let parent = (tip.number, tip.hash);
-            attested_prefix(served, parent, &attesters, &network_id, &limits)
-        })
-        .await?;
-        if attested.is_empty() {
+        let received = blocking(move || {
+            let attested = attested_prefix(served, parent, &attesters, &network_id, &limits);
+            let received = attested.into_iter().map(Received::check);
+            received.collect::<Result<Vec<_>, _>>()
+        });
+        let received = received.await??;
+        if received.is_empty() {
             tracing::info!(%peer, from, "has no attested blocks for us");
-            return Ok(false);
         }
-        for ServedBlock { block, certificate } in attested {
-            self.receive(block, certificate).await?;
-        }
-        Ok(true)
+        Ok(received)
     }
 
-    async fn receive(
-        &self,
-        block: Block,
-        certificate: Option<BlockCertificate>,
-    ) -> Result<(), SyncError> {
-        let number = block.header.number;
-        let decode = |bytes: &Vec<u8>| {
-            UncheckedTransaction::decode(bytes, &self.network_id, &self.limits).ok()
-        };
-        let transactions = block.transactions.iter().filter_map(decode);
-        let ids = transactions.map(|transaction| transaction.id()).collect();
-        match self.committer.receive(block, certificate).await? {
-            Ok(()) => self.tell(Event::InChain(ids)).await,
-            Err(source) => Err(SyncError::Diverged { number, source }),
+    /// Executes blocks one after the other.
+    async fn receive(&self, blocks: Vec<Received>) -> Result<(), SyncError> {
+        for Received { block, certificate } in blocks {
+            let number = block.block().header.number;
+            let ids = block.transactions().iter().map(|it| it.id()).collect();
+            match self.committer.receive(block, certificate).await? {
+                Ok(()) => self.tell(Event::InChain(ids)).await?,
+                Err(source) => return Err(SyncError::Diverged { number, source }),
+            }
         }
+        Ok(())
     }
 
     /// A peer's answer, if it gave one that can be understood.
