@@ -136,7 +136,8 @@ impl SigningKey {
     #[must_use]
     pub fn sign(&self, domain: Domain, network: &NetworkId, body: &[u8]) -> Signature {
         use ed25519_dalek::Signer as _;
-        Signature(self.0.sign(&domain.signed_bytes(network, body)).to_bytes())
+        let bytes = domain.signed_bytes(network, &domain.hash(body));
+        Signature(self.0.sign(&bytes).to_bytes())
     }
 }
 

@@ -41,7 +41,7 @@ def domain_hash(tag, body):
 
 
 def signed_bytes(tag, network, body):
-    return _head(tag) + network + body
+    return _head(tag) + network + domain_hash(tag, body)
 
 
 def leaf_hash(entry):

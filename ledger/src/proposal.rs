@@ -142,9 +142,10 @@ impl SignedProposal {
     fn claim(&self, network: &NetworkId) -> Result<(Claim, TransactionId, usize), Refusal> {
         form::proposal(&self.proposal, network)?;
         let body = encode(&self.proposal);
-        let creator = self.proposal.creator;
-        let claim = Claim::new(creator, &self.signature, Domain::Proposal, network, &body);
-        Ok((claim, Proposal::id_of_bytes(&body), body.len()))
+        let id = Proposal::id_of_bytes(&body);
+        let (creator, domain) = (self.proposal.creator, Domain::Proposal);
+        let claim = Claim::over_hash(creator, &self.signature, domain, network, &id.0);
+        Ok((claim, id, body.len()))
     }
 
     fn bad_signature(&self) -> Refusal {

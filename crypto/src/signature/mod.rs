@@ -16,7 +16,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{SeedableRng, UnwrapErr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Domain, NetworkId, PublicKey};
+use crate::{Digest, Domain, NetworkId, PublicKey};
 
 /// An Ed25519 signature as it travels: 64 bytes, believed only once verified.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, bincode::Encode, bincode::Decode)]
@@ -48,7 +48,19 @@ impl Claim {
         network: &NetworkId,
         body: &[u8],
     ) -> Self {
-        Self::over_bytes(signer, signature, &domain.signed_bytes(network, body))
+        Self::over_hash(signer, signature, domain, network, &domain.hash(body))
+    }
+
+    /// The claim of a signature over the body that has this hash for `domain`.
+    #[must_use]
+    pub fn over_hash(
+        signer: PublicKey,
+        signature: &Signature,
+        domain: Domain,
+        network: &NetworkId,
+        hash: &Digest,
+    ) -> Self {
+        Self::over_bytes(signer, signature, &domain.signed_bytes(network, hash))
     }
 
     fn over_bytes(signer: PublicKey, signature: &Signature, bytes: &[u8]) -> Self {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crypto::{Claim, Domain, NetworkId, PublicKey, decode, encode, hold_together};
+use crypto::{Claim, Digest, Domain, NetworkId, PublicKey, decode, encode, hold_together};
 
 use super::{Limits, Refusal, SIGNATURE_BYTES, Signer, Transaction, TransactionHash, form};
 use crate::proposal::{Proposal, TransactionId};
@@ -13,6 +13,8 @@ pub struct UncheckedTransaction {
     transaction: Transaction,
     id: TransactionId,
     hash: TransactionHash,
+    /// The hash of what the creator signed: of all but the signature.
+    signed: Digest,
     bytes: Arc<[u8]>,
     /// Where in `bytes` the proposal ends and its effects begin.
     proposal_end: usize,
@@ -36,9 +38,12 @@ impl UncheckedTransaction {
             bytes.starts_with(&proposal),
             "the encoding of a struct is that of its fields, in order"
         );
+        let (body, signature) = bytes.split_at(bytes.len() - SIGNATURE_BYTES);
+        let (signed, hash) = Domain::Transaction.hash_both(body, signature);
         Ok(Self {
             id: Proposal::id_of_bytes(&proposal),
-            hash: TransactionHash::of_bytes(bytes),
+            hash: TransactionHash(hash),
+            signed,
             bytes: bytes.into(),
             proposal_end: proposal.len(),
             transaction,
@@ -86,30 +91,26 @@ impl UncheckedTransaction {
             ..
         } = &self.transaction;
         let network = &proposal.network;
-        let body = &self.bytes[..self.bytes.len() - SIGNATURE_BYTES];
-        let action = self.endorsed_bytes();
+        let (domain, signed) = (Domain::Transaction, &self.signed);
         let mut claims = Vec::with_capacity(1 + endorsements.len());
         let creator = proposal.creator;
-        claims.push(Claim::new(
-            creator,
-            signature,
-            Domain::Transaction,
-            network,
-            body,
+        claims.push(Claim::over_hash(
+            creator, signature, domain, network, signed,
         ));
+        let (domain, endorsed) = (Domain::Endorsement, self.endorsed());
         claims.extend(endorsements.iter().map(|each| {
-            let domain = Domain::Endorsement;
-            Claim::new(each.endorser, &each.signature, domain, network, &action)
+            let signature = &each.signature;
+            Claim::over_hash(each.endorser, signature, domain, network, &endorsed)
         }));
         claims
     }
 
-    /// The bytes that endorsers signed, put together from the transaction's own:
-    /// they hold the effects, which need not be encoded again.
-    fn endorsed_bytes(&self) -> Vec<u8> {
+    /// The hash of what endorsers signed, whose bytes but the id are among the
+    /// transaction's own.
+    fn endorsed(&self) -> Digest {
         let tail = encode(&self.transaction.endorsements).len() + SIGNATURE_BYTES;
         let effects = &self.bytes[self.proposal_end..self.bytes.len() - tail];
-        [self.id.0.as_bytes(), effects].concat()
+        Domain::Endorsement.hash_parts(&[self.id.0.as_bytes(), effects])
     }
 
     fn signer(&self, claim: usize) -> Signer {
