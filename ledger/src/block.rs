@@ -9,6 +9,7 @@
 //! how its contents are re-executed (`verify`).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crypto::codec::{Decode, Encode};
 use crypto::{
@@ -142,7 +143,7 @@ pub struct Block {
     /// What the block commits to.
     pub header: BlockHeader,
     /// The transactions as they were ordered.
-    pub transactions: Vec<Vec<u8>>,
+    pub transactions: Vec<Arc<[u8]>>,
     /// One verdict per transaction, in the same order.
     pub verdicts: Vec<Verdict>,
 }

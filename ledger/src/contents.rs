@@ -142,7 +142,7 @@ fn transactions(
             transactions,
         });
     }
-    let decode = |(bytes, index): (&Vec<u8>, u64)| {
+    let decode = |(bytes, index): (&Arc<[u8]>, u64)| {
         UncheckedTransaction::decode(bytes, network, limits)
             .map_err(|refusal| ContentsError::Refused { index, refusal })
     };

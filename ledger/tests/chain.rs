@@ -195,7 +195,7 @@ fn a_block_with_an_inadmissible_transaction_is_refused() {
     let source = network.open(one.path());
     network.commit(&source, &[network.put(1, "a", b"1")]);
     let mut block = source.block(1).unwrap().unwrap();
-    block.transactions[0] = encode(&Network::named(2).put(1, "a", b"1"));
+    block.transactions[0] = encode(&Network::named(2).put(1, "a", b"1")).into();
     let target = network.open(two.path());
     assert!(matches!(
         network.receive(&target, &block),

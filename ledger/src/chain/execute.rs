@@ -90,7 +90,7 @@ impl Executed {
 struct Execution<'a> {
     overlay: Overlay<'a>,
     accumulator: StateAccumulator,
-    bodies: Vec<Vec<u8>>,
+    bodies: Vec<Arc<[u8]>>,
     verdicts: Vec<Verdict>,
     results: Vec<TransactionResult>,
     indexed: Vec<IndexedTransaction>,
@@ -152,7 +152,7 @@ impl Execution<'_> {
         let (id, hash) = (transaction.id(), transaction.hash());
         let verdict = validate(&self.overlay, transaction, version.block)?;
         let code = verdict.code;
-        self.bodies.push(transaction.bytes().to_vec());
+        self.bodies.push(transaction.bytes().clone());
         self.results.push(TransactionResult::new(
             (version.index.into(), count),
             (id, hash),

@@ -138,7 +138,7 @@ impl Ledger {
                 continue;
             }
             let block = self.block_at(&view, newest.block)?;
-            bytes = bytes.saturating_add(block.transactions.iter().map(Vec::len).sum());
+            bytes = bytes.saturating_add(block.transactions.iter().map(|it| it.len()).sum());
             for index in positions.into_iter().rev() {
                 if listing.transactions.len() >= part.max_entries {
                     let block = newest.block;

@@ -17,7 +17,7 @@ use crate::transaction::{Locator, Transaction, TransactionHash};
 use crate::validation::{Reason, Verdict};
 
 /// A transaction of a block in its bytes, and the verdict on it.
-type Entry = (Vec<u8>, Verdict);
+type Entry = (Arc<[u8]>, Verdict);
 
 /// A transaction that stands in the chain.
 #[derive(Clone, Debug)]
@@ -193,7 +193,7 @@ impl Ledger {
             let body = block.and_then(|block| block.transactions.get(index_of(place.index)));
             let body = body.ok_or_else(|| points_nowhere(&view, place))?;
             length = length.saturating_add(body.len());
-            found.push(body.clone());
+            found.push(body.to_vec());
         }
         Ok(found)
     }
@@ -364,7 +364,7 @@ fn place_named(view: &StoreView<'_>, locator: Locator) -> Result<Option<Version>
     }
 }
 
-fn entry_of(block: &Block, index: usize) -> Option<(&Vec<u8>, &Verdict)> {
+fn entry_of(block: &Block, index: usize) -> Option<(&Arc<[u8]>, &Verdict)> {
     block.transactions.get(index).zip(block.verdicts.get(index))
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct RecentBlock {
 
 impl RecentBlock {
     fn bytes(&self) -> usize {
-        self.block.transactions.iter().map(Vec::len).sum()
+        self.block.transactions.iter().map(|it| it.len()).sum()
     }
 }
 

@@ -75,7 +75,7 @@ impl Filter {
             let line = self.line(&block, had, &mut names)?;
             let matches = !line.transactions.is_empty();
             last = Some(line);
-            bytes = bytes.saturating_add(block.transactions.iter().map(Vec::len).sum());
+            bytes = bytes.saturating_add(block.transactions.iter().map(|it| it.len()).sum());
             if matches || bytes >= MAX_BYTES {
                 break;
             }

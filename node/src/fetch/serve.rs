@@ -194,7 +194,7 @@ mod tests {
         };
         let block = Block {
             header,
-            transactions: vec![vec![0; SHORTEST]; transactions],
+            transactions: vec![vec![0; SHORTEST].into(); transactions],
             verdicts: vec![verdict; transactions],
         };
         let certificate = None;

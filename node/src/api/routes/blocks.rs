@@ -77,7 +77,7 @@ fn those_that_fit(
             break;
         };
         blocks.push(present::block(ledger, &stored)?);
-        let sizes = stored.block.transactions.iter().map(Vec::len);
+        let sizes = stored.block.transactions.iter().map(|it| it.len());
         bytes = bytes.saturating_add(sizes.sum());
         if bytes >= MAX_LIST_BYTES {
             break;
