@@ -23,7 +23,7 @@ pub enum ContentsError {
         /// The number of transactions.
         transactions: usize,
     },
-    /// Something among the transactions is none.
+    /// Something among the transactions is none, or a signature of it does not hold.
     #[error("transaction {index} is refused: {refusal}")]
     Refused {
         /// Its position.
@@ -94,8 +94,8 @@ impl UncheckedBlock {
     }
 }
 
-/// A block of which everything has been checked that can be told without the state:
-/// each of its transactions is one that a correct node would have let in.
+/// A block whose every transaction is one that a correct node would have let in.
+/// Whether it is what its header says shows when it is executed.
 #[derive(Clone, Debug)]
 pub struct CheckedBlock {
     block: Block,

@@ -184,7 +184,7 @@ impl StateView for MemoryState {
 pub struct Overlay<'a> {
     base: &'a dyn StateView,
     /// What the base was asked for: a key is read when it is checked and again when
-    /// it is written. Small values, and not very many.
+    /// it is written. Up to a bound.
     read: RefCell<Namespaces<Option<VersionedValue>>>,
     /// How many rows these are, and how many bytes of values.
     kept: Cell<(usize, usize)>,
@@ -241,15 +241,18 @@ impl<'a> Overlay<'a> {
         Ok(found)
     }
 
-    fn keep(&self, namespace: &str, key: &str, found: Option<&VersionedValue>) {
+    /// Keeps what was read, and says whether there was room.
+    fn keep(&self, namespace: &str, key: &str, found: Option<&VersionedValue>) -> bool {
         let (rows, bytes) = self.kept.get();
         let length = found.map_or(0, |found| found.value.len());
-        if rows < MAX_KEPT && length <= MAX_KEPT_BYTES - bytes {
+        let has_room = rows < MAX_KEPT && length <= MAX_KEPT_BYTES - bytes;
+        if has_room {
             self.kept.set((rows + 1, bytes + length));
             let mut read = self.read.borrow_mut();
             let keys = read.entry(namespace.to_owned()).or_default();
             keys.insert(key.to_owned(), found.cloned());
         }
+        has_room
     }
 
     fn is_known(&self, namespace: &str, key: &str) -> bool {
@@ -275,8 +278,10 @@ impl StateView for Overlay<'_> {
             let found = self.base.get_many(together);
             for ((namespace, key), found) in together.iter().zip(found) {
                 // What cannot be read is an error for whoever asks for it.
-                if let Ok(found) = found {
-                    self.keep(namespace, key, found.as_ref());
+                if let Ok(found) = found
+                    && !self.keep(namespace, key, found.as_ref())
+                {
+                    return;
                 }
             }
         }

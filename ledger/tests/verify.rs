@@ -99,7 +99,7 @@ fn a_database_of_another_layout_is_refused_by_its_number_and_left_as_it_is() {
             told.contains("has layout 2, and this version reads layout 6"),
             "{told}"
         );
-        assert!(told.contains("fetch the ledger from the others"), "{told}");
+        assert!(told.contains("use the version that wrote it"), "{told}");
     }
     assert_eq!(files(folder.path()), before);
 }

@@ -117,23 +117,26 @@ impl Ledger {
     /// # Errors
     ///
     /// When the store cannot be read.
+    ///
+    /// # Panics
+    ///
+    /// Never: there is an answer for every id.
     pub fn location(&self, id: &TransactionId) -> Result<Option<Location>, LedgerError> {
-        Ok(self.locations(&[*id])?.pop().flatten())
+        let mut found = self.locations(&[*id]);
+        found.pop().expect("one is asked for")
     }
 
-    /// Where transactions stand in the chain, in the order of their ids: together
-    /// that costs less than one by one.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot be read.
-    pub fn locations(&self, ids: &[TransactionId]) -> Result<Vec<Option<Location>>, LedgerError> {
+    /// Where transactions stand in the chain, in the order of their ids, or why that
+    /// cannot be read: together that costs less than one by one.
+    pub fn locations(&self, ids: &[TransactionId]) -> Vec<Result<Option<Location>, LedgerError>> {
         let tip = self.tip().number;
         let view = self.store.view();
-        let found = view.locations(ids).collect::<Result<Vec<_>, _>>()?;
-        let absent = ids.iter().zip(&found).filter(|(_, found)| found.is_none());
+        let found: Vec<_> = view.locations(ids).collect();
+        let all = ids.iter().zip(&found);
+        let absent = all.filter(|(_, found)| matches!(found, Ok(None)));
         self.absent.note(absent.map(|(id, _)| *id), tip);
-        Ok(found)
+        let found = found.into_iter();
+        found.map(|found| Ok(found?)).collect()
     }
 
     /// A transaction of the chain.

@@ -78,7 +78,7 @@ pub enum StoreError {
         found: NetworkId,
     },
     /// The folder was written by a version with another layout.
-    #[error("{} has layout {found}, and this version reads layout {expected}: use the version that wrote it, or {RESTORE}", path.display())]
+    #[error("{} has layout {found}, and this version reads layout {expected}: use the version that wrote it, or move the folder away and join a network that this version began", path.display())]
     OtherFormat {
         /// The data folder.
         path: PathBuf,

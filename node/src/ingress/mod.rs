@@ -38,10 +38,10 @@ const MAX_TOGETHER: usize = 256;
 /// How many wait for ingress at most; more get "try again" at once.
 const QUEUE: usize = 1024;
 
-/// How many bytes the frames of peers have that are looked at together, but for
-/// the last; and how many frames that are at most.
-const MAX_PEER_BYTES_TOGETHER: usize = 256 * 1024;
-const MAX_PEER_FRAMES_TOGETHER: usize = 32;
+/// How many bytes are looked at together of clients' transactions, and of peers' frames,
+/// but for the last of each; and how many frames that are at most.
+const MAX_BYTES_TOGETHER: usize = 1024 * 1024;
+const MAX_PEER_FRAMES_TOGETHER: usize = 64;
 
 /// From how many transactions in the pool on more of them are waited for, how long for
 /// each of those, and how long at most: they could not be ordered before those anyway,
@@ -163,6 +163,22 @@ fn linger(held: usize) -> Option<Duration> {
     (held >= BUSY).then_some(linger.min(LONGEST_LINGER))
 }
 
+/// What clients have handed in meanwhile, up to a bound in number and in bytes.
+fn gather_arrivals(together: &mut Vec<Arrival>, arrivals: &mut mpsc::Receiver<Arrival>) {
+    let length = |arrival: &Arrival| match arrival {
+        Arrival::Client(bytes, _) => bytes.len(),
+        Arrival::Fetched(all) => all.iter().map(Vec::len).sum(),
+    };
+    let mut bytes: usize = together.iter().map(length).sum();
+    while together.len() < MAX_TOGETHER && bytes < MAX_BYTES_TOGETHER {
+        let Ok(arrival) = arrivals.try_recv() else {
+            break;
+        };
+        bytes = bytes.saturating_add(length(&arrival));
+        together.push(arrival);
+    }
+}
+
 /// What is there already, up to a bound in number and in bytes.
 fn gather(frames: &mut Vec<NetworkEvent>, peers: &mut Inbox) {
     let length = |event: &NetworkEvent| match event {
@@ -170,7 +186,7 @@ fn gather(frames: &mut Vec<NetworkEvent>, peers: &mut Inbox) {
         NetworkEvent::Connected(_) | NetworkEvent::Disconnected(_) => 0,
     };
     let mut bytes: usize = frames.iter().map(length).sum();
-    while frames.len() < MAX_PEER_FRAMES_TOGETHER && bytes < MAX_PEER_BYTES_TOGETHER {
+    while frames.len() < MAX_PEER_FRAMES_TOGETHER && bytes < MAX_BYTES_TOGETHER {
         let Some(event) = peers.try_recv() else { break };
         bytes = bytes.saturating_add(length(&event));
         frames.push(event);
@@ -207,11 +223,16 @@ impl Ingress {
                     None => return,
                 },
             }
-            if let Some(linger) = linger(self.budget.usage().0) {
+            // A vote may wait for what was asked for.
+            let is_awaited = matches!(together.first(), Some(Arrival::Fetched(_)));
+            let is_full = arrivals.len() >= MAX_TOGETHER;
+            if let Some(linger) = linger(self.budget.usage().0)
+                && !is_awaited
+                && !is_full
+            {
                 tokio::time::sleep(linger).await;
             }
-            let more = std::iter::from_fn(|| arrivals.try_recv().ok());
-            together.extend(more.take(MAX_TOGETHER - together.len()));
+            gather_arrivals(&mut together, &mut arrivals);
             gather(&mut frames, &mut peers);
             let mut work = Work::new();
             let mut arrived = self.decode_arrivals(together);
@@ -324,10 +345,10 @@ impl Ingress {
     /// Where transactions stand in the chain.
     fn places(&self, arrived: &[Candidate]) -> Vec<Result<Option<Location>, SubmitError>> {
         let ids: Vec<_> = arrived.iter().map(|it| it.unchecked.id()).collect();
-        match self.ledger.locations(&ids) {
-            Ok(places) => places.into_iter().map(Ok).collect(),
-            Err(error) => ids.iter().map(|_| Err(unreadable(&error))).collect(),
-        }
+        let places = self.ledger.locations(&ids).into_iter();
+        places
+            .map(|place| place.map_err(|error| unreadable(&error)))
+            .collect()
     }
 
     /// Whether what a peer sends on and no block has is worth a look. A late copy would

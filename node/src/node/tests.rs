@@ -209,9 +209,11 @@ async fn a_node_that_was_away_catches_up_with_attested_blocks_and_takes_part_aga
     let mut nodes = start_all(&homes).await;
     nodes.pop().unwrap().end().await.unwrap();
     let mut last = 0;
-    // Beyond the window, so that only fetched blocks can lead there.
-    while last < 140 {
-        let transaction = put(&nodes[..2], u8::try_from(last % 200).unwrap(), "key").await;
+    // Beyond the window, so that only fetched blocks can lead there, and in more than
+    // one answer.
+    while last < 280 {
+        let key = format!("key {}", last / 200);
+        let transaction = put(&nodes[..2], u8::try_from(last % 200).unwrap(), &key).await;
         submit(&nodes[0], &transaction).await;
         let code = nodes[0].await_committed(&transaction.proposal.id()).await;
         assert_eq!(code, ValidationCode::Valid);

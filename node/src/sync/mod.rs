@@ -7,13 +7,14 @@
 //! then come out differently here, it is this node that is wrong.
 
 mod back_fill;
+mod sources;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use consensus::{ReplicaId, SequenceNumber};
 use crypto::{Digest, NetworkId, SigningKey};
-use ledger::{BlockCertificate, CheckedBlock, Ledger, LedgerError};
+use ledger::{BlockCertificate, CheckedBlock, ContentsError, Ledger, LedgerError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,7 @@ use crate::fetch::{AttestedBlock, Request, Response, attested_prefix};
 use crate::network::{NetworkHandle, PeerId};
 
 use back_fill::Gaps;
+use sources::Sources;
 
 /// How long one peer is given for one answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,6 +46,17 @@ pub enum SyncError {
         /// In what.
         source: LedgerError,
     },
+    /// A quorum attests what no correct replica would.
+    #[error(
+        "block {number}, which a quorum of replicas attests, has what no correct replica puts into \
+         one: {source}. More of them are faulty than the network bears, and this node stops"
+    )]
+    Unsound {
+        /// Which block.
+        number: u64,
+        /// What is wrong with it.
+        source: ContentsError,
+    },
     /// The database failed, or another part is gone.
     #[error(transparent)]
     Driver(#[from] DriverError),
@@ -59,18 +72,11 @@ struct Received {
 }
 
 impl Received {
-    /// A quorum attests what is checked here: what does not hold shows that this node
-    /// is wrong, or that quorum.
     fn check(attested: AttestedBlock) -> Result<Self, SyncError> {
         let AttestedBlock { block, certificate } = attested;
         let number = block.block().header.number;
-        let block = block.check().map_err(|source| SyncError::Diverged {
-            number,
-            source: LedgerError::Contents {
-                block: number,
-                source,
-            },
-        })?;
+        let checked = block.check();
+        let block = checked.map_err(|source| SyncError::Unsound { number, source })?;
         Ok(Self { block, certificate })
     }
 }
@@ -96,6 +102,7 @@ impl Sync {
         stop: CancellationToken,
     ) -> Result<(), SyncError> {
         let mut gaps = Gaps::default();
+        let mut sources = Sources::default();
         loop {
             let through = tokio::select! {
                 biased;
@@ -116,25 +123,38 @@ impl Sync {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
-                caught_up = self.catch_up(through.0) => caught_up?,
+                caught_up = self.catch_up(through.0, &mut sources) => caught_up?,
             }
         }
     }
 
-    /// Fetches from one peer after the other for as long as blocks come, and
-    /// says how far it led.
-    async fn catch_up(&self, through: u64) -> Result<(), SyncError> {
-        for peer in self.connected() {
-            let tip = self.ledger.tip();
-            let mut next = self.fetch(peer, (tip.number, tip.hash), through).await?;
-            while let Some(last) = next.last() {
-                let header = &last.block.block().header;
-                let end = (header.number, header.hash());
-                // What follows is fetched and checked while these are executed.
-                let following = self.fetch(peer, end, through);
-                ((), next) = tokio::try_join!(self.receive(next), following)?;
+    /// Fetches for as long as blocks come, and says how far it led.
+    async fn catch_up(&self, through: u64, sources: &mut Sources) -> Result<(), SyncError> {
+        let mut peers = self.connected();
+        let tip = self.ledger.tip();
+        let mut end = (tip.number, tip.hash);
+        let mut next = Vec::new();
+        while end.0 < through
+            && let Some(peer) = sources.quickest(&peers)
+        {
+            // What follows is fetched and checked while these are executed.
+            let fetched = async {
+                let begun = Instant::now();
+                let blocks = self.fetch(peer, end).await?;
+                Ok((blocks, begun.elapsed()))
+            };
+            let ((), (following, took)) = tokio::try_join!(self.receive(next), fetched)?;
+            match following.last() {
+                None => peers.retain(|other| *other != peer),
+                Some(last) => {
+                    let header = &last.block.block().header;
+                    end = (header.number, header.hash());
+                    sources.served(peer, sources::size(&following), took);
+                }
             }
+            next = following;
         }
+        self.receive(next).await?;
         let reached = self.ledger.tip().number;
         tracing::info!(reached, through, "caught up");
         let ledger = self.ledger.clone();
@@ -142,17 +162,9 @@ impl Sync {
         self.tell(Event::CaughtUp(position)).await
     }
 
-    /// The next blocks after `parent` (a number and a hash) that are wanted and that
-    /// this peer has; none when it has none that can be used.
-    async fn fetch(
-        &self,
-        peer: PeerId,
-        parent: (u64, Digest),
-        through: u64,
-    ) -> Result<Vec<Received>, SyncError> {
-        if parent.0 >= through {
-            return Ok(Vec::new());
-        }
+    /// The next blocks after `parent` (a number and a hash) that this peer has; none
+    /// when it has none that can be used.
+    async fn fetch(&self, peer: PeerId, parent: (u64, Digest)) -> Result<Vec<Received>, SyncError> {
         let from = parent.0.saturating_add(1);
         let Some(Response::Blocks(served)) = self.ask(peer, &Request::Blocks { from }).await else {
             return Ok(Vec::new());
