@@ -237,20 +237,20 @@ impl<'a> Overlay<'a> {
         }
         drop(read);
         let found = self.base.get(namespace, key)?;
-        self.keep(namespace, key, found.as_ref());
+        self.keep(namespace, key, found.clone());
         Ok(found)
     }
 
     /// Keeps what was read, and says whether there was room.
-    fn keep(&self, namespace: &str, key: &str, found: Option<&VersionedValue>) -> bool {
+    fn keep(&self, namespace: &str, key: &str, found: Option<VersionedValue>) -> bool {
         let (rows, bytes) = self.kept.get();
-        let length = found.map_or(0, |found| found.value.len());
+        let length = found.as_ref().map_or(0, |found| found.value.len());
         let has_room = rows < MAX_KEPT && length <= MAX_KEPT_BYTES - bytes;
         if has_room {
             self.kept.set((rows + 1, bytes + length));
             let mut read = self.read.borrow_mut();
             let keys = read.entry(namespace.to_owned()).or_default();
-            keys.insert(key.to_owned(), found.cloned());
+            keys.insert(key.to_owned(), found);
         }
         has_room
     }
@@ -279,7 +279,7 @@ impl StateView for Overlay<'_> {
             for ((namespace, key), found) in together.iter().zip(found) {
                 // What cannot be read is an error for whoever asks for it.
                 if let Ok(found) = found
-                    && !self.keep(namespace, key, found.as_ref())
+                    && !self.keep(namespace, key, found)
                 {
                     return;
                 }

@@ -173,7 +173,10 @@ fn an_altered_block_is_refused_and_leaves_no_trace() {
         let Ok(altered) = decode::<Block>(&altered, altered.len()) else {
             continue;
         };
-        let error = network.receive(&target, &altered).map(|_| at).unwrap_err();
+        let Ok(altered) = network.checked_block(&altered) else {
+            continue;
+        };
+        let error = target.commit_received(&altered).map(|_| at).unwrap_err();
         assert!(!error.is_store_failure(), "byte {at}: {error}");
     }
     for wrong in [&first, &source.block(3).unwrap().unwrap()] {
@@ -190,19 +193,14 @@ fn an_altered_block_is_refused_and_leaves_no_trace() {
 /// A stranger's transaction, or one for another network, cannot come in with a block.
 #[test]
 fn a_block_with_an_inadmissible_transaction_is_refused() {
-    let network = Network::new();
-    let [one, two] = [(); 2].map(|()| tempfile::tempdir().unwrap());
-    let source = network.open(one.path());
+    let (network, folder) = (Network::new(), tempfile::tempdir().unwrap());
+    let source = network.open(folder.path());
     network.commit(&source, &[network.put(1, "a", b"1")]);
     let mut block = source.block(1).unwrap().unwrap();
     block.transactions[0] = encode(&Network::named(2).put(1, "a", b"1")).into();
-    let target = network.open(two.path());
     assert!(matches!(
-        network.receive(&target, &block),
-        Err(LedgerError::Contents {
-            block: 1,
-            source: ContentsError::Refused { index: 0, .. }
-        })
+        network.checked_block(&block),
+        Err(ContentsError::Refused { index: 0, .. })
     ));
 }
 

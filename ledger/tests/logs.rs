@@ -67,11 +67,10 @@ fn what_follows_a_page_that_was_never_written_is_not_looked_at() {
         writes.put_bodies(1, Digest([name; 32]), vec![5; bytes]);
         ledger.write_records(writes).unwrap();
     };
-    let newest_log = || logs(folder.path()).into_iter().rev();
     let newest_log = || {
-        newest_log()
-            .find(|(path, _)| path.extension().is_some())
-            .unwrap()
+        let mut newest_first = logs(folder.path()).into_iter().rev();
+        let log = newest_first.find(|(path, _)| path.extension().is_some());
+        log.unwrap()
     };
     record(1, 1);
     let (path, before) = newest_log();

@@ -1,6 +1,5 @@
 //! Why the ledger did not do what it was asked.
 
-use crate::contents::ContentsError;
 use crate::store::StoreError;
 
 /// The ledger refused, or its store failed.
@@ -14,14 +13,6 @@ pub enum LedgerError {
     NoSuchBlock {
         /// The number asked for.
         number: u64,
-    },
-    /// A block that no correct node would have made.
-    #[error("in block {block}: {source}")]
-    Contents {
-        /// The block that was received.
-        block: u64,
-        /// What is wrong with it.
-        source: ContentsError,
     },
     /// A block that does not come out as it came when it is executed.
     #[error("block {block} has {what} {found}, and it should be {expected}")]

@@ -2,8 +2,7 @@
 //!
 //! After the chain itself, every row of every family must be the one that
 //! executing the chain gives, and there must be no others. Consensus records and
-//! batches that no block has yet
-//! are opaque: it is only checked that they can be read.
+//! batches that no block has yet are opaque: it is only checked that they can be read.
 
 use std::path::Path;
 

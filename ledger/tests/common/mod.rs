@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use crypto::{Digest, Domain, NetworkId, SigningKey, encode};
 use ledger::{
-    Attesters, Block, BlockCertificate, CheckedTransaction, Committed, ContractDefinition,
-    EndorsedAction, Event, GenesisState, HistoryPart, Identity, Ledger, LedgerError, Limits,
-    OrderedBatch, OrgId, Proposal, ProposalResponse, Read, ReadWriteSet, Response, Role,
-    Transaction, UncheckedBlock, UncheckedTransaction, Version, Write, attested_bytes,
-    check_transactions,
+    Attesters, Block, BlockCertificate, CheckedBlock, CheckedTransaction, Committed, ContentsError,
+    ContractDefinition, EndorsedAction, Event, GenesisState, HistoryPart, Identity, Ledger,
+    LedgerError, Limits, OrderedBatch, OrgId, Proposal, ProposalResponse, Read, ReadWriteSet,
+    Response, Role, Transaction, UncheckedBlock, UncheckedTransaction, Version, Write,
+    attested_bytes, check_transactions,
 };
 
 /// Everything that signs in the small network.
@@ -160,16 +160,15 @@ impl Network {
         ledger.commit(batch).unwrap()
     }
 
+    /// A block of another node, if its transactions are ones.
+    pub(crate) fn checked_block(&self, block: &Block) -> Result<CheckedBlock, ContentsError> {
+        UncheckedBlock::new(block.clone(), &self.id(), &Limits::default())
+            .and_then(UncheckedBlock::check)
+    }
+
     /// Commits a block of another node.
     pub(crate) fn receive(&self, ledger: &Ledger, block: &Block) -> Result<Committed, LedgerError> {
-        let number = block.header.number;
-        let checked = UncheckedBlock::new(block.clone(), &self.id(), &Limits::default())
-            .and_then(UncheckedBlock::check)
-            .map_err(|source| LedgerError::Contents {
-                block: number,
-                source,
-            })?;
-        ledger.commit_received(&checked)
+        ledger.commit_received(&self.checked_block(block).unwrap())
     }
 
     /// Commits these as the next block, and certifies it.

@@ -45,8 +45,8 @@ impl Fetcher {
         }
     }
 
-    /// From the newest blocks of this node's own chain, then from the primary that named them, then
-    /// from the others, until everything was brought.
+    /// From the newest blocks of this node's own chain, then from the primary that
+    /// named them, then from the others, until everything was brought.
     async fn fetch(&self, missing: Missing) {
         let mut wanted = missing.hashes;
         wanted.truncate(MAX_TRANSACTIONS);

@@ -57,18 +57,7 @@ impl Origin {
 /// A transaction, with room reserved where it was admitted and its origin needs room.
 pub(super) struct Candidate {
     pub(super) unchecked: UncheckedTransaction,
-    pub(super) length: usize,
     pub(super) origin: Origin,
-}
-
-impl Candidate {
-    pub(super) fn new(unchecked: UncheckedTransaction, origin: Origin) -> Self {
-        Self {
-            length: unchecked.bytes().len(),
-            unchecked,
-            origin,
-        }
-    }
 }
 
 /// A candidate's origin and length, and the verdict if it was looked at.
@@ -91,11 +80,8 @@ fn check_all(candidates: Vec<Candidate>, suspected: &BTreeSet<Source>) -> Vec<Ju
             }
             Err(unchecked) => {
                 let candidates = join(origins, unchecked);
-                let candidates = candidates.map(|(origin, length, unchecked)| Candidate {
-                    unchecked,
-                    length,
-                    origin,
-                });
+                let candidates =
+                    candidates.map(|(origin, _, unchecked)| Candidate { unchecked, origin });
                 judged.extend(check_apart(candidates.collect()));
             }
         }
@@ -103,11 +89,11 @@ fn check_all(candidates: Vec<Candidate>, suspected: &BTreeSet<Source>) -> Vec<Ju
     judged
 }
 
-/// Candidates without their transactions, and these.
+/// Candidates without their transactions but with their lengths, and these.
 fn split(candidates: Vec<Candidate>) -> (Vec<(Origin, usize)>, Vec<UncheckedTransaction>) {
     let parts = candidates.into_iter();
     parts
-        .map(|it| ((it.origin, it.length), it.unchecked))
+        .map(|it| ((it.origin, it.unchecked.bytes().len()), it.unchecked))
         .unzip()
 }
 
@@ -175,7 +161,10 @@ mod tests {
         let genesis = genesis();
         let network = genesis.network_id();
         let unchecked = UncheckedTransaction::decode(bytes, &network, &genesis.limits());
-        Candidate::new(unchecked.unwrap(), Origin::Peer(PeerId(from)))
+        Candidate {
+            unchecked: unchecked.unwrap(),
+            origin: Origin::Peer(PeerId(from)),
+        }
     }
 
     /// A transaction's bytes, and the same with a signature that does not hold.

@@ -163,33 +163,36 @@ fn linger(held: usize) -> Option<Duration> {
     (held >= BUSY).then_some(linger.min(LONGEST_LINGER))
 }
 
-/// What clients have handed in meanwhile, up to a bound in number and in bytes.
-fn gather_arrivals(together: &mut Vec<Arrival>, arrivals: &mut mpsc::Receiver<Arrival>) {
-    let length = |arrival: &Arrival| match arrival {
-        Arrival::Client(bytes, _) => bytes.len(),
-        Arrival::Fetched(all) => all.iter().map(Vec::len).sum(),
-    };
-    let mut bytes: usize = together.iter().map(length).sum();
-    while together.len() < MAX_TOGETHER && bytes < MAX_BYTES_TOGETHER {
-        let Ok(arrival) = arrivals.try_recv() else {
-            break;
-        };
-        bytes = bytes.saturating_add(length(&arrival));
-        together.push(arrival);
+/// Takes what is there already, up to a bound in number and in bytes.
+fn gather<T>(
+    together: &mut Vec<T>,
+    most: usize,
+    length: impl Fn(&T) -> usize,
+    mut next: impl FnMut() -> Option<T>,
+) {
+    let mut bytes: usize = together.iter().map(&length).sum();
+    while together.len() < most
+        && bytes < MAX_BYTES_TOGETHER
+        && let Some(more) = next()
+    {
+        bytes = bytes.saturating_add(length(&more));
+        together.push(more);
     }
 }
 
-/// What is there already, up to a bound in number and in bytes.
-fn gather(frames: &mut Vec<NetworkEvent>, peers: &mut Inbox) {
-    let length = |event: &NetworkEvent| match event {
+impl Arrival {
+    fn length(&self) -> usize {
+        match self {
+            Self::Client(bytes, _) => bytes.len(),
+            Self::Fetched(all) => all.iter().map(Vec::len).sum(),
+        }
+    }
+}
+
+fn frame_length(event: &NetworkEvent) -> usize {
+    match event {
         NetworkEvent::Frame { bytes, .. } => bytes.len(),
         NetworkEvent::Connected(_) | NetworkEvent::Disconnected(_) => 0,
-    };
-    let mut bytes: usize = frames.iter().map(length).sum();
-    while frames.len() < MAX_PEER_FRAMES_TOGETHER && bytes < MAX_BYTES_TOGETHER {
-        let Some(event) = peers.try_recv() else { break };
-        bytes = bytes.saturating_add(length(&event));
-        frames.push(event);
     }
 }
 
@@ -232,8 +235,12 @@ impl Ingress {
             {
                 tokio::time::sleep(linger).await;
             }
-            gather_arrivals(&mut together, &mut arrivals);
-            gather(&mut frames, &mut peers);
+            gather(&mut together, MAX_TOGETHER, Arrival::length, || {
+                arrivals.try_recv().ok()
+            });
+            gather(&mut frames, MAX_PEER_FRAMES_TOGETHER, frame_length, || {
+                peers.try_recv()
+            });
             let mut work = Work::new();
             let mut arrived = self.decode_arrivals(together);
             arrived.extend(self.decode_frames(frames, &mut work));
@@ -261,12 +268,18 @@ impl Ingress {
         for arrival in together {
             match arrival {
                 Arrival::Client(bytes, reply) => match self.decode(&bytes) {
-                    Ok(unchecked) => arrived.push(Candidate::new(unchecked, Origin::Client(reply))),
+                    Ok(unchecked) => {
+                        let origin = Origin::Client(reply);
+                        arrived.push(Candidate { unchecked, origin });
+                    }
                     Err(refusal) => self.answer(reply, Err(refusal.into())),
                 },
                 Arrival::Fetched(all) => {
                     let decoded = all.iter().filter_map(|bytes| self.decode(bytes).ok());
-                    arrived.extend(decoded.map(|each| Candidate::new(each, Origin::Fetched)));
+                    arrived.extend(decoded.map(|unchecked| Candidate {
+                        unchecked,
+                        origin: Origin::Fetched,
+                    }));
                 }
             }
         }
@@ -294,7 +307,8 @@ impl Ingress {
                     *caused += BAD;
                     break;
                 };
-                arrived.push(Candidate::new(unchecked, Origin::Peer(from)));
+                let origin = Origin::Peer(from);
+                arrived.push(Candidate { unchecked, origin });
             }
         }
         arrived
@@ -308,12 +322,8 @@ impl Ingress {
     fn admit(&self, arrived: Vec<Candidate>, seen: &Seen, work: &mut Work) -> Vec<Candidate> {
         let places = self.places(&arrived);
         let mut candidates = Vec::new();
-        for (candidate, place) in arrived.into_iter().zip(places) {
-            let Candidate {
-                unchecked,
-                length,
-                origin,
-            } = candidate;
+        for (Candidate { unchecked, origin }, place) in arrived.into_iter().zip(places) {
+            let length = unchecked.bytes().len();
             let origin = match origin {
                 Origin::Fetched => Some(origin),
                 Origin::Client(reply) => match self.judge(&unchecked, place, seen) {
@@ -333,11 +343,7 @@ impl Ingress {
                     }
                 }
             };
-            candidates.extend(origin.map(|origin| Candidate {
-                unchecked,
-                length,
-                origin,
-            }));
+            candidates.extend(origin.map(|origin| Candidate { unchecked, origin }));
         }
         candidates
     }
