@@ -155,7 +155,9 @@ fn faulty_in_a_row(nodes: &str, faults: &[(&str, &str)]) {
     let done = network.ok(&[&put[..], &["--timeout", "240"]].concat());
     assert_eq!(done["code"], "VALID");
     let status = network.ok(&["testnet", "status"]);
-    assert_eq!(status["view"], faults.len() as u64, "each of them was left");
+    // On a machine that is busy with more, a correct primary may be left, too.
+    let view = status["view"].as_u64().unwrap();
+    assert!(view >= faults.len() as u64, "each of them was left: {view}");
 }
 
 #[test]
