@@ -208,7 +208,9 @@ impl Store {
         batch.itself(write, &written);
         self.write("a block", batch.operations, Durable::Now)?;
         written.settle(number);
-        self.note(Counter::Blocks, number)
+        self.note(Counter::Blocks, number)?;
+        drop(written);
+        self.tend_values(number)
     }
 
     /// Writes the certificate of a block, which can be had again from others

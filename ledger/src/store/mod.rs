@@ -12,6 +12,7 @@
 mod block_write;
 mod error;
 mod families;
+mod garbage;
 mod index;
 mod logs;
 mod pages;
@@ -22,7 +23,7 @@ mod rocks;
 mod witness;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use rocksdb::{ColumnFamily, DB, WriteBatch};
@@ -73,6 +74,8 @@ pub(crate) struct Store {
     written: Mutex<Written>,
     /// How many writes were waited for until they were on disk.
     syncs: AtomicU64,
+    /// Whether merges of tables move long values.
+    moves_values: AtomicBool,
     failed: OnceLock<String>,
 }
 
@@ -104,6 +107,7 @@ impl Store {
             witness,
             written: Mutex::new(Written::default()),
             syncs: AtomicU64::new(0),
+            moves_values: AtomicBool::new(false),
             failed: OnceLock::new(),
         })
     }
@@ -176,11 +180,11 @@ impl Store {
         }
     }
 
-    fn settle(
+    fn settle<T>(
         &self,
         what: &'static str,
-        result: Result<(), rocksdb::Error>,
-    ) -> Result<(), StoreError> {
+        result: Result<T, rocksdb::Error>,
+    ) -> Result<T, StoreError> {
         result.map_err(|source| {
             // Only the first failure is kept: the later ones follow from it.
             let _ = self.failed.set(format!("{what}: {source}"));

@@ -4,25 +4,35 @@
 //! cut, and what is damaged is an error. Hence synced writes, one log for all
 //! families, families flushed together, and checksums looked at on every read.
 
+use std::ffi::CStr;
+use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 
 use rocksdb::{
-    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompactionStyle,
-    DBCompressionType, DBRecoveryMode, ErrorKind, InfoLogger, LogLevel, Options, WriteOptions,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB,
+    DBCompactionStyle, DBCompressionType, DBRecoveryMode, ErrorKind, InfoLogger, LogLevel, Options,
+    WriteOptions,
 };
 
 use super::families::FORMAT;
 use super::{Family, StoreError, meta};
 
 const MIB: usize = 1024 * 1024;
-/// Memory for what is not yet in table files, over all families.
+/// Memory for what is not yet in table files, over all families, at most.
 const WRITE_BUFFER_BYTES: usize = 32 * MIB;
+/// By how much less it may be, which chance decides at each opening. All replicas write
+/// the same: with buffers of one size all of them would be full, and written into tables,
+/// at the same moment, and none could vote for the others meanwhile.
+const WRITE_BUFFER_SPREAD: usize = 8 * MIB;
 /// Memory for blocks of table files and their indices and filters, over all families.
 const CACHE_BYTES: usize = 64 * MIB;
 const MAX_OPEN_FILES: i32 = 256;
 /// The log is replayed on opening: this bounds how long that takes.
 const MAX_LOG_BYTES: u64 = 64 * MIB as u64;
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
+/// How large the parts of indices and filters are. Keys that are looked for together
+/// share one, of which a small one, of 4 KiB, would be found in the cache for each.
+const PART_BYTES: usize = 64 * 1024;
 /// How large the filter of what is not yet in table files is, of a memtable's greatest
 /// size, 64 MiB: its bytes are taken from those of the write buffers, and with all
 /// families together these hold some ten thousand keys.
@@ -30,13 +40,15 @@ const MEMTABLE_FILTER: f64 = 0.001;
 /// From how many bytes on transactions or a value are written into a file of such, once:
 /// tables are merged again and again, with all that they hold.
 const BLOB_BYTES: u64 = 256;
-/// When more than this part of the oldest files is no longer referred to, what still is
-/// moves on.
-const BLOB_GARBAGE: f64 = 0.5;
-/// Which part of the files are the oldest. Whenever tables are merged, their values in
-/// these move on: the more, the sooner the room of overwritten ones can be had again, and
-/// the oftener those are written again that nobody overwrites.
-const BLOB_OLDEST: f64 = 0.1;
+/// Which part of the files of values are the oldest: what is still referred to in these
+/// moves on with a merge, where values are moved at all.
+const BLOB_OLDEST: f64 = 0.5;
+
+/// The size of the write buffers, by a number that was drawn.
+fn write_buffer_bytes(drawn: u64) -> usize {
+    let drawn = usize::try_from(drawn % (WRITE_BUFFER_SPREAD as u64));
+    WRITE_BUFFER_BYTES - drawn.expect("less than the spread")
+}
 
 fn database_options() -> Options {
     let mut options = Options::default();
@@ -46,7 +58,7 @@ fn database_options() -> Options {
     options.set_track_and_verify_wals_in_manifest(true);
     // Families flushed one by one could be at different blocks after a damaged manifest.
     options.set_atomic_flush(true);
-    options.set_db_write_buffer_size(WRITE_BUFFER_BYTES);
+    options.set_db_write_buffer_size(write_buffer_bytes(RandomState::new().hash_one(())));
     options.set_max_total_wal_size(MAX_LOG_BYTES);
     options.set_max_open_files(MAX_OPEN_FILES);
     // One long merge must not keep the short ones waiting.
@@ -73,6 +85,7 @@ fn family_options(family: Family, cache: &Cache) -> Options {
     // would be read for every key that is looked for.
     table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
     table.set_partition_filters(true);
+    table.set_metadata_block_size(PART_BYTES);
     if matches!(
         family,
         Family::Transactions | Family::Hashes | Family::State
@@ -88,21 +101,47 @@ fn family_options(family: Family, cache: &Cache) -> Options {
         options.set_min_blob_size(BLOB_BYTES);
         options.set_blob_compression_type(DBCompressionType::Lz4);
     }
-    // Transactions are never overwritten.
+    // Transactions are never overwritten; whether values are moved is told apart.
     if family == Family::State {
-        options.set_enable_blob_gc(true);
-        options.set_blob_gc_force_threshold(BLOB_GARBAGE);
         options.set_blob_gc_age_cutoff(BLOB_OLDEST);
     }
-    // Small rows under keys in no order, which come a few at a time: merged level by
-    // level, each would be written again as often as its level is larger than those few.
-    if matches!(
-        family,
-        Family::Transactions | Family::Hashes | Family::History | Family::Index
-    ) {
+    // Small rows which come a few at a time: merged level by level, those under keys in
+    // no order would be written again as often as their level is larger than those few,
+    // and those in order would never be, each few in a file of their own for good.
+    if !matches!(family, Family::Records | Family::Meta) {
         options.set_compaction_style(DBCompactionStyle::Universal);
     }
     options
+}
+
+/// The files of values of a family: how many bytes they have, and how many of those
+/// nothing refers to any more, as far as merges have seen it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Kept {
+    pub(super) bytes: u64,
+    pub(super) garbage: u64,
+}
+
+/// What is kept in files of values.
+pub(super) fn kept_values(db: &DB, family: &ColumnFamily) -> Result<Kept, rocksdb::Error> {
+    let told = |name: &CStr| {
+        let told = db.property_int_value_cf(family, name)?;
+        Ok(told.unwrap_or_default())
+    };
+    Ok(Kept {
+        bytes: told(c"rocksdb.live-blob-file-size")?,
+        garbage: told(c"rocksdb.live-blob-file-garbage-size")?,
+    })
+}
+
+/// Has merges of tables from now on move values out of the oldest files, or not.
+pub(super) fn move_values(
+    db: &DB,
+    family: &ColumnFamily,
+    moved: bool,
+) -> Result<(), rocksdb::Error> {
+    let moved = if moved { "true" } else { "false" };
+    db.set_options_cf(family, &[("enable_blob_garbage_collection", moved)])
 }
 
 /// Opens the database for writing, and makes it where there is none.
@@ -174,4 +213,21 @@ pub(super) fn synced() -> WriteOptions {
 /// For what can be had again from the others.
 pub(super) fn unsynced() -> WriteOptions {
     WriteOptions::default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn replicas_fill_their_write_buffers_at_different_moments_and_none_beyond_the_bound() {
+        let sizes: BTreeSet<_> = (0..4)
+            .map(|node| write_buffer_bytes(u64::MAX / 5 * node))
+            .collect();
+        assert_eq!(sizes.len(), 4);
+        let bounds = WRITE_BUFFER_BYTES - WRITE_BUFFER_SPREAD..=WRITE_BUFFER_BYTES;
+        assert!(sizes.iter().all(|size| bounds.contains(size)));
+    }
 }
