@@ -25,6 +25,9 @@ pub(crate) struct BenchArgs {
     /// How many keys `kv` has
     #[arg(long, default_value_t = 100_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) keys: u64,
+    /// Give each key of `kv` a value before anything is measured
+    #[arg(long)]
+    pub(crate) filled: bool,
     /// How many accounts `smallbank` has
     #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
     pub(crate) accounts: u64,
@@ -35,7 +38,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) clients: u32,
     /// Have opaque payloads ordered and nothing else: unsigned, not executed, no blocks
-    #[arg(long, conflicts_with_all = ["on", "contract", "accounts", "endorsements", "clients"])]
+    #[arg(long, conflicts_with_all = ["on", "contract", "filled", "accounts", "endorsements", "clients"])]
     pub(crate) order_only: bool,
     /// How many transactions are always under way (256 when left out, 8000 with `--order-only`)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20_000))]

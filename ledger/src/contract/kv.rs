@@ -4,6 +4,8 @@
 //! be repeated: of two the later one stands. A key can be given an endorsement
 //! policy of its own.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::{Context, Contract, ContractError, Function, json};
@@ -23,6 +25,10 @@ const FUNCTIONS: &[Function] = &[
     Function {
         name: "put",
         args: &["key", "value"],
+    },
+    Function {
+        name: "put_all",
+        args: &["values"],
     },
     Function {
         name: "get",
@@ -62,6 +68,12 @@ impl Contract for KvContract {
                 context.put(key, value.clone().into_bytes())?;
                 Ok(Vec::new())
             }
+            ("put_all", [values]) => {
+                for (key, value) in values_by_key(values)? {
+                    context.put(&key, value.into_bytes())?;
+                }
+                Ok(Vec::new())
+            }
             ("get", [key]) => context
                 .get(key)?
                 .ok_or_else(|| ContractError::failed(format!("the key {key} does not exist"))),
@@ -83,6 +95,15 @@ impl Contract for KvContract {
             _ => unreachable!("calls are checked against the functions"),
         }
     }
+}
+
+/// Keys and their values, as a JSON object has them. Of a key that comes again the last
+/// value stands, as with `put`.
+fn values_by_key(values: &str) -> Result<BTreeMap<String, String>, ContractError> {
+    serde_json::from_str(values).map_err(|error| {
+        let reason = format!("values must be a JSON object of keys and texts: {error}");
+        ContractError::failed(reason)
+    })
 }
 
 fn range(context: &mut Context<'_>, start: &str, end: &str) -> Result<Vec<u8>, ContractError> {
@@ -116,6 +137,30 @@ mod tests {
         world.submit("delete", &["a"]);
         world.fails("get", &["a"], "the key a does not exist");
         assert_eq!(world.submit("delete", &["a"]), "");
+    }
+
+    #[test]
+    fn values_are_put_together_or_not_at_all() {
+        let mut world = World::new(&KvContract);
+        assert_eq!(world.submit("put_all", &[r#"{"b":"2","a":"1"}"#]), "");
+        assert_eq!(
+            world.submit("range", &["", ""]),
+            r#"[{"key":"a","value":"1"},{"key":"b","value":"2"}]"#
+        );
+        assert_eq!(world.submit("put_all", &["{}"]), "");
+        let begin = "values must be a JSON object of keys and texts: ";
+        for (values, why) in [
+            (
+                r#"{"c":3}"#,
+                "invalid type: integer `3`, expected a string at line 1 column 6",
+            ),
+            ("a", "expected value at line 1 column 1"),
+        ] {
+            world.fails("put_all", &[values], &format!("{begin}{why}"));
+        }
+        let empty = r#"{"c":"3","":"4"}"#;
+        world.fails("put_all", &[empty], "key must not be an empty string");
+        world.fails("get", &["c"], "the key c does not exist");
     }
 
     /// What stands in the state is what enough endorsers signed, not what `put` takes.

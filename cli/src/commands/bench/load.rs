@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use client::{Client, Error, Follower, SigningKey, ValidationCode, is_conflict};
+use client::{Call, Client, Error, Follower, SigningKey, ValidationCode, is_conflict};
 use futures::{StreamExt as _, stream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -109,9 +109,9 @@ impl Done {
 }
 
 impl Load {
-    /// Makes the calls without which the others would fail.
-    pub(super) async fn prepare(&self) -> Outcome {
-        let calls = stream::iter(self.workload.preparation());
+    /// Makes calls that are to come before the load.
+    pub(super) async fn prepare(&self, calls: impl Iterator<Item = Call>) -> Outcome {
+        let calls = stream::iter(calls);
         let mut ends = calls
             .map(async |call| {
                 let key = &self.keys[0];

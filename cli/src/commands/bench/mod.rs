@@ -106,7 +106,11 @@ async fn measure(global: &Global, args: &BenchArgs) -> Outcome {
         workload: Workload::new(args.contract, args.size, many, seed),
         clients: args.clients,
     };
-    load.prepare().await?;
+    load.prepare(load.workload.preparation()).await?;
+    if args.filled {
+        global.output.note(format!("filling {many} keys"));
+        load.prepare(load.workload.filling()).await?;
+    }
     if args.rate.is_some() {
         // What waited for room would be begun at another time than its own.
         load.client = load.client.impatient();

@@ -1,5 +1,6 @@
 //! What the load consists of. What is called is random and the same in every run.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,6 +14,10 @@ pub(crate) enum Contract {
     /// The six operations of the benchmark of that name, in equal parts
     Smallbank,
 }
+
+/// How many keys are filled with one call at most, and about how many bytes.
+const MOST_FILLED: usize = 256;
+const FILLED_BYTES: usize = 32 * 1024;
 
 /// What an account begins with, checking and savings each.
 const INITIAL: &str = "10000";
@@ -38,23 +43,41 @@ impl Workload {
     }
 
     /// The calls without which the others would fail.
-    pub(super) fn preparation(&self) -> Vec<Call> {
-        let open = |customer: u64| {
+    pub(super) fn preparation(&self) -> impl Iterator<Item = Call> {
+        let accounts = match self.contract {
+            Contract::Kv => 0,
+            Contract::Smallbank => self.many,
+        };
+        (0..accounts).map(|customer| {
             let customer = customer.to_string();
             let args = [&customer, "a name", INITIAL, INITIAL].map(str::to_owned);
             Call::new("smallbank", "create_account", args)
+        })
+    }
+
+    /// The calls that give every key of `kv` a value.
+    pub(super) fn filling(&self) -> impl Iterator<Item = Call> {
+        let keys = match self.contract {
+            Contract::Kv => self.many,
+            Contract::Smallbank => 0,
         };
-        match self.contract {
-            Contract::Kv => Vec::new(),
-            Contract::Smallbank => (0..self.many).map(open).collect(),
-        }
+        let together = (FILLED_BYTES / self.size).clamp(1, MOST_FILLED);
+        let begins = (0..keys).step_by(together);
+        begins.map(move |begin| {
+            let together = begin..keys.min(begin + together as u64);
+            let value = |key: u64| Random(!key).text(self.size);
+            let values: BTreeMap<String, String> =
+                together.map(|key| (name(key), value(key))).collect();
+            let values = serde_json::json!(values).to_string();
+            Call::new("kv", "put_all", [values])
+        })
     }
 
     pub(super) fn next(&self) -> Call {
         let mut random = Random(self.drawn.fetch_add(1, Ordering::Relaxed));
         match self.contract {
             Contract::Kv => {
-                let key = format!("key/{}", random.below(self.many));
+                let key = name(random.below(self.many));
                 Call::new("kv", "put", [key, random.text(self.size)])
             }
             Contract::Smallbank => self.banking(&mut random),
@@ -77,6 +100,11 @@ impl Workload {
         };
         Call::new("smallbank", function, args)
     }
+}
+
+/// A key of `kv`.
+fn name(number: u64) -> String {
+    format!("key/{number}")
 }
 
 /// `SplitMix64` (Steele, Lea and Flood, 2014), begun anew for each call.
