@@ -13,8 +13,9 @@ use crate::state::StateView;
 use crate::store::StoreError;
 use crate::transaction::Transaction;
 
-/// Checks the policy of the contract, which was written at `since`, and those
-/// of the keys that have one.
+/// Checks the policies of the keys that have one, in the order of the keys, and that of
+/// the contract, which was written at `since`, at the first key that has none. What
+/// nobody has endorsed is thus found out by one key, however many it names.
 pub(super) fn check(
     view: &dyn StateView,
     body: &Transaction,
@@ -23,15 +24,19 @@ pub(super) fn check(
 ) -> Result<(), Stop> {
     let mut endorsers = Endorsers::look_up(view, &body.endorsements)?;
     let touched = body.rwset.touched();
-    let mut asks_contract = touched.is_empty();
+    let mut meets_contract = false;
     for (key, position) in touched.iter().zip(0..) {
         let row = view.get(&body.proposal.contract, key)?;
         match row.and_then(|row| Some((row.policy?, row.version))) {
             Some((policy, since)) => endorsers.meet(&policy, Some(position), since)?,
-            None => asks_contract = true,
+            None if meets_contract => {}
+            None => {
+                endorsers.meet(&definition.policy, None, since)?;
+                meets_contract = true;
+            }
         }
     }
-    if asks_contract {
+    if touched.is_empty() {
         endorsers.meet(&definition.policy, None, since)?;
     }
     Ok(())

@@ -1,6 +1,11 @@
 //! Keys with endorsement policies of their own.
 
+use std::cell::Cell;
+
 use super::*;
+use crate::proposal::TransactionId;
+use crate::state::Rows;
+use crate::store::StoreError;
 use crate::validation::verdict::Reason;
 use ValidationCode::{EndorsementPolicyFailure, Valid};
 
@@ -165,4 +170,45 @@ fn the_policies_of_many_keys_are_decided_in_bounded_time() {
     assert_eq!(many(1, pairs), EndorsementPolicyFailure);
     let ordinary = "OR(AND('org2.peer', 'org2.admin'), OutOf(1, 'org1.peer', 'org2.peer'))";
     assert_eq!(many(1000, ordinary), Valid);
+}
+
+/// A state that counts the keys which are read of it one by one.
+struct Counting<'a> {
+    state: &'a MemoryState,
+    read: Cell<usize>,
+}
+
+impl StateView for Counting<'_> {
+    fn get(&self, namespace: &str, key: &str) -> Result<Option<VersionedValue>, StoreError> {
+        if namespace == "kv" {
+            self.read.update(|read| read + 1);
+        }
+        self.state.get(namespace, key)
+    }
+
+    fn range(&self, namespace: &str, start: &str, end: &str) -> Rows<'_> {
+        self.state.range(namespace, start, end)
+    }
+
+    fn place_of(&self, id: &TransactionId) -> Result<Option<Version>, StoreError> {
+        self.state.place_of(id)
+    }
+}
+
+/// A member's transactions that nobody endorses name as many keys as they like, and
+/// must not make every node read them.
+#[test]
+fn who_did_not_endorse_is_found_out_by_the_first_key() {
+    let chain = guarded();
+    let names = (0..100).map(|key| format!("{key:03}"));
+    let draft = names.fold(Draft::new(1), |draft, key| draft.writes(&key, None));
+    for (endorser, keys, code) in [(STRANGER, 1, EndorsementPolicyFailure), (PEER1, 100, Valid)] {
+        let view = Counting {
+            state: &chain.state,
+            read: Cell::new(0),
+        };
+        let transaction = by(&[endorser], draft.clone());
+        assert_eq!(validate(&view, &transaction, 2).unwrap().code, code);
+        assert_eq!(view.read.get(), keys);
+    }
 }
