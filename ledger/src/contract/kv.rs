@@ -97,13 +97,25 @@ impl Contract for KvContract {
     }
 }
 
+/// How many keys are put together at most: what each holds by now is read for its policy.
+const MAX_PUT_TOGETHER: usize = 256;
+
 /// Keys and their values, as a JSON object has them. Of a key that comes again the last
 /// value stands, as with `put`.
 fn values_by_key(values: &str) -> Result<BTreeMap<String, String>, ContractError> {
-    serde_json::from_str(values).map_err(|error| {
-        let reason = format!("values must be a JSON object of keys and texts: {error}");
-        ContractError::failed(reason)
-    })
+    let values: BTreeMap<_, _> = serde_json::from_str(values).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        let expected = "values must be a JSON object of keys and texts";
+        ContractError::failed(format!("{expected}: line {line}, column {column}"))
+    })?;
+    match values.len() {
+        ..=MAX_PUT_TOGETHER => Ok(values),
+        found => Err(ContractError::TooMuch {
+            what: "keys put together",
+            found,
+            limit: MAX_PUT_TOGETHER,
+        }),
+    }
 }
 
 fn range(context: &mut Context<'_>, start: &str, end: &str) -> Result<Vec<u8>, ContractError> {
@@ -148,16 +160,14 @@ mod tests {
             r#"[{"key":"a","value":"1"},{"key":"b","value":"2"}]"#
         );
         assert_eq!(world.submit("put_all", &["{}"]), "");
-        let begin = "values must be a JSON object of keys and texts: ";
-        for (values, why) in [
-            (
-                r#"{"c":3}"#,
-                "invalid type: integer `3`, expected a string at line 1 column 6",
-            ),
-            ("a", "expected value at line 1 column 1"),
-        ] {
-            world.fails("put_all", &[values], &format!("{begin}{why}"));
+        let begin = "values must be a JSON object of keys and texts: line 1, column ";
+        for (values, column) in [(r#"{"c":3}"#, 6), ("a", 1)] {
+            world.fails("put_all", &[values], &format!("{begin}{column}"));
         }
+        let many: BTreeMap<_, _> = (0..257).map(|key| (key.to_string(), "v")).collect();
+        let many = String::from_utf8(json(&many)).unwrap();
+        let message = "keys put together: 257, and at most 256 are allowed";
+        world.fails("put_all", &[&many], message);
         let empty = r#"{"c":"3","":"4"}"#;
         world.fails("put_all", &[empty], "key must not be an empty string");
         world.fails("get", &["c"], "the key c does not exist");

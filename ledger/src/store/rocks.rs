@@ -10,8 +10,8 @@ use std::path::Path;
 
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB,
-    DBCompactionStyle, DBCompressionType, DBRecoveryMode, ErrorKind, InfoLogger, LogLevel, Options,
-    WriteOptions,
+    DBCompactionStyle, DBCompressionType, DBRecoveryMode, Env, ErrorKind, InfoLogger, LogLevel,
+    Options, WriteOptions,
 };
 
 use super::families::FORMAT;
@@ -151,6 +151,11 @@ pub(super) fn open(folder: &Path) -> Result<DB, StoreError> {
     options.create_missing_column_families(true);
     options.set_log_level(LogLevel::Warn);
     options.set_keep_log_file_num(4);
+    // A merge of all of a family, of which each has one now and then, takes long and has
+    // a thread of its own: the others must go on, or writing stops at last.
+    let mut environment = Env::new().map_err(|error| opening_failed(folder, error))?;
+    environment.set_bottom_priority_background_threads(1);
+    options.set_env(&environment);
     options.set_max_log_file_size(4 * MIB);
     let cache = Cache::new_lru_cache(CACHE_BYTES);
     DB::open_cf_descriptors(&options, folder, descriptors(&cache))

@@ -107,7 +107,7 @@ async fn measure(global: &Global, args: &BenchArgs) -> Outcome {
         clients: args.clients,
     };
     load.prepare(load.workload.preparation()).await?;
-    if args.filled {
+    if args.filled && args.contract == Contract::Kv {
         global.output.note(format!("filling {many} keys"));
         load.prepare(load.workload.filling()).await?;
     }

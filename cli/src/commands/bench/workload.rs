@@ -57,10 +57,7 @@ impl Workload {
 
     /// The calls that give every key of `kv` a value.
     pub(super) fn filling(&self) -> impl Iterator<Item = Call> {
-        let keys = match self.contract {
-            Contract::Kv => self.many,
-            Contract::Smallbank => 0,
-        };
+        let keys = self.many;
         let together = (FILLED_BYTES / self.size).clamp(1, MOST_FILLED);
         let begins = (0..keys).step_by(together);
         begins.map(move |begin| {
