@@ -243,7 +243,7 @@ fn check_key(key: &str) -> Result<(), ContractError> {
     at_most("bytes of a key", key.len(), MAX_KEY_BYTES)
 }
 
-fn at_most(what: &'static str, found: usize, limit: usize) -> Result<(), ContractError> {
+pub(super) fn at_most(what: &'static str, found: usize, limit: usize) -> Result<(), ContractError> {
     if found > limit {
         return Err(ContractError::TooMuch { what, found, limit });
     }

@@ -8,11 +8,18 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::context::at_most;
 use super::{Context, Contract, ContractError, Function, json};
 
 /// The key-value contract. Values are text.
 #[derive(Clone, Copy, Debug)]
 pub struct KvContract;
+
+impl KvContract {
+    /// How many keys are put together at most: what each holds by now is read for its
+    /// policy.
+    pub const MAX_PUT_TOGETHER: usize = 256;
+}
 
 /// A row as `range` shows it.
 #[derive(Serialize)]
@@ -97,25 +104,17 @@ impl Contract for KvContract {
     }
 }
 
-/// How many keys are put together at most: what each holds by now is read for its policy.
-const MAX_PUT_TOGETHER: usize = 256;
-
 /// Keys and their values, as a JSON object has them. Of a key that comes again the last
 /// value stands, as with `put`.
 fn values_by_key(values: &str) -> Result<BTreeMap<String, String>, ContractError> {
-    let values: BTreeMap<_, _> = serde_json::from_str(values).map_err(|error| {
+    let values: BTreeMap<String, String> = serde_json::from_str(values).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         let expected = "values must be a JSON object of keys and texts";
         ContractError::failed(format!("{expected}: line {line}, column {column}"))
     })?;
-    match values.len() {
-        ..=MAX_PUT_TOGETHER => Ok(values),
-        found => Err(ContractError::TooMuch {
-            what: "keys put together",
-            found,
-            limit: MAX_PUT_TOGETHER,
-        }),
-    }
+    let limit = KvContract::MAX_PUT_TOGETHER;
+    at_most("keys put together", values.len(), limit)?;
+    Ok(values)
 }
 
 fn range(context: &mut Context<'_>, start: &str, end: &str) -> Result<Vec<u8>, ContractError> {

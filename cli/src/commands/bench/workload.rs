@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use client::Call;
+use ledger::contract::KvContract;
 
 /// A contract to put load on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -15,8 +16,7 @@ pub(crate) enum Contract {
     Smallbank,
 }
 
-/// How many keys are filled with one call at most, and about how many bytes.
-const MOST_FILLED: usize = 256;
+/// About how many bytes of values are filled with one call.
 const FILLED_BYTES: usize = 32 * 1024;
 
 /// What an account begins with, checking and savings each.
@@ -58,7 +58,7 @@ impl Workload {
     /// The calls that give every key of `kv` a value.
     pub(super) fn filling(&self) -> impl Iterator<Item = Call> {
         let keys = self.many;
-        let together = (FILLED_BYTES / self.size).clamp(1, MOST_FILLED);
+        let together = (FILLED_BYTES / self.size).clamp(1, KvContract::MAX_PUT_TOGETHER);
         let begins = (0..keys).step_by(together);
         begins.map(move |begin| {
             let together = begin..keys.min(begin + together as u64);
