@@ -87,6 +87,8 @@ fn observe(mode: &str, node: &str, is_expected: impl Fn(&Seen) -> bool) -> Seen 
         if is_expected(&seen) || ended.elapsed() > PATIENCE {
             return seen;
         }
+        // Of one batch nobody may come to see both stories.
+        submit(&network, "and one more");
     }
 }
 
