@@ -37,6 +37,8 @@ pub enum Domain {
     RangeResult,
     /// Hash of why a transaction is invalid, or of its answer when it is valid.
     Outcome,
+    /// Hash of a long value, which stands for it in its row of the state.
+    Value,
     /// Hash of the state accumulator: the state digest of a header.
     State,
     /// The primary's signature on a PRE-PREPARE.
@@ -65,7 +67,7 @@ pub enum Domain {
 
 impl Domain {
     /// Every domain, for tests that compare them with each other.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Genesis,
         Self::Proposal,
         Self::Endorsement,
@@ -74,6 +76,7 @@ impl Domain {
         Self::BlockHeader,
         Self::RangeResult,
         Self::Outcome,
+        Self::Value,
         Self::State,
         Self::PrePrepare,
         Self::Prepare,
@@ -100,6 +103,7 @@ impl Domain {
             Self::BlockHeader => "logothete/1/block-header",
             Self::RangeResult => "logothete/1/range-result",
             Self::Outcome => "logothete/1/outcome",
+            Self::Value => "logothete/1/value",
             Self::State => "logothete/1/state",
             Self::PrePrepare => "logothete/1/pre-prepare",
             Self::Prepare => "logothete/1/prepare",

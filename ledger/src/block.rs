@@ -118,25 +118,6 @@ pub fn transactions_root(results: &[TransactionResult]) -> Digest {
     merkle::root(&leaves)
 }
 
-/// The transaction at this position, in the canonical bytes of the transactions of
-/// a block, of which nothing else is decoded.
-pub(crate) fn transaction_in(transactions: &[u8], index: u32) -> Option<&[u8]> {
-    let (count, mut rest) = transactions.split_first_chunk::<8>()?;
-    if u64::from(index) >= u64::from_le_bytes(*count) {
-        return None;
-    }
-    for _ in 0..index {
-        (_, rest) = first_bytes(rest)?;
-    }
-    first_bytes(rest).map(|(transaction, _)| transaction)
-}
-
-/// Bytes that stand behind their length, and what follows them.
-fn first_bytes(rest: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = rest.split_first_chunk::<8>()?;
-    rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)
-}
-
 /// A block: its header, the canonical bytes of its transactions, and a verdict on each.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Block {
@@ -319,23 +300,5 @@ impl Attesters {
                 signer,
                 attesters: self.keys.len(),
             })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_transaction_is_found_in_the_bytes_of_all_of_them_and_in_no_part_of_these() {
-        let transactions = vec![vec![1; 3], vec![], vec![2; 300]];
-        let bytes = encode(&transactions);
-        for (index, transaction) in (0..).zip(&transactions) {
-            assert_eq!(transaction_in(&bytes, index), Some(&transaction[..]));
-        }
-        assert_eq!(transaction_in(&bytes, 3), None);
-        for length in 0..bytes.len() {
-            assert_eq!(transaction_in(&bytes[..length], 2), None);
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! The digest of the world state: an `LtHash` over its rows.
 //!
-//! Each row `(namespace, key, version, value, policy)` is expanded by BLAKE3 into
+//! Each row, as it is kept ([`StateRow`]: a long value by its hash), is expanded with
+//! its namespace and its key by BLAKE3 into
 //! 1024 lanes of 16 bits; the accumulator is the lane-wise sum over all rows,
 //! modulo 2^16. A write adds one row and takes the old one away, so the cost
 //! follows the writes of a block and not the size of the state, and the order
@@ -16,11 +17,9 @@
 
 use std::fmt;
 
-use crypto::codec::Encode;
 use crypto::{Digest, Domain, encode};
 
-use crate::policy::EndorsementPolicy;
-use crate::rwset::Version;
+use crate::row::StateRow;
 
 const LANES: usize = 1024;
 
@@ -33,33 +32,17 @@ pub struct StateAccumulator {
     lanes: Box<[u16; LANES]>,
 }
 
-/// One row of the state, as it is hashed.
-#[derive(Clone, Copy, Debug, Encode)]
-pub struct StateRow<'a> {
-    /// The contract (or system namespace) that owns the key.
-    pub namespace: &'a str,
-    /// The key.
-    pub key: &'a str,
-    /// Where the value was written.
-    pub version: Version,
-    /// The value.
-    pub value: &'a [u8],
-    /// The key's own endorsement policy.
-    pub policy: Option<&'a EndorsementPolicy>,
-}
-
-impl StateRow<'_> {
-    fn expand(&self) -> [u8; ACCUMULATOR_BYTES] {
-        let tag = Domain::State.tag().as_bytes();
-        let length = u8::try_from(tag.len()).expect("tags are shorter than 256 bytes");
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&[length]);
-        hasher.update(tag);
-        hasher.update(&encode(self));
-        let mut bytes = [0; ACCUMULATOR_BYTES];
-        hasher.finalize_xof().fill(&mut bytes);
-        bytes
-    }
+/// The bytes that stand for a row in the sum.
+fn expand(namespace: &str, key: &str, row: &StateRow) -> [u8; ACCUMULATOR_BYTES] {
+    let tag = Domain::State.tag().as_bytes();
+    let length = u8::try_from(tag.len()).expect("tags are shorter than 256 bytes");
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&[length]);
+    hasher.update(tag);
+    hasher.update(&encode(&(namespace, key, row)));
+    let mut bytes = [0; ACCUMULATOR_BYTES];
+    hasher.finalize_xof().fill(&mut bytes);
+    bytes
 }
 
 impl Default for StateAccumulator {
@@ -78,17 +61,16 @@ impl StateAccumulator {
     }
 
     /// Takes up a row that was written.
-    pub fn add(&mut self, row: &StateRow<'_>) {
-        self.combine(row, u16::wrapping_add);
+    pub fn add(&mut self, namespace: &str, key: &str, row: &StateRow) {
+        self.combine(&expand(namespace, key, row), u16::wrapping_add);
     }
 
     /// Takes out a row that was overwritten or deleted, as it was when it was added.
-    pub fn remove(&mut self, row: &StateRow<'_>) {
-        self.combine(row, u16::wrapping_sub);
+    pub fn remove(&mut self, namespace: &str, key: &str, row: &StateRow) {
+        self.combine(&expand(namespace, key, row), u16::wrapping_sub);
     }
 
-    fn combine(&mut self, row: &StateRow<'_>, with: impl Fn(u16, u16) -> u16) {
-        let bytes = row.expand();
+    fn combine(&mut self, bytes: &[u8; ACCUMULATOR_BYTES], with: impl Fn(u16, u16) -> u16) {
         for (lane, pair) in self.lanes.iter_mut().zip(bytes.as_chunks::<2>().0) {
             *lane = with(*lane, u16::from_le_bytes(*pair));
         }
@@ -131,23 +113,30 @@ impl fmt::Debug for StateAccumulator {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::row::{LONG_VALUE, RowValue};
+    use crate::rwset::Version;
 
     type Row = (String, String, u64, u32, Vec<u8>);
 
-    fn row(row: &Row) -> StateRow<'_> {
+    fn row(row: &Row) -> StateRow {
+        let version = Version {
+            block: row.2,
+            index: row.3,
+        };
         StateRow {
-            namespace: &row.0,
-            key: &row.1,
-            version: Version {
-                block: row.2,
-                index: row.3,
-            },
-            value: &row.4,
+            version,
+            value: RowValue::of(&row.4, version),
             policy: None,
         }
+    }
+
+    fn add(accumulator: &mut StateAccumulator, each: &Row) {
+        accumulator.add(&each.0, &each.1, &row(each));
     }
 
     fn rows() -> impl Strategy<Value = Vec<Row>> {
@@ -156,7 +145,7 @@ mod tests {
             ".{0,4}",
             any::<u64>(),
             any::<u32>(),
-            any::<Vec<u8>>(),
+            prop::collection::vec(any::<u8>(), 0..2 * LONG_VALUE),
         );
         prop::collection::vec(one, 0..12)
     }
@@ -164,7 +153,7 @@ mod tests {
     fn sum(rows: &[Row]) -> StateAccumulator {
         let mut accumulator = StateAccumulator::empty();
         for each in rows {
-            accumulator.add(&row(each));
+            add(&mut accumulator, each);
         }
         accumulator
     }
@@ -182,11 +171,11 @@ mod tests {
             let before = sum(&base);
             let mut after = before.clone();
             for each in &extra {
-                after.add(&row(each));
+                add(&mut after, each);
             }
             prop_assert_eq!(after == before, extra.is_empty());
             for each in extra.iter().rev() {
-                after.remove(&row(each));
+                after.remove(&each.0, &each.1, &row(each));
             }
             prop_assert_eq!(after, before);
         }
@@ -201,28 +190,29 @@ mod tests {
     #[test]
     fn every_field_of_a_row_is_part_of_the_digest() {
         let base: Row = ("kv".into(), "ab".into(), 1, 2, b"v".to_vec());
-        let others: [Row; 6] = [
+        let long = |last| [vec![7; LONG_VALUE], vec![last]].concat();
+        let others: [Row; 8] = [
             ("kw".into(), "ab".into(), 1, 2, b"v".to_vec()),
             ("kva".into(), "b".into(), 1, 2, b"v".to_vec()),
             ("kv".into(), "ac".into(), 1, 2, b"v".to_vec()),
             ("kv".into(), "ab".into(), 2, 2, b"v".to_vec()),
             ("kv".into(), "ab".into(), 1, 3, b"v".to_vec()),
             ("kv".into(), "ab".into(), 1, 2, b"w".to_vec()),
+            ("kv".into(), "ab".into(), 1, 2, long(1)),
+            ("kv".into(), "ab".into(), 1, 2, long(2)),
         ];
         let digest = sum(std::slice::from_ref(&base)).digest();
-        for other in others {
-            assert_ne!(
-                sum(std::slice::from_ref(&other)).digest(),
-                digest,
-                "{other:?}"
-            );
-        }
+        let digests = others.iter().map(std::slice::from_ref);
+        let digests: BTreeSet<_> = digests.map(|other| sum(other).digest()).collect();
+        assert_eq!(digests.len(), others.len());
+        assert!(!digests.contains(&digest));
         let policy = "org1".parse().unwrap();
         let mut guarded = StateAccumulator::empty();
-        guarded.add(&StateRow {
-            policy: Some(&policy),
+        let row = StateRow {
+            policy: Some(policy),
             ..row(&base)
-        });
+        };
+        guarded.add(&base.0, &base.1, &row);
         assert_ne!(guarded.digest(), digest);
     }
 

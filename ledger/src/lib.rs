@@ -28,6 +28,7 @@ pub mod names;
 pub mod policy;
 pub mod proof;
 pub mod proposal;
+pub mod row;
 pub mod rwset;
 pub mod simulate;
 pub mod state;
@@ -52,9 +53,10 @@ pub use light::{AttestedHeader, LightClient, LightError};
 pub use policy::{ContractDefinition, EndorsementPolicy, PolicyTree, Principal};
 pub use proof::{Receipt, ReceiptError};
 pub use proposal::{NO_EXPIRY, Proposal, SignedProposal, TransactionId};
+pub use row::{LongValue, RowValue, StateRow, VersionedValue};
 pub use rwset::{Event, KeyPolicy, RangeRead, Read, ReadWriteSet, Version, Write};
 pub use simulate::{EndorseError, Simulation};
-pub use state::{MemoryState, Overlay, StateView, VersionedValue};
+pub use state::{MemoryState, Overlay, StateView};
 pub use store::{
     Family, HistoryEntry, HistoryPart, KeyRange, Location, RangePart, RecordRow, RecordWrites,
     RecordedBatch, StatePage, StoreError,

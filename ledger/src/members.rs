@@ -52,10 +52,11 @@ pub(crate) fn member_row(
 /// When the state cannot be read.
 pub fn members(view: &dyn StateView) -> Result<Vec<Member>, StoreError> {
     let mut members = Vec::new();
-    for found in view.range(MEMBERS, "", "") {
-        let (key, found) = found?;
+    for row in view.range(MEMBERS, "", "") {
+        let (key, row) = row?;
         // Other rows of the namespace have a slash in their keys.
         if !key.contains('/') {
+            let found = view.with_value(MEMBERS, &key, row)?;
             members.push(parsed(MEMBERS, &key, &found.value)?);
         }
     }
@@ -69,9 +70,10 @@ pub fn members(view: &dyn StateView) -> Result<Vec<Member>, StoreError> {
 /// When the state cannot be read.
 pub fn contracts(view: &dyn StateView) -> Result<Vec<ContractDefinition>, StoreError> {
     let mut contracts = Vec::new();
-    for found in view.range(CONTRACTS, "", "") {
-        let (key, found) = found?;
+    for row in view.range(CONTRACTS, "", "") {
+        let (key, row) = row?;
         if is_contract_name(&key) {
+            let found = view.with_value(CONTRACTS, &key, row)?;
             contracts.push(parsed(CONTRACTS, &key, &found.value)?);
         }
     }

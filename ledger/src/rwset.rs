@@ -10,7 +10,7 @@ use crypto::{Digest, Domain, encode};
 use serde::{Deserialize, Serialize};
 
 use crate::policy::EndorsementPolicy;
-use crate::state::VersionedValue;
+use crate::row::{RowWrite, StateRow};
 
 /// Where in the order a value was written. No two writes of a key share one,
 /// so that a key that was deleted and made again is not taken for the old one.
@@ -101,25 +101,31 @@ impl ReadWriteSet {
         at.ok().map(|at| &writes[at])
     }
 
-    /// What a touched key holds afterwards, when it holds `before`: its value,
-    /// and its policy.
+    /// What a touched key holds from `version` on, when its row was `before`.
     pub(crate) fn applied(
         &self,
         key: &str,
-        before: Option<&VersionedValue>,
-    ) -> Option<(Vec<u8>, Option<EndorsementPolicy>)> {
-        let value = match self.written(key) {
-            Some(write) => write.value.clone()?,
-            None => before?.value.clone(),
-        };
+        version: Version,
+        before: Option<StateRow>,
+    ) -> RowWrite {
         let set = self
             .policies
             .binary_search_by(|set| set.key.as_str().cmp(key));
-        let policy = match set {
-            Ok(at) => self.policies[at].policy.clone(),
-            Err(_) => before.and_then(|before| before.policy.clone()),
-        };
-        Some((value, policy))
+        let set = set.ok().map(|at| self.policies[at].policy.clone());
+        match (self.written(key), before) {
+            (Some(write), before) => match &write.value {
+                Some(value) => {
+                    let policy = set.unwrap_or_else(|| before?.policy);
+                    RowWrite::value(value, version, policy)
+                }
+                None => RowWrite::DELETED,
+            },
+            (None, Some(before)) => {
+                let policy = set.unwrap_or_else(|| before.policy.clone());
+                RowWrite::policy(before, version, policy)
+            }
+            (None, None) => RowWrite::DELETED,
+        }
     }
 }
 

@@ -259,7 +259,7 @@ impl Simulation<'_> {
     ) -> Result<Vec<EndorsementPolicy>, StoreError> {
         let mut policies = Vec::new();
         for key in rwset.touched() {
-            let row = self.view.get(&proposal.contract, key)?;
+            let row = self.view.row(&proposal.contract, key)?;
             let policy = row.and_then(|row| row.policy);
             policies.extend(policy.filter(|policy| !policies.contains(policy)));
         }

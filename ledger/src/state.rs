@@ -11,11 +11,11 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use crypto::PublicKey;
-use crypto::codec::{Decode, Encode};
 
 use crate::members::{Member, SystemRow, contract_row, member_row};
-use crate::policy::{ContractDefinition, EndorsementPolicy};
+use crate::policy::ContractDefinition;
 use crate::proposal::TransactionId;
+use crate::row::{LongValue, RowValue, RowWrite, StateRow, VersionedValue};
 use crate::rwset::Version;
 use crate::store::StoreError;
 
@@ -24,39 +24,64 @@ pub const MEMBERS: &str = "_members";
 /// The namespace of the contracts: name to [`crate::ContractDefinition`].
 pub const CONTRACTS: &str = "_contracts";
 
-/// What a key holds.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct VersionedValue {
-    /// Where it was written.
-    pub version: Version,
-    /// The value.
-    pub value: Vec<u8>,
-    /// Who must endorse what is done to the key, where that is not for the
-    /// contract's policy to say.
-    pub policy: Option<EndorsementPolicy>,
-}
-
 /// The rows of a range, by ascending key.
-pub type Rows<'a> = Box<dyn Iterator<Item = Result<(String, VersionedValue), StoreError>> + 'a>;
+pub type Rows<'a> = Box<dyn Iterator<Item = Result<(String, StateRow), StoreError>> + 'a>;
 
 /// The state at one place of the order.
 pub trait StateView {
+    /// The row of a key.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be read.
+    fn row(&self, namespace: &str, key: &str) -> Result<Option<StateRow>, StoreError>;
+
+    /// The rows of many keys, each a namespace and a key in it, in their order:
+    /// where they are on disk, that costs less than one by one.
+    fn rows(&self, keys: &[(&str, &str)]) -> Vec<Result<Option<StateRow>, StoreError>> {
+        let keys = keys.iter();
+        keys.map(|(namespace, key)| self.row(namespace, key))
+            .collect()
+    }
+
+    /// The long value that a row of this state has for a key.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be read.
+    fn long_value(
+        &self,
+        namespace: &str,
+        key: &str,
+        long: &LongValue,
+    ) -> Result<Vec<u8>, StoreError>;
+
+    /// A row of this state with its value.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be read.
+    fn with_value(
+        &self,
+        namespace: &str,
+        key: &str,
+        row: StateRow,
+    ) -> Result<VersionedValue, StoreError> {
+        row.with_value(|long| self.long_value(namespace, key, long))
+    }
+
     /// The value of a key.
     ///
     /// # Errors
     ///
     /// When the state cannot be read.
-    fn get(&self, namespace: &str, key: &str) -> Result<Option<VersionedValue>, StoreError>;
-
-    /// The values of many keys, each a namespace and a key in it, in their order:
-    /// where they are on disk, that costs less than one by one.
-    fn get_many(&self, keys: &[(&str, &str)]) -> Vec<Result<Option<VersionedValue>, StoreError>> {
-        let keys = keys.iter();
-        keys.map(|(namespace, key)| self.get(namespace, key))
-            .collect()
+    fn get(&self, namespace: &str, key: &str) -> Result<Option<VersionedValue>, StoreError> {
+        let row = self.row(namespace, key)?;
+        let found = row.map(|row| self.with_value(namespace, key, row));
+        found.transpose()
     }
 
-    /// Says that these keys will be asked for. No answer depends on it.
+    /// Says that the rows of these keys will be asked for. No answer depends on it.
     fn expect(&self, _keys: &BTreeSet<(&str, &str)>) {}
 
     /// The rows with keys in `start..end`; an empty `end` means to the end.
@@ -94,13 +119,12 @@ pub trait StateView {
     }
 }
 
-/// How many rows an overlay keeps of what it has read, and how many bytes of values.
+/// How many rows an overlay keeps of what it has read.
 const MAX_KEPT: usize = 8192;
-const MAX_KEPT_BYTES: usize = 16 * 1024 * 1024;
 
-/// How many rows it reads together: few enough that even of the longest values they
+/// How many rows it reads together: few enough that even with the longest policies they
 /// are no burden.
-const READ_TOGETHER: usize = 128;
+const READ_TOGETHER: usize = 1024;
 
 type Namespaces<V> = BTreeMap<String, BTreeMap<String, V>>;
 
@@ -128,20 +152,55 @@ fn entries<'a, V>(
         .flatten()
 }
 
+/// The long values of rows in memory, each with where it was written.
+#[derive(Clone, Debug, Default)]
+struct LongValues(Namespaces<(Version, Arc<[u8]>)>);
+
+impl LongValues {
+    /// Takes up what a key holds from now on.
+    fn apply(&mut self, namespace: &str, key: &str, write: &RowWrite) {
+        match (&write.row, &write.long) {
+            (Some(row), Some(value)) => {
+                let keys = self.0.entry(namespace.to_owned()).or_default();
+                keys.insert(key.to_owned(), (row.version, value.clone()));
+            }
+            // The value stays what it was.
+            (Some(row), None) if matches!(row.value, RowValue::Long(_)) => {}
+            _ => {
+                if let Some(keys) = self.0.get_mut(namespace) {
+                    keys.remove(key);
+                }
+            }
+        }
+    }
+
+    fn get(&self, namespace: &str, key: &str, long: &LongValue) -> Option<&[u8]> {
+        let (written, value) = self.0.get(namespace)?.get(key)?;
+        (*written == long.written).then_some(value)
+    }
+}
+
 /// A state in memory.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryState {
-    namespaces: Namespaces<VersionedValue>,
+    namespaces: Namespaces<StateRow>,
+    long: LongValues,
     committed: BTreeMap<TransactionId, Version>,
 }
 
 impl MemoryState {
-    /// Writes a key; no row deletes it.
-    pub fn write(&mut self, namespace: &str, key: &str, row: Option<VersionedValue>) {
+    /// Writes a key; no value deletes it.
+    pub fn write(&mut self, namespace: &str, key: &str, value: Option<VersionedValue>) {
+        self.apply(namespace, key, &value.into());
+    }
+
+    /// Takes up what a key holds from now on.
+    pub(crate) fn apply(&mut self, namespace: &str, key: &str, write: &RowWrite) {
+        self.long.apply(namespace, key, write);
         let keys = self.namespaces.entry(namespace.to_owned()).or_default();
-        match row {
+        match &write.row {
             Some(row) => {
-                keys.insert(key.to_owned(), row);
+                keys.insert(key.to_owned(), row.clone());
             }
             None => {
                 keys.remove(key);
@@ -154,19 +213,30 @@ impl MemoryState {
         self.committed.insert(id, place);
     }
 
-    /// Every row: namespace, key and value.
-    pub fn rows(&self) -> impl Iterator<Item = (&str, &str, &VersionedValue)> {
+    /// Every row with its namespace and its key.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &str, &StateRow)> {
         self.namespaces.iter().flat_map(|(namespace, keys)| {
             let rows = keys.iter();
-            rows.map(|(key, value)| (namespace.as_str(), key.as_str(), value))
+            rows.map(|(key, row)| (namespace.as_str(), key.as_str(), row))
         })
     }
 }
 
 impl StateView for MemoryState {
-    fn get(&self, namespace: &str, key: &str) -> Result<Option<VersionedValue>, StoreError> {
+    fn row(&self, namespace: &str, key: &str) -> Result<Option<StateRow>, StoreError> {
         let keys = self.namespaces.get(namespace);
         Ok(keys.and_then(|keys| keys.get(key)).cloned())
+    }
+
+    fn long_value(
+        &self,
+        namespace: &str,
+        key: &str,
+        long: &LongValue,
+    ) -> Result<Vec<u8>, StoreError> {
+        let value = self.long.get(namespace, key, long);
+        let value = value.expect("a state in memory has the values of its rows");
+        Ok(value.to_vec())
     }
 
     fn range(&self, namespace: &str, start: &str, end: &str) -> Rows<'_> {
@@ -183,17 +253,18 @@ impl StateView for MemoryState {
 /// it to the next.
 pub struct Overlay<'a> {
     base: &'a dyn StateView,
-    /// What the base was asked for: a key is read when it is checked and again when
+    /// What the base was asked for: a row is read when it is checked and again when
     /// it is written. Up to a bound.
-    read: RefCell<Namespaces<Option<VersionedValue>>>,
-    /// How many rows these are, and how many bytes of values.
-    kept: Cell<(usize, usize)>,
+    read: RefCell<Namespaces<Option<StateRow>>>,
+    /// How many rows these are.
+    kept: Cell<usize>,
     /// What rows of the system say: every transaction asks for some, which are the
     /// same for most. Forgotten when one is written.
     contracts: RefCell<BTreeMap<String, (Arc<ContractDefinition>, Version)>>,
     members: RefCell<BTreeMap<PublicKey, (Arc<Member>, Version)>>,
-    /// A value that is none stands for a key that was deleted.
-    written: Namespaces<Option<VersionedValue>>,
+    /// A row that is none stands for a key that was deleted.
+    written: Namespaces<Option<StateRow>>,
+    long: LongValues,
     committed: BTreeMap<TransactionId, Version>,
 }
 
@@ -208,21 +279,23 @@ impl<'a> Overlay<'a> {
             contracts: RefCell::default(),
             members: RefCell::default(),
             written: BTreeMap::new(),
+            long: LongValues::default(),
             committed: BTreeMap::new(),
         }
     }
 
-    /// Writes a key; no row deletes it.
-    pub fn write(&mut self, namespace: &str, key: &str, row: Option<VersionedValue>) {
+    /// Takes up what a key holds from now on.
+    pub(crate) fn apply(&mut self, namespace: &str, key: &str, write: &RowWrite) {
         match namespace {
             CONTRACTS => self.contracts.get_mut().clear(),
             MEMBERS => self.members.get_mut().clear(),
             _ => {}
         }
+        self.long.apply(namespace, key, write);
         self.written
             .entry(namespace.to_owned())
             .or_default()
-            .insert(key.to_owned(), row);
+            .insert(key.to_owned(), write.row.clone());
     }
 
     /// Notes that an id stands in the chain.
@@ -230,29 +303,14 @@ impl<'a> Overlay<'a> {
         self.committed.insert(id, place);
     }
 
-    fn get_base(&self, namespace: &str, key: &str) -> Result<Option<VersionedValue>, StoreError> {
-        let read = self.read.borrow();
-        if let Some(found) = read.get(namespace).and_then(|keys| keys.get(key)) {
-            return Ok(found.clone());
-        }
-        drop(read);
-        let found = self.base.get(namespace, key)?;
-        self.keep(namespace, key, found.clone());
-        Ok(found)
-    }
-
-    /// Keeps what was read, and says whether there was room.
-    fn keep(&self, namespace: &str, key: &str, found: Option<VersionedValue>) -> bool {
-        let (rows, bytes) = self.kept.get();
-        let length = found.as_ref().map_or(0, |found| found.value.len());
-        let has_room = rows < MAX_KEPT && length <= MAX_KEPT_BYTES - bytes;
-        if has_room {
-            self.kept.set((rows + 1, bytes + length));
+    /// Keeps what was read, as far as there is room.
+    fn keep(&self, namespace: &str, key: &str, found: Option<StateRow>) {
+        if self.kept.get() < MAX_KEPT {
+            self.kept.update(|kept| kept + 1);
             let mut read = self.read.borrow_mut();
             let keys = read.entry(namespace.to_owned()).or_default();
             keys.insert(key.to_owned(), found);
         }
-        has_room
     }
 
     fn is_known(&self, namespace: &str, key: &str) -> bool {
@@ -262,26 +320,38 @@ impl<'a> Overlay<'a> {
 }
 
 impl StateView for Overlay<'_> {
-    fn get(&self, namespace: &str, key: &str) -> Result<Option<VersionedValue>, StoreError> {
-        let keys = self.written.get(namespace);
-        match keys.and_then(|keys| keys.get(key)) {
-            Some(written) => Ok(written.clone()),
-            None => self.get_base(namespace, key),
+    fn row(&self, namespace: &str, key: &str) -> Result<Option<StateRow>, StoreError> {
+        let row_in = |all: &Namespaces<_>| all.get(namespace)?.get(key).cloned();
+        if let Some(known) = row_in(&self.written).or_else(|| row_in(&self.read.borrow())) {
+            return Ok(known);
+        }
+        let found = self.base.row(namespace, key)?;
+        self.keep(namespace, key, found.clone());
+        Ok(found)
+    }
+
+    fn long_value(
+        &self,
+        namespace: &str,
+        key: &str,
+        long: &LongValue,
+    ) -> Result<Vec<u8>, StoreError> {
+        match self.long.get(namespace, key, long) {
+            Some(value) => Ok(value.to_vec()),
+            None => self.base.long_value(namespace, key, long),
         }
     }
 
     fn expect(&self, keys: &BTreeSet<(&str, &str)>) {
         let unknown = keys.iter().copied();
         let unknown = unknown.filter(|(namespace, key)| !self.is_known(namespace, key));
-        let unknown: Vec<_> = unknown.take(MAX_KEPT - self.kept.get().0).collect();
+        let unknown: Vec<_> = unknown.take(MAX_KEPT - self.kept.get()).collect();
         for together in unknown.chunks(READ_TOGETHER) {
-            let found = self.base.get_many(together);
+            let found = self.base.rows(together);
             for ((namespace, key), found) in together.iter().zip(found) {
                 // What cannot be read is an error for whoever asks for it.
-                if let Ok(found) = found
-                    && !self.keep(namespace, key, found)
-                {
-                    return;
+                if let Ok(found) = found {
+                    self.keep(namespace, key, found);
                 }
             }
         }
@@ -339,13 +409,13 @@ impl StateView for Overlay<'_> {
 
 /// The rows of a base with those written over it, which take the place of the
 /// base's where both have a key.
-struct Merged<'a, W: Iterator<Item = (&'a String, &'a Option<VersionedValue>)>> {
+struct Merged<'a, W: Iterator<Item = (&'a String, &'a Option<StateRow>)>> {
     base: Peekable<Rows<'a>>,
     written: Peekable<W>,
 }
 
-impl<'a, W: Iterator<Item = (&'a String, &'a Option<VersionedValue>)>> Iterator for Merged<'a, W> {
-    type Item = Result<(String, VersionedValue), StoreError>;
+impl<'a, W: Iterator<Item = (&'a String, &'a Option<StateRow>)>> Iterator for Merged<'a, W> {
+    type Item = Result<(String, StateRow), StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -360,8 +430,8 @@ impl<'a, W: Iterator<Item = (&'a String, &'a Option<VersionedValue>)>> Iterator 
                 }
                 _ => {}
             }
-            if let Some((key, Some(value))) = self.written.next() {
-                return Some(Ok((key.clone(), value.clone())));
+            if let Some((key, Some(row))) = self.written.next() {
+                return Some(Ok((key.clone(), row.clone())));
             }
         }
     }
@@ -372,28 +442,63 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::row::LONG_VALUE;
 
-    type Changes = Vec<(String, Option<u8>)>;
+    /// What is done to a key: a value is put, short or long, or it is deleted, or its
+    /// policy is set.
+    #[derive(Clone, Debug)]
+    enum Change {
+        Put(u8),
+        Delete,
+        Guard,
+    }
 
-    fn changes() -> impl Strategy<Value = Changes> {
-        prop::collection::vec(("[a-d]{1,2}", any::<Option<u8>>()), 0..12)
+    fn changes() -> impl Strategy<Value = Vec<(String, Change)>> {
+        let change = prop_oneof![
+            any::<u8>().prop_map(Change::Put),
+            Just(Change::Delete),
+            Just(Change::Guard),
+        ];
+        prop::collection::vec(("[a-d]{1,2}", change), 0..12)
     }
 
     fn rows(view: &dyn StateView, start: &str, end: &str) -> Vec<(String, VersionedValue)> {
-        view.range("kv", start, end).map(Result::unwrap).collect()
+        let rows = view.range("kv", start, end).map(Result::unwrap);
+        let with_value = |(key, row): (String, _)| {
+            let found = view.with_value("kv", &key, row).unwrap();
+            (key, found)
+        };
+        rows.map(with_value).collect()
     }
 
     fn row(block: u64, index: u32, value: u8) -> VersionedValue {
+        let length = if value.is_multiple_of(2) {
+            1
+        } else {
+            LONG_VALUE
+        };
         VersionedValue {
             version: Version { block, index },
-            value: vec![value],
+            value: vec![value; length],
             policy: None,
         }
     }
 
-    fn make(all: &Changes, block: u64, mut write: impl FnMut(&str, Option<VersionedValue>)) {
-        for ((key, value), index) in all.iter().zip(0..) {
-            write(key, value.map(|byte| row(block, index, byte)));
+    fn write_of(view: &dyn StateView, key: &str, change: &Change, version: Version) -> RowWrite {
+        match change {
+            Change::Put(value) => Some(row(version.block, version.index, *value)).into(),
+            Change::Delete => RowWrite::DELETED,
+            Change::Guard => match view.row("kv", key).unwrap() {
+                Some(before) => RowWrite::policy(before, version, Some("org1".parse().unwrap())),
+                None => RowWrite::DELETED,
+            },
+        }
+    }
+
+    fn make(changes: &[(String, Change)], block: u64, state: &mut MemoryState) {
+        for ((key, change), index) in changes.iter().zip(0..) {
+            let write = write_of(state, key, change, Version { block, index });
+            state.apply("kv", key, &write);
         }
     }
 
@@ -406,16 +511,19 @@ mod tests {
             expected_at in 0..3,
         ) {
             let mut base = MemoryState::default();
-            make(&below, 1, |key, row| base.write("kv", key, row));
+            make(&below, 1, &mut base);
             let mut expected = base.clone();
-            make(&above, 2, |key, row| expected.write("kv", key, row));
+            make(&above, 2, &mut expected);
             let mut overlay = Overlay::new(&base);
             let keys = below.iter().chain(&above).map(|(key, _)| ("kv", key.as_str()));
             let keys = keys.collect();
             if expected_at == 1 {
                 overlay.expect(&keys);
             }
-            make(&above, 2, |key, row| overlay.write("kv", key, row));
+            for ((key, change), index) in above.iter().zip(0..) {
+                let write = write_of(&overlay, key, change, Version { block: 2, index });
+                overlay.apply("kv", key, &write);
+            }
             if expected_at == 2 {
                 overlay.expect(&keys);
             }
@@ -450,11 +558,11 @@ mod tests {
             Some(contract.version)
         };
         assert_eq!([version(&overlay), version(&overlay)], [Some(1), Some(1)]);
-        overlay.write("kv", "kv", Some(row(9, 0, 9)));
+        overlay.apply("kv", "kv", &Some(row(9, 0, 9)).into());
         assert_eq!(version(&overlay), Some(1));
-        overlay.write(CONTRACTS, "kv", Some(stored(2)));
+        overlay.apply(CONTRACTS, "kv", &Some(stored(2)).into());
         assert_eq!(version(&overlay), Some(2));
-        overlay.write(CONTRACTS, "kv", None);
+        overlay.apply(CONTRACTS, "kv", &RowWrite::DELETED);
         assert_eq!(version(&overlay), None);
     }
 
@@ -463,7 +571,7 @@ mod tests {
         let mut base = MemoryState::default();
         base.write("kv", "a", Some(row(1, 0, 1)));
         let mut overlay = Overlay::new(&base);
-        overlay.write("kw", "b", Some(row(2, 0, 2)));
+        overlay.apply("kw", "b", &Some(row(2, 0, 2)).into());
         assert_eq!(rows(&overlay, "", "").len(), 1);
         assert_eq!(overlay.get("kw", "a").unwrap(), None);
         assert_eq!(overlay.get("k", "va").unwrap(), None);

@@ -84,6 +84,9 @@ fn ask(network: &Network, ledger: &Ledger) {
     let now = ledger.snapshot().unwrap();
     assert_eq!(now.state("kv", "a").unwrap().unwrap().value, b"after");
     assert_eq!(now.state("kv", "b").unwrap(), None);
+    let guarded = now.state("kv", "d").unwrap().unwrap();
+    assert_eq!((guarded.version.index, guarded.value), (2, vec![4; 260]));
+    assert!(guarded.policy.is_some());
     let history: Vec<_> = ledger
         .history("kv", "b", part(10))
         .unwrap()

@@ -6,9 +6,9 @@ use crypto::codec::{Decode, Encode};
 use crypto::{Digest, PublicKey, Signature, decode, encode};
 use ledger::{
     ContractDefinition, EndorsedAction, Endorsement, EndorsementPolicy, Event, Identity, KeyPolicy,
-    Proposal, ProposalResponse, RangeRead, Read, ReadWriteSet, Reason, Response, Role, Shortfall,
-    SignedProposal, Transaction, TransactionId, ValidationCode, Verdict, Version, VersionedValue,
-    Write,
+    Proposal, ProposalResponse, RangeRead, Read, ReadWriteSet, Reason, Response, Role, RowValue,
+    Shortfall, SignedProposal, StateRow, Transaction, TransactionId, ValidationCode, Verdict,
+    Version, Write,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -176,7 +176,7 @@ proptest! {
     #[test]
     fn rows_of_the_state(
         name in "[a-z0-9-]{1,64}", role in select(vec![Role::Admin, Role::Client, Role::Peer]),
-        key in key(), version in version(), value in any::<Vec<u8>>(),
+        key in key(), version in version(), value in vec(any::<u8>(), 0..600),
         number in any::<u32>(), own in prop::option::of(policy()),
         at in any::<Index>(), to in any::<u8>()
     ) {
@@ -184,7 +184,7 @@ proptest! {
         let policy = format!("OR('{name}.{role}', 'org1.peer')").parse().unwrap();
         check(&Identity { name: name.clone(), organisation, role, key }, at, to)?;
         check(&ContractDefinition { name, version: number, policy }, at, to)?;
-        check(&VersionedValue { version, value, policy: own }, at, to)?;
+        check(&StateRow { version, value: RowValue::of(&value, version), policy: own }, at, to)?;
         check(&version, at, to)?;
     }
 

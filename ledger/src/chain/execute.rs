@@ -12,10 +12,10 @@ use crypto::{Digest, merkle};
 use super::{LedgerError, OrderedBatch, Tip};
 use crate::block::{Block, BlockHeader, TransactionResult, result_leaves, transactions_root};
 use crate::contents::CheckedBlock;
-use crate::digest::{StateAccumulator, StateRow};
+use crate::digest::StateAccumulator;
 use crate::proposal::TransactionId;
 use crate::rwset::{Event, Version};
-use crate::state::{Overlay, StateView, VersionedValue};
+use crate::state::{Overlay, StateView};
 use crate::store::{BlockWrite, IndexRow, IndexedTransaction, Location, Positions, StateChange};
 use crate::transaction::CheckedTransaction;
 use crate::validation::{ValidationCode, Verdict, validate};
@@ -186,23 +186,23 @@ impl Execution<'_> {
         let body = transaction.transaction();
         let namespace = &body.proposal.contract;
         for key in body.rwset.touched() {
-            let before = self.overlay.get(namespace, key)?;
-            let (value, policy) = match body.rwset.applied(key, before.as_ref()) {
-                Some((value, policy)) => (Some(value), policy),
-                None => (None, None),
-            };
-            let change = StateChange {
+            // The row that is replaced goes out of the digest, its own comes in.
+            let before = self.overlay.row(namespace, key)?;
+            if let Some(row) = &before {
+                self.accumulator.remove(namespace, key, row);
+            }
+            let write = body.rwset.applied(key, version, before);
+            if let Some(row) = &write.row {
+                self.accumulator.add(namespace, key, row);
+            }
+            self.overlay.apply(namespace, key, &write);
+            self.changes.push(StateChange {
                 namespace: namespace.clone(),
                 key: key.to_owned(),
                 version,
                 transaction_id: Some(transaction.id()),
-                value,
-                writes_value: body.rwset.written(key).is_some(),
-                policy,
-            };
-            account(&mut self.accumulator, before.as_ref(), &change);
-            self.overlay.write(namespace, key, change.row());
-            self.changes.push(change);
+                write,
+            });
         }
         let events = body.response.events.iter();
         self.events
@@ -237,33 +237,6 @@ impl Execution<'_> {
             accumulator: self.accumulator,
             events: self.events,
         }
-    }
-}
-
-/// Takes up a change in the accumulator: the row it replaces goes, its own comes.
-fn account(
-    accumulator: &mut StateAccumulator,
-    before: Option<&VersionedValue>,
-    change: &StateChange,
-) {
-    let StateChange { namespace, key, .. } = change;
-    if let Some(old) = before {
-        accumulator.remove(&StateRow {
-            namespace,
-            key,
-            version: old.version,
-            value: &old.value,
-            policy: old.policy.as_ref(),
-        });
-    }
-    if let Some(value) = &change.value {
-        accumulator.add(&StateRow {
-            namespace,
-            key,
-            version: change.version,
-            value,
-            policy: change.policy.as_ref(),
-        });
     }
 }
 

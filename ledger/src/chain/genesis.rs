@@ -6,10 +6,11 @@ use crypto::{Digest, NetworkId, encode, merkle};
 
 use crate::block::{Attesters, Block, BlockHeader, transactions_root};
 use crate::contract::{ORGANISATIONS, admins_key, name_key};
-use crate::digest::{StateAccumulator, StateRow};
+use crate::digest::StateAccumulator;
 use crate::identity::{Identity, OrgId, Role};
 use crate::members::Member;
 use crate::policy::ContractDefinition;
+use crate::row::RowWrite;
 use crate::rwset::Version;
 use crate::state::{CONTRACTS, MEMBERS};
 use crate::store::{BlockWrite, StateChange};
@@ -81,14 +82,15 @@ impl GenesisState {
         let changes: Vec<StateChange> = rows
             .into_iter()
             .zip(0..)
-            .map(|(((namespace, key), value), index)| StateChange {
-                namespace: namespace.to_owned(),
-                key,
-                version: Version { block: 0, index },
-                transaction_id: None,
-                value: Some(value),
-                writes_value: false,
-                policy: None,
+            .map(|(((namespace, key), value), index)| {
+                let version = Version { block: 0, index };
+                StateChange {
+                    namespace: namespace.to_owned(),
+                    key,
+                    version,
+                    transaction_id: None,
+                    write: RowWrite::value(&value, version, None),
+                }
             })
             .collect();
         Self::from_changes(network, attesters, limits, changes)
@@ -102,14 +104,8 @@ impl GenesisState {
     ) -> Self {
         let mut accumulator = StateAccumulator::empty();
         for change in &changes {
-            if let Some(value) = &change.value {
-                accumulator.add(&StateRow {
-                    namespace: &change.namespace,
-                    key: &change.key,
-                    version: change.version,
-                    value,
-                    policy: None,
-                });
+            if let Some(row) = &change.write.row {
+                accumulator.add(&change.namespace, &change.key, row);
             }
         }
         let header = BlockHeader {

@@ -5,8 +5,9 @@ use crypto::Digest;
 use super::{Ledger, LedgerError};
 use crate::names::is_namespace;
 use crate::proposal::TransactionId;
+use crate::row::{LongValue, StateRow, VersionedValue};
 use crate::rwset::Version;
-use crate::state::{Rows, StateView, VersionedValue};
+use crate::state::{Rows, StateView};
 use crate::store::{Location, RangePart, StatePage, StoreError, StoreView, TipRow};
 
 /// The state after one block. Blocks that follow do not show in it.
@@ -50,7 +51,7 @@ impl Snapshot<'_> {
         if !is_namespace(namespace) {
             return Ok(None);
         }
-        Ok(self.view.state(namespace, key)?)
+        Ok(self.get(namespace, key)?)
     }
 
     /// The rows of a range of a namespace, as many as `part` asks for.
@@ -70,12 +71,21 @@ impl Snapshot<'_> {
 }
 
 impl StateView for Snapshot<'_> {
-    fn get(&self, namespace: &str, key: &str) -> Result<Option<VersionedValue>, StoreError> {
+    fn row(&self, namespace: &str, key: &str) -> Result<Option<StateRow>, StoreError> {
         self.view.state(namespace, key)
     }
 
-    fn get_many(&self, keys: &[(&str, &str)]) -> Vec<Result<Option<VersionedValue>, StoreError>> {
+    fn rows(&self, keys: &[(&str, &str)]) -> Vec<Result<Option<StateRow>, StoreError>> {
         self.view.states(keys).collect()
+    }
+
+    fn long_value(
+        &self,
+        namespace: &str,
+        key: &str,
+        long: &LongValue,
+    ) -> Result<Vec<u8>, StoreError> {
+        self.view.long_value(namespace, key, long)
     }
 
     fn range(&self, namespace: &str, start: &str, end: &str) -> Rows<'_> {

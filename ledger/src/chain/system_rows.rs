@@ -7,20 +7,21 @@ use std::collections::BTreeMap;
 
 use super::absent::AbsentIds;
 use crate::proposal::TransactionId;
+use crate::row::{LongValue, StateRow};
 use crate::rwset::Version;
-use crate::state::{CONTRACTS, MEMBERS, Rows, StateView, VersionedValue};
+use crate::state::{CONTRACTS, MEMBERS, Rows, StateView};
 use crate::store::{StateChange, StoreError};
 
 /// Rows of the system as they are after the newest block, as far as they were
 /// asked for. There are as many as members and contracts, and rows never go.
 #[derive(Default)]
 pub(super) struct SystemRows {
-    members: RefCell<BTreeMap<String, VersionedValue>>,
-    contracts: RefCell<BTreeMap<String, VersionedValue>>,
+    members: RefCell<BTreeMap<String, StateRow>>,
+    contracts: RefCell<BTreeMap<String, StateRow>>,
 }
 
 impl SystemRows {
-    fn of(&self, namespace: &str) -> Option<&RefCell<BTreeMap<String, VersionedValue>>> {
+    fn of(&self, namespace: &str) -> Option<&RefCell<BTreeMap<String, StateRow>>> {
         match namespace {
             MEMBERS => Some(&self.members),
             CONTRACTS => Some(&self.contracts),
@@ -48,22 +49,31 @@ pub(super) struct Committing<'a> {
 }
 
 impl StateView for Committing<'_> {
-    fn get(&self, namespace: &str, key: &str) -> Result<Option<VersionedValue>, StoreError> {
+    fn row(&self, namespace: &str, key: &str) -> Result<Option<StateRow>, StoreError> {
         let Some(rows) = self.rows.of(namespace) else {
-            return self.state.get(namespace, key);
+            return self.state.row(namespace, key);
         };
         if let Some(row) = rows.borrow().get(key) {
             return Ok(Some(row.clone()));
         }
-        let found = self.state.get(namespace, key)?;
+        let found = self.state.row(namespace, key)?;
         if let Some(row) = &found {
             rows.borrow_mut().insert(key.to_owned(), row.clone());
         }
         Ok(found)
     }
 
-    fn get_many(&self, keys: &[(&str, &str)]) -> Vec<Result<Option<VersionedValue>, StoreError>> {
-        self.state.get_many(keys)
+    fn rows(&self, keys: &[(&str, &str)]) -> Vec<Result<Option<StateRow>, StoreError>> {
+        self.state.rows(keys)
+    }
+
+    fn long_value(
+        &self,
+        namespace: &str,
+        key: &str,
+        long: &LongValue,
+    ) -> Result<Vec<u8>, StoreError> {
+        self.state.long_value(namespace, key, long)
     }
 
     fn range(&self, namespace: &str, start: &str, end: &str) -> Rows<'_> {
@@ -81,6 +91,7 @@ impl StateView for Committing<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::row::VersionedValue;
     use crate::state::MemoryState;
 
     fn row(block: u64) -> VersionedValue {
@@ -122,9 +133,7 @@ mod tests {
             key: "a".to_owned(),
             version: Version { block: 2, index: 0 },
             transaction_id: None,
-            value: Some(vec![1]),
-            writes_value: true,
-            policy: None,
+            write: Some(row(2)).into(),
         }]);
         assert_eq!(get(&state, MEMBERS, "a"), Some(row(2)));
     }

@@ -10,6 +10,7 @@ use crate::names::{
 };
 use crate::policy::EndorsementPolicy;
 use crate::proposal::TransactionId;
+use crate::row::StateRow;
 use crate::rwset::{Event, KeyPolicy, RangeRead, Read, ReadWriteSet, Version, Write};
 use crate::state::StateView;
 
@@ -67,14 +68,21 @@ impl<'a> Context<'a> {
     ///
     /// When there cannot be such a key, or too many were read.
     pub fn get(&mut self, key: &str) -> Result<Option<Vec<u8>>, ContractError> {
+        let row = self.row(key)?;
+        let found = row.map(|row| self.view.with_value(self.namespace, key, row));
+        Ok(found.transpose()?.map(|found| found.value))
+    }
+
+    /// The row of a key, written down as read.
+    fn row(&mut self, key: &str) -> Result<Option<StateRow>, ContractError> {
         check_key(key)?;
-        let found = self.view.get(self.namespace, key)?;
+        let row = self.view.row(self.namespace, key)?;
         if !self.reads.contains_key(key) {
             at_most("keys read", self.reads.len() + 1, MAX_KEYS)?;
-            let version = found.as_ref().map(|found| found.version);
+            let version = row.as_ref().map(|row| row.version);
             self.reads.insert(key.to_owned(), version);
         }
-        Ok(found.map(|found| found.value))
+        Ok(row)
     }
 
     /// The rows with keys in `start..end`, ascending; an empty `end` means to
@@ -93,13 +101,17 @@ impl<'a> Context<'a> {
         if !end.is_empty() && start >= end {
             return Ok(Vec::new());
         }
-        let mut bytes = 0;
+        let mut bytes = 0_usize;
         let (mut rows, mut versions) = (Vec::new(), Vec::new());
         for row in self.view.range(self.namespace, start, end) {
-            let (key, found) = row?;
-            bytes += key.len() + found.value.len();
+            let (key, row) = row?;
+            bytes = key
+                .len()
+                .saturating_add(row.value.length())
+                .saturating_add(bytes);
             at_most("rows of a range", rows.len() + 1, MAX_RANGE_ROWS)?;
             at_most("bytes of a range", bytes, MAX_RANGE_BYTES)?;
+            let found = self.view.with_value(self.namespace, &key, row)?;
             versions.push((key.clone(), found.version));
             rows.push((key, found.value));
         }
@@ -152,7 +164,7 @@ impl<'a> Context<'a> {
         policy: Option<EndorsementPolicy>,
     ) -> Result<(), ContractError> {
         let written = self.writes.get(key).is_some_and(Option::is_some);
-        if !written && self.get(key)?.is_none() {
+        if !written && self.row(key)?.is_none() {
             let key = key.to_owned();
             return Err(ContractError::NothingToGuard { key });
         }

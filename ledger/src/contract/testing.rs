@@ -10,8 +10,9 @@ use super::{Context, Contract, ContractError, ORGANISATIONS, call};
 use crate::endorsement::Response;
 use crate::identity::{Identity, OrgId, Role};
 use crate::proposal::TransactionId;
+use crate::row::VersionedValue;
 use crate::rwset::{Event, ReadWriteSet, Version};
-use crate::state::{CONTRACTS, MemoryState, StateView, VersionedValue};
+use crate::state::{CONTRACTS, MemoryState, StateView};
 
 /// A world with one contract in it and the organisations `org1` and `org2`.
 pub struct World<'a> {
@@ -107,14 +108,9 @@ impl<'a> World<'a> {
         let version = self.next_version();
         let name = self.contract.name();
         for key in rwset.touched() {
-            let before = self.state.get(name, key)?;
-            let after = rwset.applied(key, before.as_ref());
-            let row = after.map(|(value, policy)| VersionedValue {
-                version,
-                value,
-                policy,
-            });
-            self.state.write(name, key, row);
+            let before = self.state.row(name, key)?;
+            let write = rwset.applied(key, version, before);
+            self.state.apply(name, key, &write);
         }
         let answer = String::from_utf8_lossy(&response.payload).into_owned();
         Ok((answer, response.events))

@@ -4,7 +4,7 @@ use crypto::codec::Encode;
 use crypto::{Digest, NetworkId, encode};
 use rocksdb::WriteBatch;
 
-use super::families::{FORMAT, HistoryValue, LEFT_IN_BLOCK, history_key};
+use super::families::{FORMAT, HistoryValue, history_key};
 use super::records::Written;
 use super::witness::{Counter, seal};
 use super::{
@@ -13,10 +13,9 @@ use super::{
 };
 use crate::block::{Block, BlockCertificate};
 use crate::digest::StateAccumulator;
-use crate::policy::EndorsementPolicy;
 use crate::proposal::TransactionId;
+use crate::row::{RowValue, RowWrite};
 use crate::rwset::Version;
-use crate::state::VersionedValue;
 
 /// One write to one key, in the order of the block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,13 +25,8 @@ pub(crate) struct StateChange {
     pub(crate) version: Version,
     /// The transaction that writes; none for what genesis writes.
     pub(crate) transaction_id: Option<TransactionId>,
-    /// The value; none deletes.
-    pub(crate) value: Option<Vec<u8>>,
-    /// Whether the transaction itself writes the value. Where it only sets the
-    /// key's policy, the value is an earlier one.
-    pub(crate) writes_value: bool,
-    /// The key's own endorsement policy.
-    pub(crate) policy: Option<EndorsementPolicy>,
+    /// What the key holds afterwards.
+    pub(crate) write: RowWrite,
 }
 
 impl StateChange {
@@ -43,27 +37,20 @@ impl StateChange {
 
     /// What the history keeps of this change.
     pub(crate) fn history_row(&self) -> HistoryRow {
-        let value = match &self.value {
+        let RowWrite { row, long } = &self.write;
+        let value = match row.as_ref().map(|row| &row.value) {
             None => HistoryValue::Deleted,
-            Some(value) if self.writes_value && value.len() >= LEFT_IN_BLOCK => {
-                HistoryValue::InBlock
-            }
-            Some(value) => HistoryValue::Here(value.clone()),
+            Some(RowValue::Short(value)) => HistoryValue::Here(value.clone()),
+            Some(RowValue::Long(before)) => match long {
+                Some(value) => HistoryValue::Here(value.to_vec()),
+                None => HistoryValue::Earlier(*before),
+            },
         };
         HistoryRow {
             transaction_id: self.transaction_id,
             value,
-            policy: self.policy.clone(),
+            policy: row.as_ref().and_then(|row| row.policy.clone()),
         }
-    }
-
-    /// What the key holds afterwards.
-    pub(crate) fn row(&self) -> Option<VersionedValue> {
-        Some(VersionedValue {
-            version: self.version,
-            value: self.value.clone()?,
-            policy: self.policy.clone(),
-        })
     }
 }
 
@@ -164,9 +151,9 @@ impl Batch<'_> {
 
     fn change(&mut self, change: &StateChange) {
         let key = state_key(&change.namespace, &change.key);
-        match change.row() {
+        match &change.write.row {
             None => self.delete(Family::State, &key),
-            Some(row) => self.put(Family::State, &key, &row),
+            Some(row) => self.put(Family::State, &key, row),
         }
         self.put(
             Family::History,
@@ -208,9 +195,7 @@ impl Store {
         batch.itself(write, &written);
         self.write("a block", batch.operations, Durable::Now)?;
         written.settle(number);
-        self.note(Counter::Blocks, number)?;
-        drop(written);
-        self.tend_values(number)
+        self.note(Counter::Blocks, number)
     }
 
     /// Writes the certificate of a block, which can be had again from others

@@ -9,6 +9,7 @@ use crypto::{Digest, PublicKey};
 use crate::block::BlockHeader;
 use crate::policy::EndorsementPolicy;
 use crate::proposal::TransactionId;
+use crate::row::LongValue;
 use crate::rwset::Version;
 use crate::validation::{ValidationCode, Verdict};
 
@@ -26,9 +27,9 @@ pub enum Family {
     Transactions,
     /// Block hash to its number.
     Hashes,
-    /// Namespace and key to version and value.
+    /// Namespace and key to [`crate::StateRow`].
     State,
-    /// Namespace, key and version to what was written.
+    /// Namespace, key and version to what was written. Long values stand here alone.
     History,
     /// A creator or a contract, and a block number, to the positions of its
     /// transactions in that block.
@@ -123,13 +124,9 @@ pub(crate) enum HistoryValue {
     Deleted,
     /// This one.
     Here(Vec<u8>),
-    /// The one that the transaction at this version writes, which is not stored
-    /// twice: only what people ask about the past takes the longer way.
-    InBlock,
+    /// A long one that it held before: only the key's policy was set.
+    Earlier(LongValue),
 }
-
-/// From how many bytes on a value is left in the block.
-pub(crate) const LEFT_IN_BLOCK: usize = 128;
 
 /// The newest block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -139,7 +136,7 @@ pub(crate) struct TipRow {
 }
 
 /// The version of this layout. Another one is refused, not guessed at.
-pub(crate) const FORMAT: u32 = 6;
+pub(crate) const FORMAT: u32 = 7;
 
 /// The keys of [`Family::Meta`].
 pub(crate) mod meta {

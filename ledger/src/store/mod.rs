@@ -12,7 +12,6 @@
 mod block_write;
 mod error;
 mod families;
-mod garbage;
 mod index;
 mod logs;
 mod pages;
@@ -23,7 +22,7 @@ mod rocks;
 mod witness;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use rocksdb::{ColumnFamily, DB, WriteBatch};
@@ -74,8 +73,6 @@ pub(crate) struct Store {
     written: Mutex<Written>,
     /// How many writes were waited for until they were on disk.
     syncs: AtomicU64,
-    /// Whether merges of tables move long values.
-    moves_values: AtomicBool,
     failed: OnceLock<String>,
 }
 
@@ -107,7 +104,6 @@ impl Store {
             witness,
             written: Mutex::new(Written::default()),
             syncs: AtomicU64::new(0),
-            moves_values: AtomicBool::new(false),
             failed: OnceLock::new(),
         })
     }

@@ -3,7 +3,7 @@
 use super::families::{namespace_prefix, state_key};
 use super::read::after_prefix;
 use super::{StoreError, StoreView};
-use crate::state::VersionedValue;
+use crate::row::VersionedValue;
 
 /// Which keys of a namespace are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,13 +84,17 @@ impl StoreView<'_> {
         }
         let mut bytes = 0_usize;
         for row in self.state_rows(&lower, &upper) {
-            let (key, value) = row?;
+            let (key, row) = row?;
             if page.rows.len() >= part.max_rows || bytes >= part.max_bytes {
                 page.next = page.rows.last().map(|(last, _)| last.clone());
                 break;
             }
-            bytes = bytes.saturating_add(key.len() + value.value.len());
-            page.rows.push((key, value));
+            bytes = key
+                .len()
+                .saturating_add(row.value.length())
+                .saturating_add(bytes);
+            let found = row.with_value(|long| self.long_value(namespace, &key, long))?;
+            page.rows.push((key, found));
         }
         Ok(page)
     }

@@ -12,13 +12,12 @@ use super::{
     BlockRow, Family, HistoryRow, Location, Store, StoreError, TipRow, bodies_key, meta,
     number_key, parse_state_key, state_key,
 };
-use crate::block::{Block, BlockCertificate, transaction_in};
+use crate::block::{Block, BlockCertificate};
 use crate::digest::StateAccumulator;
 use crate::policy::EndorsementPolicy;
 use crate::proposal::TransactionId;
+use crate::row::{LongValue, StateRow};
 use crate::rwset::Version;
-use crate::state::VersionedValue;
-use crate::transaction::Transaction;
 
 /// One write to a key, as its history tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -42,8 +41,6 @@ pub struct HistoryPart {
     pub max_entries: usize,
     /// After how many bytes to end; the entry that reaches them is the last.
     pub max_bytes: usize,
-    /// After how many bytes of blocks to end that were read for long values.
-    pub max_block_bytes: usize,
 }
 
 /// A row as the database holds it.
@@ -293,33 +290,29 @@ impl<'a> StoreView<'a> {
         self.value(Family::Hashes, hash.as_bytes(), None)
     }
 
-    /// A value of the state.
-    pub(crate) fn state(
-        &self,
-        namespace: &str,
-        key: &str,
-    ) -> Result<Option<VersionedValue>, StoreError> {
+    /// A row of the state.
+    pub(crate) fn state(&self, namespace: &str, key: &str) -> Result<Option<StateRow>, StoreError> {
         self.value(Family::State, &state_key(namespace, key), None)
     }
 
-    /// Values of the state, in the order of their namespaces and keys.
+    /// Rows of the state, in the order of their namespaces and keys.
     pub(crate) fn states(
         &self,
         keys: &[(&str, &str)],
-    ) -> impl Iterator<Item = Result<Option<VersionedValue>, StoreError>> {
+    ) -> impl Iterator<Item = Result<Option<StateRow>, StoreError>> {
         let keys = keys.iter();
         let keys = keys.map(|(namespace, key)| state_key(namespace, key));
         self.values(Family::State, keys.collect())
     }
 
-    /// The values of a namespace with keys in `start..end`, ascending; an empty
+    /// The rows of a namespace with keys in `start..end`, ascending; an empty
     /// end means to the end.
     pub(crate) fn state_range(
         &self,
         namespace: &str,
         start: &str,
         end: &str,
-    ) -> impl Iterator<Item = Result<(String, VersionedValue), StoreError>> + use<'_, 'a> {
+    ) -> impl Iterator<Item = Result<(String, StateRow), StoreError>> + use<'_, 'a> {
         let upper = if end.is_empty() {
             after_prefix(namespace_prefix(namespace))
         } else {
@@ -328,19 +321,19 @@ impl<'a> StoreView<'a> {
         self.state_rows(&state_key(namespace, start), &upper)
     }
 
-    /// The values of the state with keys of the database in `lower..upper`, ascending.
+    /// The rows of the state with keys of the database in `lower..upper`, ascending.
     pub(super) fn state_rows(
         &self,
         lower: &[u8],
         upper: &[u8],
-    ) -> impl Iterator<Item = Result<(String, VersionedValue), StoreError>> + use<'_, 'a> {
+    ) -> impl Iterator<Item = Result<(String, StateRow), StoreError>> + use<'_, 'a> {
         self.rows(Family::State, lower, upper).map(|row| {
             let (key, bytes) = row?;
             let Some((_, name)) = parse_state_key(&key) else {
                 return Err(self.bad_value(Family::State, &key, None, "not a state key"));
             };
-            let value = self.parse(Family::State, &key, None, &bytes)?;
-            Ok((name.to_owned(), value))
+            let row = self.parse(Family::State, &key, None, &bytes)?;
+            Ok((name.to_owned(), row))
         })
     }
 
@@ -354,15 +347,14 @@ impl<'a> StoreView<'a> {
         let prefix = history_prefix(namespace, name);
         let start = history_key(namespace, name, part.from);
         let rows = self.rows(Family::History, &start, &after_prefix(prefix.clone()));
-        let (mut entries, mut length, mut of_blocks) = (Vec::new(), 0_usize, 0_usize);
+        let (mut entries, mut length) = (Vec::new(), 0_usize);
         for row in rows.take(part.max_entries) {
             let (key, bytes) = row?;
-            let (entry, of_block) = self.history_entry((&prefix, name), &key, &bytes)?;
-            of_blocks = of_blocks.saturating_add(of_block);
-            length = length.saturating_add(bytes.len());
-            length = length.saturating_add(entry.value.as_ref().map_or(0, Vec::len));
+            let entry = self.history_entry((namespace, name), &key, &bytes)?;
+            let told = entry.value.as_ref().map_or(0, Vec::len);
+            length = length.saturating_add(bytes.len().max(told));
             entries.push(entry);
-            if length >= part.max_bytes || of_blocks >= part.max_block_bytes {
+            if length >= part.max_bytes {
                 break;
             }
         }
@@ -388,66 +380,54 @@ impl<'a> StoreView<'a> {
         let row = rows.next().transpose();
         match row.map_err(self.read_error(Family::History))? {
             Some((key, bytes)) => {
-                let entry = self.history_entry((&prefix, name), &key, &bytes);
-                entry.map(|(entry, _)| Some(entry))
+                let entry = self.history_entry((namespace, name), &key, &bytes);
+                entry.map(Some)
             }
             None => Ok(None),
         }
     }
 
-    /// The entry of a row, and how many bytes of a block were read for it.
     fn history_entry(
         &self,
-        (prefix, name): (&[u8], &str),
+        (namespace, name): (&str, &str),
         key: &[u8],
         bytes: &[u8],
-    ) -> Result<(HistoryEntry, usize), StoreError> {
-        let Some(version) = history_version(prefix, key) else {
+    ) -> Result<HistoryEntry, StoreError> {
+        let Some(version) = history_version(&history_prefix(namespace, name), key) else {
             return Err(self.bad_value(Family::History, key, None, "not a history key"));
         };
         let row: HistoryRow = self.parse(Family::History, key, Some(version.block), bytes)?;
-        let (value, of_block) = match row.value {
-            HistoryValue::Deleted => (None, 0),
-            HistoryValue::Here(value) => (Some(value), 0),
-            HistoryValue::InBlock => {
-                let (value, of_block) = self.value_in_block(version, name)?;
-                (Some(value), of_block)
-            }
+        let value = match row.value {
+            HistoryValue::Deleted => None,
+            HistoryValue::Here(value) => Some(value),
+            HistoryValue::Earlier(long) => Some(self.long_value(namespace, name, &long)?),
         };
-        let entry = HistoryEntry {
+        Ok(HistoryEntry {
             version,
             transaction_id: row.transaction_id,
             value,
             policy: row.policy,
-        };
-        Ok((entry, of_block))
+        })
     }
 
-    /// What the transaction at this version writes to this key, and how many bytes
-    /// its block has, all of which had to be read.
-    fn value_in_block(&self, version: Version, name: &str) -> Result<(Vec<u8>, usize), StoreError> {
-        let number = version.block;
-        let row = self.block_row(number)?.ok_or_else(|| {
-            let what = "missing, though the history names it";
-            self.bad_value(Family::Blocks, &number_key(number), Some(number), what)
-        })?;
-        let (family, key) = (Family::Bodies, bodies_key(number, &row.batch));
-        let bodies = self.bodies(number, &row)?;
-        let value = match transaction_in(&bodies, version.index) {
-            Some(bytes) => {
-                let found: Transaction = self.parse(family, &key, Some(number), bytes)?;
-                let written = found.rwset.written(name);
-                written.and_then(|write| write.value.clone())
-            }
-            None => None,
-        };
-        value.map(|value| (value, bodies.len())).ok_or_else(|| {
-            let what = format!(
-                "transaction {} does not write {name:?}, as the history says",
-                version.index
-            );
-            self.bad_value(family, &key, Some(number), what)
-        })
+    /// A long value of a key, from where it was written.
+    pub(crate) fn long_value(
+        &self,
+        namespace: &str,
+        name: &str,
+        long: &LongValue,
+    ) -> Result<Vec<u8>, StoreError> {
+        let (family, block) = (Family::History, Some(long.written.block));
+        let key = history_key(namespace, name, long.written);
+        let wrong = |what| self.bad_value(family, &key, block, what);
+        let row: Option<HistoryRow> = self.value(family, &key, block)?;
+        match row.map(|row| row.value) {
+            Some(HistoryValue::Here(value)) if long.is(&value) => Ok(value),
+            Some(_) => Err(wrong(
+                "not the value that has the hash in the row that refers to it",
+            )),
+            None => Err(wrong("missing, though a row refers to it")),
+        }
     }
 }
 

@@ -4,18 +4,17 @@
 //! cut, and what is damaged is an error. Hence synced writes, one log for all
 //! families, families flushed together, and checksums looked at on every read.
 
-use std::ffi::CStr;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 
 use rocksdb::{
-    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB,
-    DBCompactionStyle, DBCompressionType, DBRecoveryMode, Env, ErrorKind, InfoLogger, LogLevel,
-    Options, WriteOptions,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompactionStyle,
+    DBCompressionType, DBRecoveryMode, Env, ErrorKind, InfoLogger, LogLevel, Options, WriteOptions,
 };
 
 use super::families::FORMAT;
 use super::{Family, StoreError, meta};
+use crate::row::LONG_VALUE;
 
 const MIB: usize = 1024 * 1024;
 /// Memory for what is not yet in table files, over all families, at most.
@@ -37,12 +36,10 @@ const PART_BYTES: usize = 64 * 1024;
 /// size, 64 MiB: its bytes are taken from those of the write buffers, and with all
 /// families together these hold some ten thousand keys.
 const MEMTABLE_FILTER: f64 = 0.001;
-/// From how many bytes on transactions or a value are written into a file of such, once:
-/// tables are merged again and again, with all that they hold.
-const BLOB_BYTES: u64 = 256;
-/// Which part of the files of values are the oldest: what is still referred to in these
-/// moves on with a merge, where values are moved at all.
-const BLOB_OLDEST: f64 = 0.5;
+/// From how many bytes on a row is written into a file of such, once: tables are merged
+/// again and again, with all that they hold. Neither blocks nor histories are ever
+/// overwritten.
+const BLOB_BYTES: u64 = LONG_VALUE as u64;
 
 /// The size of the write buffers, by a number that was drawn.
 fn write_buffer_bytes(drawn: u64) -> usize {
@@ -86,24 +83,23 @@ fn family_options(family: Family, cache: &Cache) -> Options {
     table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
     table.set_partition_filters(true);
     table.set_metadata_block_size(PART_BYTES);
-    if matches!(
+    let is_looked_for = matches!(
         family,
         Family::Transactions | Family::Hashes | Family::State
-    ) {
+    );
+    if is_looked_for || family == Family::History {
         table.set_bloom_filter(BLOOM_BITS_PER_KEY, false);
+    }
+    if is_looked_for {
         options.set_memtable_prefix_bloom_ratio(MEMTABLE_FILTER);
         options.set_memtable_whole_key_filtering(true);
     }
     options.set_block_based_table_factory(&table);
     options.set_compression_type(DBCompressionType::Lz4);
-    if matches!(family, Family::Bodies | Family::State) {
+    if matches!(family, Family::Bodies | Family::History) {
         options.set_enable_blob_files(true);
         options.set_min_blob_size(BLOB_BYTES);
         options.set_blob_compression_type(DBCompressionType::Lz4);
-    }
-    // Transactions are never overwritten; whether values are moved is told apart.
-    if family == Family::State {
-        options.set_blob_gc_age_cutoff(BLOB_OLDEST);
     }
     // Small rows which come a few at a time: merged level by level, those under keys in
     // no order would be written again as often as their level is larger than those few,
@@ -112,36 +108,6 @@ fn family_options(family: Family, cache: &Cache) -> Options {
         options.set_compaction_style(DBCompactionStyle::Universal);
     }
     options
-}
-
-/// The files of values of a family: how many bytes they have, and how many of those
-/// nothing refers to any more, as far as merges have seen it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Kept {
-    pub(super) bytes: u64,
-    pub(super) garbage: u64,
-}
-
-/// What is kept in files of values.
-pub(super) fn kept_values(db: &DB, family: &ColumnFamily) -> Result<Kept, rocksdb::Error> {
-    let told = |name: &CStr| {
-        let told = db.property_int_value_cf(family, name)?;
-        Ok(told.unwrap_or_default())
-    };
-    Ok(Kept {
-        bytes: told(c"rocksdb.live-blob-file-size")?,
-        garbage: told(c"rocksdb.live-blob-file-garbage-size")?,
-    })
-}
-
-/// Has merges of tables from now on move values out of the oldest files, or not.
-pub(super) fn move_values(
-    db: &DB,
-    family: &ColumnFamily,
-    moved: bool,
-) -> Result<(), rocksdb::Error> {
-    let moved = if moved { "true" } else { "false" };
-    db.set_options_cf(family, &[("enable_blob_garbage_collection", moved)])
 }
 
 /// Opens the database for writing, and makes it where there is none.

@@ -15,7 +15,7 @@ pub(super) fn check(
     rwset: &ReadWriteSet,
 ) -> Result<(), Stop> {
     for (read, position) in rwset.reads.iter().zip(0..) {
-        let found = view.get(namespace, &read.key)?.map(|found| found.version);
+        let found = view.row(namespace, &read.key)?.map(|row| row.version);
         if found != read.version {
             let code = ValidationCode::MvccReadConflict;
             return Err(Stop::because(code, Reason::Read { position, found }));
@@ -44,12 +44,15 @@ fn versions(
         if rows.len() == MAX_RANGE_ROWS {
             return Ok(None);
         }
-        let (key, found) = row?;
-        bytes = bytes.saturating_add(key.len() + found.value.len());
+        let (key, row) = row?;
+        bytes = key
+            .len()
+            .saturating_add(row.value.length())
+            .saturating_add(bytes);
         if bytes > MAX_RANGE_BYTES {
             return Ok(None);
         }
-        rows.push((key, found.version));
+        rows.push((key, row.version));
     }
     Ok(Some(rows))
 }

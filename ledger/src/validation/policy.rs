@@ -26,7 +26,7 @@ pub(super) fn check(
     let touched = body.rwset.touched();
     let mut meets_contract = false;
     for (key, position) in touched.iter().zip(0..) {
-        let row = view.get(&body.proposal.contract, key)?;
+        let row = view.row(&body.proposal.contract, key)?;
         match row.and_then(|row| Some((row.policy?, row.version))) {
             Some((policy, since)) => endorsers.meet(&policy, Some(position), since)?,
             None if meets_contract => {}

@@ -175,15 +175,15 @@ impl Audit<'_> {
         let mut stored = self.view.rows(Family::State, &[], &[]);
         let mut expected: Vec<_> = replayed
             .state
-            .rows()
-            .map(|(namespace, key, value)| (state_key(namespace, key), value))
+            .all()
+            .map(|(namespace, key, row)| (state_key(namespace, key), row))
             .collect();
         expected.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        for (key, value) in expected {
-            let block = value.version.block;
+        for (key, row) in expected {
+            let block = row.version.block;
             match stored.next().transpose()? {
                 Some((found, bytes)) if *found == *key => {
-                    if *bytes != *encode(value) {
+                    if *bytes != *encode(row) {
                         return Err(self.altered(Family::State, &key, block));
                     }
                 }

@@ -135,7 +135,7 @@ impl Replayed {
     fn new(genesis: &GenesisState) -> Self {
         let mut state = MemoryState::default();
         for change in genesis.changes() {
-            state.write(&change.namespace, &change.key, change.row());
+            state.apply(&change.namespace, &change.key, &change.write);
         }
         Self {
             state,
@@ -151,7 +151,7 @@ impl Replayed {
     fn advance(&mut self, executed: &Executed) {
         for change in &executed.changes {
             self.state
-                .write(&change.namespace, &change.key, change.row());
+                .apply(&change.namespace, &change.key, &change.write);
         }
         for indexed in &executed.indexed {
             self.state.commit_id(indexed.id, indexed.location.place());

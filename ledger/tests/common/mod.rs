@@ -9,10 +9,10 @@ use std::sync::Arc;
 use crypto::{Digest, Domain, NetworkId, SigningKey, encode};
 use ledger::{
     Attesters, Block, BlockCertificate, CheckedBlock, CheckedTransaction, Committed, ContentsError,
-    ContractDefinition, EndorsedAction, Event, GenesisState, HistoryPart, Identity, Ledger,
-    LedgerError, Limits, OrderedBatch, OrgId, Proposal, ProposalResponse, Read, ReadWriteSet,
-    Response, Role, Transaction, UncheckedBlock, UncheckedTransaction, Version, Write,
-    attested_bytes, check_transactions,
+    ContractDefinition, EndorsedAction, Event, GenesisState, HistoryPart, Identity, KeyPolicy,
+    Ledger, LedgerError, Limits, OrderedBatch, OrgId, Proposal, ProposalResponse, Read,
+    ReadWriteSet, Response, Role, Transaction, UncheckedBlock, UncheckedTransaction, Version,
+    Write, attested_bytes, check_transactions,
 };
 
 /// Everything that signs in the small network.
@@ -43,10 +43,12 @@ impl Network {
             .map(|(i, key)| identity(format!("node{i}"), Role::Peer, key))
             .collect();
         members.push(identity("alice".to_owned(), Role::Client, &client));
+        // So long that the row of the contract has a long value.
+        let policy = format!("OutOf(1, {})", ["'org1.peer'"; 30].join(", "));
         let kv = ContractDefinition {
             name: "kv".to_owned(),
             version: 1,
-            policy: "OutOf(1, 'org1.peer')".parse().unwrap(),
+            policy: policy.parse().unwrap(),
         };
         let keys = attesters.iter().map(SigningKey::public).collect();
         let genesis = GenesisState::new(
@@ -201,7 +203,8 @@ impl Network {
     }
 
     /// A chain of four blocks with something of everything: writes, an
-    /// overwrite, a deletion, a refusal, a replay and an empty block.
+    /// overwrite, a deletion, a refusal, a replay, an empty block, and a long value
+    /// whose key is given a policy.
     pub(crate) fn small_chain(&self, ledger: &Ledger) {
         let stranger = SigningKey::from_seed(&[77; 32]);
         self.commit_certified(ledger, &[self.put(1, "a", b"1"), self.put(2, "b", b"2")]);
@@ -215,7 +218,21 @@ impl Network {
             ],
         );
         self.commit_certified(ledger, &[]);
-        self.commit_certified(ledger, &[self.delete(6, "b"), self.put(7, "d", b"4")]);
+        let guarded = ReadWriteSet {
+            policies: vec![KeyPolicy {
+                key: "d".to_owned(),
+                policy: Some("org1".parse().unwrap()),
+            }],
+            ..ReadWriteSet::default()
+        };
+        self.commit_certified(
+            ledger,
+            &[
+                self.delete(6, "b"),
+                self.put(7, "d", &[4; 260]),
+                self.transaction_with(&self.client, 8, guarded),
+            ],
+        );
     }
 }
 
@@ -225,7 +242,6 @@ pub(crate) fn part(max_entries: usize) -> HistoryPart {
         from: Version { block: 0, index: 0 },
         max_entries,
         max_bytes: usize::MAX,
-        max_block_bytes: usize::MAX,
     }
 }
 

@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use super::*;
 use crate::proposal::TransactionId;
+use crate::row::{LongValue, StateRow};
 use crate::state::Rows;
 use crate::store::StoreError;
 use crate::validation::verdict::Reason;
@@ -179,11 +180,15 @@ struct Counting<'a> {
 }
 
 impl StateView for Counting<'_> {
-    fn get(&self, namespace: &str, key: &str) -> Result<Option<VersionedValue>, StoreError> {
+    fn row(&self, namespace: &str, key: &str) -> Result<Option<StateRow>, StoreError> {
         if namespace == "kv" {
             self.read.update(|read| read + 1);
         }
-        self.state.get(namespace, key)
+        self.state.row(namespace, key)
+    }
+
+    fn long_value(&self, _: &str, key: &str, _: &LongValue) -> Result<Vec<u8>, StoreError> {
+        panic!("{key}: no verdict on it depends on a long value")
     }
 
     fn range(&self, namespace: &str, start: &str, end: &str) -> Rows<'_> {

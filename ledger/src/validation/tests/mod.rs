@@ -19,8 +19,9 @@ use crate::identity::{Identity, Role};
 use crate::members::{contract_row, member_row};
 use crate::policy::ContractDefinition;
 use crate::proposal::{NO_EXPIRY, Proposal};
+use crate::row::VersionedValue;
 use crate::rwset::{KeyPolicy, RangeRead, Read, ReadWriteSet, Version, Write};
-use crate::state::{CONTRACTS, MEMBERS, MemoryState, Overlay, StateView, VersionedValue};
+use crate::state::{CONTRACTS, MEMBERS, MemoryState, Overlay, StateView};
 use crate::transaction::{
     CheckedTransaction, Limits, Transaction, UncheckedTransaction, check_transactions,
 };
@@ -77,7 +78,7 @@ impl Chain {
             GenesisState::new(NETWORK, attesters, Limits::default(), &members, &contracts);
         let mut state = MemoryState::default();
         for change in genesis.changes() {
-            state.write(&change.namespace, &change.key, change.row());
+            state.apply(&change.namespace, &change.key, &change.write);
         }
         Self {
             state,
@@ -115,7 +116,7 @@ impl Chain {
     fn advance(&mut self, executed: &Executed) {
         for change in &executed.changes {
             self.state
-                .write(&change.namespace, &change.key, change.row());
+                .apply(&change.namespace, &change.key, &change.write);
         }
         for indexed in &executed.indexed {
             self.state.commit_id(indexed.id, indexed.location.place());
@@ -310,7 +311,8 @@ fn a_change_of_members_or_policy_holds_from_the_next_transaction_on() {
     let [client, peer] = [CLIENT, PEER1].map(|seed| key(seed).public().to_string());
     let verdict_after = |namespace, key: &str, value: Option<Vec<u8>>| {
         let mut overlay = Overlay::new(&chain.state);
-        overlay.write(namespace, key, value.map(|value| row(at(1, 0), value)));
+        let value = value.map(|value| row(at(1, 0), value));
+        overlay.apply(namespace, key, &value.into());
         validate(&overlay, &transaction, 1).unwrap().code
     };
     let unknown = ValidationCode::UnknownCreator;
@@ -337,7 +339,8 @@ fn a_damaged_row_of_the_system_is_an_error_and_no_verdict() {
     let chain = Chain::new();
     let mut overlay = Overlay::new(&chain.state);
     let client = key(CLIENT).public().to_string();
-    overlay.write(MEMBERS, &client, Some(row(at(0, 0), vec![1, 2, 3])));
+    let damaged = Some(row(at(0, 0), vec![1, 2, 3]));
+    overlay.apply(MEMBERS, &client, &damaged.into());
     let error = validate(&overlay, &Draft::new(1).checked(), 1).unwrap_err();
     assert!(error.to_string().contains(&client), "{error}");
 }

@@ -21,10 +21,6 @@ const MAX_ROWS: usize = 1000;
 /// After how many bytes an answer ends: the rest is asked for separately.
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
-/// After how many bytes of blocks, which are read whole for the long values in
-/// them, a history ends.
-const MAX_BLOCK_BYTES: usize = 64 * 1024 * 1024;
-
 /// How much of a history.
 #[derive(Deserialize)]
 pub(super) struct Part {
@@ -180,7 +176,6 @@ pub(super) async fn history(
         },
         max_entries: part.limit.unwrap_or(MAX_HISTORY).min(MAX_HISTORY),
         max_bytes: MAX_ANSWER_BYTES,
-        max_block_bytes: MAX_BLOCK_BYTES,
     };
     let answer = state.read(move |ledger| {
         let entries = ledger.history(&contract, &key, part)?;
@@ -217,6 +212,5 @@ fn after(next: VersionAnswer) -> HistoryPart {
         },
         max_entries: 1,
         max_bytes: MAX_ANSWER_BYTES,
-        max_block_bytes: MAX_BLOCK_BYTES,
     }
 }
