@@ -40,6 +40,12 @@ const MEMTABLE_FILTER: f64 = 0.001;
 /// again and again, with all that they hold. Neither blocks nor histories are ever
 /// overwritten.
 const BLOB_BYTES: u64 = LONG_VALUE as u64;
+/// From how many tables of a family on some of like size are merged into one. With fewer a
+/// row is written again more often, with more there are more filters to ask for it.
+const TABLES_TO_MERGE: i32 = 8;
+/// How far a merge reads ahead in each of the tables that it merges, several merges at a
+/// time: ample for a disk, and little memory.
+const READ_AHEAD_BYTES: usize = 512 * 1024;
 
 /// The size of the write buffers, by a number that was drawn.
 fn write_buffer_bytes(drawn: u64) -> usize {
@@ -60,6 +66,7 @@ fn database_options() -> Options {
     options.set_max_open_files(MAX_OPEN_FILES);
     // One long merge must not keep the short ones waiting.
     options.set_max_background_jobs(4);
+    options.set_compaction_readahead_size(READ_AHEAD_BYTES);
     options.set_stats_dump_period_sec(0);
     options.set_stats_persist_period_sec(0);
     options
@@ -106,6 +113,7 @@ fn family_options(family: Family, cache: &Cache) -> Options {
     // and those in order would never be, each few in a file of their own for good.
     if !matches!(family, Family::Records | Family::Meta) {
         options.set_compaction_style(DBCompactionStyle::Universal);
+        options.set_level_zero_file_num_compaction_trigger(TABLES_TO_MERGE);
     }
     options
 }
