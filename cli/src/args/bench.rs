@@ -25,7 +25,7 @@ pub(crate) struct BenchArgs {
     /// How many keys `kv` has
     #[arg(long, default_value_t = 100_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) keys: u64,
-    /// Give each key of `kv` a value before anything is measured
+    /// Give each key of `kv` a value before anything is measured, and let the nodes come to rest
     #[arg(long)]
     pub(crate) filled: bool,
     /// How many accounts `smallbank` has

@@ -1,6 +1,7 @@
 //! What the nodes' processes have used, as the system counts it.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use node::api::ApiClient;
 use testnet::NetworkStatus;
@@ -12,6 +13,10 @@ use crate::network::testnet;
 /// What one tick of `/proc` is, in microseconds: Linux tells processor time to
 /// user space in hundredths of a second, whatever the kernel's own clock.
 const TICK_MICROS: u64 = 10_000;
+
+/// How much of a processor a node takes that has nothing to do, in microseconds of a
+/// second, at most.
+const AT_REST_MICROS: u64 = 50_000;
 
 /// The parts of a transaction's way, as the nodes measure them.
 pub(super) const PHASES: [&str; 5] = ["endorse", "pool", "order", "execute", "attest"];
@@ -110,6 +115,23 @@ impl Processes {
         }
         usage.add(&pids)?;
         Ok(usage)
+    }
+
+    /// Waits until the nodes have come to rest, but no longer than this: what they
+    /// still do on account of what was is not of what is measured next.
+    pub(super) async fn rest(&self, longest: Duration) -> Outcome {
+        let begun = Instant::now();
+        let mut before = self.usage().await?;
+        while begun.elapsed() < longest {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let now = self.usage().await?;
+            let spent = now.since(&before).cpu_micros;
+            if spent < AT_REST_MICROS * self.count() as u64 {
+                break;
+            }
+            before = now;
+        }
+        Ok(())
     }
 }
 

@@ -14,6 +14,7 @@ mod report;
 mod workload;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use client::SigningKey;
 use testnet::{Launch, Mode, Spec, create, up};
@@ -31,6 +32,8 @@ use workload::Workload;
 
 /// How many transactions are under way when nothing else was said.
 const IN_FLIGHT: u32 = 256;
+/// How long the nodes may take to merge on disk what filling has left to be merged.
+const MERGED_WITHIN: Duration = Duration::from_mins(3);
 
 pub(crate) async fn bench(global: &Global, args: &BenchArgs) -> Outcome {
     if args.order_only {
@@ -107,9 +110,14 @@ async fn measure(global: &Global, args: &BenchArgs) -> Outcome {
         clients: args.clients,
     };
     load.prepare(load.workload.preparation()).await?;
+    let processes = Processes::of(global).await?;
     if args.filled && args.contract == Contract::Kv {
         global.output.note(format!("filling {many} keys"));
         load.prepare(load.workload.filling()).await?;
+        global
+            .output
+            .note("waiting until the nodes have come to rest");
+        processes.rest(MERGED_WITHIN).await?;
     }
     if args.rate.is_some() {
         // What waited for room would be begun at another time than its own.
@@ -123,7 +131,6 @@ async fn measure(global: &Global, args: &BenchArgs) -> Outcome {
         load.run(pace, args.warm_up, output).await;
         output.note("measuring");
     }
-    let processes = Processes::of(global).await?;
     let before = processes.usage().await?;
     let done = load.run(pace, args.duration, output).await;
     let spent = processes.usage().await?.since(&before);
