@@ -71,7 +71,9 @@ impl Checkpoints {
     pub(crate) fn first_unattested(&self) -> Option<SequenceNumber> {
         let attested = self.newest_certified();
         let attested = attested.map_or(SequenceNumber::GENESIS, |of| of.checkpoint.sequence);
-        self.uncertified().find(|sequence| *sequence > attested)
+        let mut later = self.by_sequence.range(attested.next()..);
+        let first = later.find(|(_, entry)| entry.outcome.is_some());
+        first.map(|(sequence, _)| *sequence)
     }
 
     /// Forgets everything up to `through`.
