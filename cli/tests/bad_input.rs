@@ -5,7 +5,8 @@ mod common;
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Output;
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
 
 use common::http::{exchange, ports, post};
 use common::{Network, logothete};
@@ -122,12 +123,24 @@ fn junk_on_a_port_closes_that_connection_and_nothing_else() {
     assert!(status["nodes"].as_array().unwrap().iter().all(running));
 }
 
-/// Runs a node that is expected not to start.
+/// How long a node may take to say why it does not start.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Runs a node that is expected not to start; one that does is ended.
 fn run_node(network: &Network, node: usize) -> Output {
     let mut command = logothete();
     let home = network.path().join(format!("nodes/node{node}"));
     command.args(["node", "run", "--home"]).arg(home);
-    command.output().unwrap()
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let begun = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if begun.elapsed() > PATIENCE {
+            child.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.wait_with_output().unwrap()
 }
 
 #[track_caller]

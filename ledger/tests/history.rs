@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{Network, part, raw, rows};
-use ledger::{HistoryPart, KeyPolicy, ReadWriteSet, Version};
+use common::{Network, guards, part, raw, rows};
+use ledger::{HistoryPart, Version};
 
 /// Long values stand where they were written alone, and are found there.
 #[test]
@@ -20,16 +20,9 @@ fn a_history_tells_long_values_and_short_ones_alike() {
         &[network.put(3, "c", b"short"), network.put(4, "b", &long(3))],
     );
     let place = |block, index| Version { block, index };
-    let guarded = ReadWriteSet {
-        policies: vec![KeyPolicy {
-            key: "b".to_owned(),
-            policy: Some("org1".parse().unwrap()),
-        }],
-        ..ReadWriteSet::default()
-    };
     network.commit(
         &ledger,
-        &[network.transaction_with(&network.client, 5, guarded)],
+        &[network.transaction_with(&network.client, 5, guards("b"))],
     );
     network.commit(&ledger, &[network.delete(6, "a")]);
     let told = |key| -> Vec<_> {

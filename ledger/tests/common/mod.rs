@@ -218,19 +218,12 @@ impl Network {
             ],
         );
         self.commit_certified(ledger, &[]);
-        let guarded = ReadWriteSet {
-            policies: vec![KeyPolicy {
-                key: "d".to_owned(),
-                policy: Some("org1".parse().unwrap()),
-            }],
-            ..ReadWriteSet::default()
-        };
         self.commit_certified(
             ledger,
             &[
                 self.delete(6, "b"),
                 self.put(7, "d", &[4; 260]),
-                self.transaction_with(&self.client, 8, guarded),
+                self.transaction_with(&self.client, 8, guards("d")),
             ],
         );
     }
@@ -242,6 +235,18 @@ pub(crate) fn part(max_entries: usize) -> HistoryPart {
         from: Version { block: 0, index: 0 },
         max_entries,
         max_bytes: usize::MAX,
+    }
+}
+
+/// The effect of giving a key a policy, and no more.
+pub(crate) fn guards(key: &str) -> ReadWriteSet {
+    let policy = KeyPolicy {
+        key: key.to_owned(),
+        policy: Some("org1".parse().unwrap()),
+    };
+    ReadWriteSet {
+        policies: vec![policy],
+        ..ReadWriteSet::default()
     }
 }
 
