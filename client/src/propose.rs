@@ -41,8 +41,8 @@ impl Client {
     /// [`Error::NoRandomness`].
     pub fn propose(&self, key: &SigningKey, call: Call) -> Result<SignedProposal, Error> {
         // A nonce that nobody has used.
-        let random = SigningKey::generate().map_err(Error::NoRandomness)?;
-        Ok(self.propose_with(key, call, *random.public().as_bytes()))
+        let nonce = crypto::random_bytes().map_err(Error::NoRandomness)?;
+        Ok(self.propose_with(key, call, nonce))
     }
 
     /// The same with this nonce: of one nonce, one call and one key there is one

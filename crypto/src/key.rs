@@ -94,6 +94,17 @@ impl<'de> Deserialize<'de> for PublicKey {
     }
 }
 
+/// Bytes that nobody has seen before and nobody can foretell, from the operating system.
+///
+/// # Errors
+///
+/// [`KeyError::NoRandomness`].
+pub fn random_bytes() -> Result<[u8; 32], KeyError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| KeyError::NoRandomness(error.to_string()))?;
+    Ok(bytes)
+}
+
 /// A private signing key. It has no `Debug` that shows it and no way to be
 /// printed; [`SigningKey::write_file`] is how it is kept.
 #[derive(Clone)]
@@ -106,9 +117,7 @@ impl SigningKey {
     ///
     /// [`KeyError::NoRandomness`].
     pub fn generate() -> Result<Self, KeyError> {
-        let mut seed = zeroize::Zeroizing::new([0; 32]);
-        getrandom::fill(seed.as_mut_slice())
-            .map_err(|error| KeyError::NoRandomness(error.to_string()))?;
+        let seed = zeroize::Zeroizing::new(random_bytes()?);
         Ok(Self::from_seed(&seed))
     }
 

@@ -21,6 +21,6 @@ pub mod signature;
 pub use codec::{CodecError, decode, encode};
 pub use digest::Digest;
 pub use domain::{Domain, NetworkId};
-pub use key::{KeyError, PublicKey, SigningKey};
+pub use key::{KeyError, PublicKey, SigningKey, random_bytes};
 pub use key_file::KeyFileError;
 pub use signature::{Claim, InvalidSignature, Signature, hold_together, verify_batch};
