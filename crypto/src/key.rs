@@ -101,8 +101,13 @@ impl<'de> Deserialize<'de> for PublicKey {
 /// [`KeyError::NoRandomness`].
 pub fn random_bytes() -> Result<[u8; 32], KeyError> {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|error| KeyError::NoRandomness(error.to_string()))?;
+    fill_random(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Fills what is there already: of a secret no copy is left behind.
+fn fill_random(bytes: &mut [u8; 32]) -> Result<(), KeyError> {
+    getrandom::fill(bytes).map_err(|error| KeyError::NoRandomness(error.to_string()))
 }
 
 /// A private signing key. It has no `Debug` that shows it and no way to be
@@ -117,7 +122,8 @@ impl SigningKey {
     ///
     /// [`KeyError::NoRandomness`].
     pub fn generate() -> Result<Self, KeyError> {
-        let seed = zeroize::Zeroizing::new(random_bytes()?);
+        let mut seed = zeroize::Zeroizing::new([0; 32]);
+        fill_random(&mut seed)?;
         Ok(Self::from_seed(&seed))
     }
 
