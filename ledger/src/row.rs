@@ -39,6 +39,12 @@ pub struct StateRow {
 }
 
 impl StateRow {
+    /// How many bytes it counts for among others of a range, under this key: those of
+    /// the key and of the value, long or not.
+    pub(crate) fn length_under(&self, key: &str) -> usize {
+        key.len().saturating_add(self.value.length())
+    }
+
     /// The row with its value, which is looked up where it is long.
     ///
     /// # Errors
@@ -94,8 +100,7 @@ impl RowValue {
     }
 
     /// How many bytes the value has.
-    #[must_use]
-    pub(crate) fn length(&self) -> usize {
+    fn length(&self) -> usize {
         match self {
             Self::Short(value) => value.len(),
             Self::Long(long) => usize::try_from(long.length).unwrap_or(usize::MAX),

@@ -112,19 +112,17 @@ impl ReadWriteSet {
             .policies
             .binary_search_by(|set| set.key.as_str().cmp(key));
         let set = set.ok().map(|at| self.policies[at].policy.clone());
-        match (self.written(key), before) {
-            (Some(write), before) => match &write.value {
-                Some(value) => {
-                    let policy = set.unwrap_or_else(|| before?.policy);
-                    RowWrite::value(value, version, policy)
-                }
-                None => RowWrite::DELETED,
-            },
+        let written = self.written(key).map(|write| &write.value);
+        match (written, before) {
+            (Some(Some(value)), before) => {
+                let policy = set.unwrap_or_else(|| before?.policy);
+                RowWrite::value(value, version, policy)
+            }
             (None, Some(before)) => {
                 let policy = set.unwrap_or_else(|| before.policy.clone());
                 RowWrite::policy(before, version, policy)
             }
-            (None, None) => RowWrite::DELETED,
+            (Some(None), _) | (None, None) => RowWrite::DELETED,
         }
     }
 }

@@ -105,10 +105,7 @@ impl<'a> Context<'a> {
         let (mut rows, mut versions) = (Vec::new(), Vec::new());
         for row in self.view.range(self.namespace, start, end) {
             let (key, row) = row?;
-            bytes = key
-                .len()
-                .saturating_add(row.value.length())
-                .saturating_add(bytes);
+            bytes = bytes.saturating_add(row.length_under(&key));
             at_most("rows of a range", rows.len() + 1, MAX_RANGE_ROWS)?;
             at_most("bytes of a range", bytes, MAX_RANGE_BYTES)?;
             let found = self.view.with_value(self.namespace, &key, row)?;

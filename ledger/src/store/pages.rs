@@ -89,10 +89,7 @@ impl StoreView<'_> {
                 page.next = page.rows.last().map(|(last, _)| last.clone());
                 break;
             }
-            bytes = key
-                .len()
-                .saturating_add(row.value.length())
-                .saturating_add(bytes);
+            bytes = bytes.saturating_add(row.length_under(&key));
             let found = row.with_value(|long| self.long_value(namespace, &key, long))?;
             page.rows.push((key, found));
         }

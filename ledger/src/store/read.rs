@@ -350,7 +350,7 @@ impl<'a> StoreView<'a> {
         let (mut entries, mut length) = (Vec::new(), 0_usize);
         for row in rows.take(part.max_entries) {
             let (key, bytes) = row?;
-            let entry = self.history_entry((namespace, name), &key, &bytes)?;
+            let entry = self.history_entry((namespace, name, &prefix), &key, &bytes)?;
             let told = entry.value.as_ref().map_or(0, Vec::len);
             length = length.saturating_add(bytes.len().max(told));
             entries.push(entry);
@@ -380,7 +380,7 @@ impl<'a> StoreView<'a> {
         let row = rows.next().transpose();
         match row.map_err(self.read_error(Family::History))? {
             Some((key, bytes)) => {
-                let entry = self.history_entry((namespace, name), &key, &bytes);
+                let entry = self.history_entry((namespace, name, &prefix), &key, &bytes);
                 entry.map(Some)
             }
             None => Ok(None),
@@ -389,11 +389,11 @@ impl<'a> StoreView<'a> {
 
     fn history_entry(
         &self,
-        (namespace, name): (&str, &str),
+        (namespace, name, prefix): (&str, &str, &[u8]),
         key: &[u8],
         bytes: &[u8],
     ) -> Result<HistoryEntry, StoreError> {
-        let Some(version) = history_version(&history_prefix(namespace, name), key) else {
+        let Some(version) = history_version(prefix, key) else {
             return Err(self.bad_value(Family::History, key, None, "not a history key"));
         };
         let row: HistoryRow = self.parse(Family::History, key, Some(version.block), bytes)?;

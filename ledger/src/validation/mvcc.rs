@@ -45,10 +45,7 @@ fn versions(
             return Ok(None);
         }
         let (key, row) = row?;
-        bytes = key
-            .len()
-            .saturating_add(row.value.length())
-            .saturating_add(bytes);
+        bytes = bytes.saturating_add(row.length_under(&key));
         if bytes > MAX_RANGE_BYTES {
             return Ok(None);
         }
