@@ -247,7 +247,7 @@ async fn endorsements(client: &Client, alice: &SigningKey) {
         },
         &[1],
     );
-    lie.endorsements.extend(&honest.endorsements);
+    lie.endorsements.extend(honest.endorsements);
     let action = EndorsedAction {
         transaction_id: lie.proposal.id(),
         contract_version: lie.contract_version,

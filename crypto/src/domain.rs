@@ -133,15 +133,7 @@ impl Domain {
     /// Hashes `body` for this purpose.
     #[must_use]
     pub fn hash(self, body: &[u8]) -> Digest {
-        self.hash_parts(&[body])
-    }
-
-    /// Hashes the body that these parts are, one after the other.
-    #[must_use]
-    pub fn hash_parts(self, parts: &[&[u8]]) -> Digest {
-        let parts = parts.iter();
-        let hasher = parts.fold(self.hasher(), Sha256::chain_update);
-        Digest(hasher.finalize().into())
+        Digest(self.hasher().chain_update(body).finalize().into())
     }
 
     /// Hashes `body` and, as another body, `body` with `rest` after it, reading it once.
@@ -196,7 +188,5 @@ mod tests {
         let domain = Domain::Transaction;
         let (body, whole) = (domain.hash(b"body"), domain.hash(b"body and rest"));
         assert_eq!(domain.hash_both(b"body", b" and rest"), (body, whole));
-        assert_eq!(domain.hash_parts(&[b"body", b"", b" and rest"]), whole);
-        assert_eq!(domain.hash_parts(&[]), domain.hash(b""));
     }
 }

@@ -13,9 +13,14 @@ const MAX_PATH: usize = 64;
 /// `MTH({d})`: the hash of one entry.
 #[must_use]
 pub fn leaf_hash(entry: &[u8]) -> Digest {
-    let mut hasher = Sha256::new();
-    hasher.update([0x00]);
-    hasher.update(entry);
+    leaf_hash_of_parts(&[entry])
+}
+
+/// The hash of the entry that these parts are, one after the other.
+#[must_use]
+pub fn leaf_hash_of_parts(parts: &[&[u8]]) -> Digest {
+    let parts = parts.iter();
+    let hasher = parts.fold(Sha256::new_with_prefix([0x00]), Sha256::chain_update);
     Digest(hasher.finalize().into())
 }
 
@@ -48,6 +53,39 @@ pub fn root(leaves: &[Digest]) -> Digest {
             node_hash(&root(left), &root(right))
         }
     }
+}
+
+/// The root over leaf hashes with the proof of each leaf, for no more hashes than the
+/// root alone takes.
+#[must_use]
+pub fn prove_all(leaves: &[Digest]) -> (Digest, Vec<InclusionProof>) {
+    let size = leaves.len() as u64;
+    let prove = |index| InclusionProof {
+        index,
+        size,
+        path: Vec::new(),
+    };
+    let mut proofs: Vec<_> = (0..size).map(prove).collect();
+    (root_and_paths(leaves, &mut proofs), proofs)
+}
+
+/// The root over these leaf hashes; to their proofs is added what leads to it.
+fn root_and_paths(leaves: &[Digest], proofs: &mut [InclusionProof]) -> Digest {
+    if leaves.len() < 2 {
+        return root(leaves);
+    }
+    let at = split(leaves.len());
+    let (left, right) = leaves.split_at(at);
+    let (of_left, of_right) = proofs.split_at_mut(at);
+    let left = root_and_paths(left, of_left);
+    let right = root_and_paths(right, of_right);
+    for proof in of_left {
+        proof.path.push(right);
+    }
+    for proof in of_right {
+        proof.path.push(left);
+    }
+    node_hash(&left, &right)
 }
 
 /// `PATH(m, D)`: that the leaf at `index` is in the tree of `size` leaves.
@@ -123,6 +161,15 @@ impl InclusionProof {
     ///
     /// [`ProofError`] when it does not.
     pub fn verify(&self, leaf: &Digest, root: &Digest) -> Result<(), ProofError> {
+        expect_root(self.root(leaf)?, root)
+    }
+
+    /// The root under which this proof shows `leaf` to stand at its position.
+    ///
+    /// # Errors
+    ///
+    /// [`ProofError`] when its path is not that of a position in a tree of its size.
+    pub fn root(&self, leaf: &Digest) -> Result<Digest, ProofError> {
         if self.index >= self.size {
             return Err(ProofError::OutOfRange {
                 index: self.index,
@@ -157,7 +204,7 @@ impl InclusionProof {
         if last != 0 {
             return Err(wrong_length);
         }
-        expect_root(computed, root)
+        Ok(computed)
     }
 }
 
@@ -269,6 +316,8 @@ mod tests {
                 }
             }
             assert_eq!(InclusionProof::build(&leaves, size), None);
+            let alone = (0..size).map(|index| InclusionProof::build(&leaves, index).unwrap());
+            assert_eq!(prove_all(&leaves), (root, alone.collect()));
         }
     }
 
@@ -279,6 +328,13 @@ mod tests {
         let three = root(&leaves);
         leaves.push(leaves[2]);
         assert_ne!(three, root(&leaves));
+    }
+
+    #[test]
+    fn an_entry_has_one_hash_however_it_comes() {
+        let whole = leaf_hash(b"an entry");
+        assert_eq!(leaf_hash_of_parts(&[b"an", b"", b" entry"]), whole);
+        assert_eq!(leaf_hash_of_parts(&[]), leaf_hash(b""));
     }
 
     #[test]

@@ -156,9 +156,13 @@ def assemble(genesis, key, proposal, answers):
         signature = bytes.fromhex(answer["endorsement"]["signature"])
         if endorser not in genesis.replicas:
             raise NotVerified("the endorser is no replica of this network")
-        action = proposal.id + effects
-        verify_signature(endorser, signature, "endorsement", genesis.network, action)
-        endorsements.append(endorser + signature)
+        proof = answer["endorsement"]["proof"]
+        path = [bytes.fromhex(sibling) for sibling in proof["path"]]
+        leaf = leaf_hash(proposal.id + effects)
+        root = proof_leads_to(leaf, proof["index"], proof["size"], path)
+        verify_signature(endorser, signature, "endorsement", genesis.network, root)
+        proof = u64(proof["index"]) + u64(proof["size"]) + listing(path, bytes)
+        endorsements.append(endorser + signature + proof)
     body = proposal.bytes + effects + listing(sorted(endorsements), bytes)
     transaction = body + key.sign("transaction", genesis.network, body)
     return transaction, domain_hash("transaction", transaction)

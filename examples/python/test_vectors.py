@@ -46,8 +46,11 @@ class Vectors(unittest.TestCase):
         self.assertEqual(proposal.id.hex(), known["transaction_id"])
         self.assertEqual(proposal.signed.hex(), known["signed_proposal"])
         effects = u32(1) + bytes.fromhex(known["rwset"]) + bytes.fromhex(known["response"])
-        signature = endorser.sign("endorsement", network.network, proposal.id + effects)
-        self.assertEqual((endorser.public + signature).hex(), known["endorsement"])
+        root = leaf_hash(proposal.id + effects)
+        signature = endorser.sign("endorsement", network.network, root)
+        alone = u64(0) + u64(1) + u64(0)
+        endorsement = endorser.public + signature + alone
+        self.assertEqual(endorsement.hex(), known["endorsement"])
         answer = {
             "contract_version": 1,
             "rwset": known["rwset"],
@@ -55,6 +58,7 @@ class Vectors(unittest.TestCase):
             "endorsement": {
                 "endorser": endorser.public.hex(),
                 "signature": signature.hex(),
+                "proof": {"index": 0, "size": 1, "path": []},
             },
         }
         transaction, transaction_hash = assemble(network, client, proposal, [answer])

@@ -12,9 +12,10 @@ pub(crate) fn attesters(replicas: &ReplicaSet) -> Attesters {
     Attesters::new(keys, replicas.quorum()).expect("the keys of a replica set are distinct")
 }
 
-/// What a transaction may be in a network of these parameters.
-pub(crate) fn limits(parameters: &Parameters) -> Limits {
+/// What a transaction may be in a network of these parameters and replicas.
+pub(crate) fn limits(parameters: &Parameters, replicas: &ReplicaSet) -> Limits {
     Limits {
         max_transaction_bytes: parameters.max_transaction_bytes,
+        replicas: replicas.n(),
     }
 }

@@ -167,7 +167,7 @@ impl Genesis {
     /// What a transaction may be.
     #[must_use]
     pub fn limits(&self) -> Limits {
-        block::limits(&self.parameters)
+        block::limits(&self.parameters, &self.replica_set)
     }
 
     /// Block 0 and the state it makes.

@@ -7,13 +7,14 @@
 
 use std::collections::BTreeSet;
 
-use crypto::{NetworkId, SigningKey, encode};
+use crypto::merkle::leaf_hash;
+use crypto::{Digest, NetworkId, SigningKey, encode};
 
 use crate::contract::{self, Context, Contract, ContractError, Contracts, call};
-use crate::endorsement::{EndorsedAction, ProposalResponse, Response};
+use crate::endorsement::{EndorsedAction, Endorsement, ProposalResponse, Response};
 use crate::identity::Identity;
 use crate::members::{self, Member, member};
-use crate::names::MAX_ENDORSEMENTS;
+use crate::names::{MAX_ENDORSED_AT_ONCE, MAX_ENDORSEMENTS};
 use crate::policy::EndorsementPolicy;
 use crate::proposal::{Proposal, SignedProposal, TransactionId};
 use crate::rwset::ReadWriteSet;
@@ -34,6 +35,12 @@ pub struct Simulation<'a> {
     pub view: &'a dyn StateView,
     /// The number of that block.
     pub height: u64,
+}
+
+/// What a proposal would do, and the leaf under which that is endorsed.
+struct Executed {
+    action: EndorsedAction,
+    leaf: Digest,
 }
 
 /// Why a proposal is not endorsed or answered.
@@ -148,7 +155,11 @@ impl Simulation<'_> {
     }
 
     /// Does that with many, each as if it were alone; but their signatures are
-    /// verified together, which costs less.
+    /// verified together, and one is made for all of them, which costs less.
+    ///
+    /// # Panics
+    ///
+    /// Never: there is an endorsement for every action.
     #[must_use]
     pub fn endorse_all(
         &self,
@@ -158,8 +169,22 @@ impl Simulation<'_> {
         let verified = SignedProposal::verify_all(proposals, self.network);
         let executed = self.execute_new(proposals, verified);
         self.view.expect(&touched(proposals, &executed));
-        let executed = proposals.iter().zip(executed);
-        let answers = executed.map(|(signed, action)| self.sign(&signed.proposal, action?, key));
+        let proposals = proposals.iter().zip(executed);
+        let executed = proposals.map(|(signed, executed)| {
+            let executed = executed?;
+            let policies = self.key_policies(&signed.proposal, &executed.action.rwset)?;
+            Ok((executed, policies))
+        });
+        let executed: Vec<Result<_, EndorseError>> = executed.collect();
+        let leaves = executed.iter().flatten().map(|(executed, _)| executed.leaf);
+        let leaves: Vec<_> = leaves.collect();
+        let mut endorsements = Endorsement::of_all(&leaves, self.network, key).into_iter();
+        let answers = executed.into_iter().map(|executed| {
+            let (Executed { action, .. }, policies) = executed?;
+            let endorsement = endorsements.next();
+            let endorsement = endorsement.expect("there is one for every action");
+            Ok(ProposalResponse::new(action, endorsement, policies))
+        });
         answers.collect()
     }
 
@@ -169,7 +194,7 @@ impl Simulation<'_> {
         &self,
         proposals: &[SignedProposal],
         verified: Vec<Result<(TransactionId, usize), Refusal>>,
-    ) -> Vec<Result<EndorsedAction, EndorseError>> {
+    ) -> Vec<Result<Executed, EndorseError>> {
         let ids: Vec<_> = verified.iter().flatten().map(|(id, _)| *id).collect();
         let mut places = self.view.places_of(&ids).into_iter();
         let proposals = proposals.iter().zip(verified);
@@ -180,23 +205,12 @@ impl Simulation<'_> {
                 return Err(EndorseError::AlreadyCommitted { id });
             }
             let action = self.execute(&signed.proposal, id)?;
-            self.fits(length, &action)?;
-            Ok(action)
+            let bytes = encode(&action);
+            self.fits(length, &action, bytes.len())?;
+            let leaf = leaf_hash(&bytes);
+            Ok(Executed { action, leaf })
         });
         executed.collect()
-    }
-
-    fn sign(
-        &self,
-        proposal: &Proposal,
-        action: EndorsedAction,
-        key: &SigningKey,
-    ) -> Result<ProposalResponse, EndorseError> {
-        let key_policies = self.key_policies(proposal, &action.rwset)?;
-        Ok(ProposalResponse {
-            key_policies,
-            ..ProposalResponse::endorse(action, self.network, key)
-        })
     }
 
     /// Executes a proposal and gives its answer. It becomes no transaction, so
@@ -287,15 +301,18 @@ impl Simulation<'_> {
         Ok(creator)
     }
 
-    /// Checks that the transaction of a proposal of so many bytes would be
-    /// admitted, however many endorse it.
-    fn fits(&self, proposal: usize, action: &EndorsedAction) -> Result<(), Refusal> {
-        /// A signature, and a key with its signature for each endorsement.
-        const SIGNATURES: usize = 8 + MAX_ENDORSEMENTS * (32 + 64) + 64;
+    /// Checks that the transaction of a proposal and an action of so many bytes would
+    /// be admitted, however many endorse it.
+    fn fits(&self, proposal: usize, action: &EndorsedAction, bytes: usize) -> Result<(), Refusal> {
+        /// Of the longest proof: position, size and number of hashes, and these.
+        const PROOF: usize = 3 * 8 + MAX_ENDORSED_AT_ONCE.ilog2() as usize * 32;
         form::effects(&action.rwset, &action.response)?;
-        // The id is signed with the effects, but not sent with them.
-        let effects = encode(action).len() - action.transaction_id.0.as_bytes().len();
-        let found = proposal + effects + SIGNATURES;
+        // The id is endorsed with the effects, but not sent with them.
+        let effects = bytes - action.transaction_id.0.as_bytes().len();
+        // A key and its signature with each proof, and the creator's signature.
+        let endorsers = self.limits.replicas.min(MAX_ENDORSEMENTS);
+        let signatures = 8 + endorsers * (32 + 64 + PROOF) + 64;
+        let found = proposal + effects + signatures;
         let limit = self.limits.max_transaction_bytes;
         if found > limit {
             return Err(Refusal::TooLarge { found, limit });
@@ -307,12 +324,12 @@ impl Simulation<'_> {
 /// The keys that would be changed, each with its namespace.
 fn touched<'a>(
     proposals: &'a [SignedProposal],
-    executed: &'a [Result<EndorsedAction, EndorseError>],
+    executed: &'a [Result<Executed, EndorseError>],
 ) -> BTreeSet<(&'a str, &'a str)> {
     let mut touched = BTreeSet::new();
-    for (signed, action) in proposals.iter().zip(executed) {
-        let Ok(action) = action else { continue };
-        let keys = action.rwset.touched().into_iter();
+    for (signed, executed) in proposals.iter().zip(executed) {
+        let Ok(executed) = executed else { continue };
+        let keys = executed.action.rwset.touched().into_iter();
         touched.extend(keys.map(|key| (signed.proposal.contract.as_str(), key)));
     }
     touched

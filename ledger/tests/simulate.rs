@@ -2,8 +2,11 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+
 use common::Network;
-use crypto::{Digest, SigningKey};
+use crypto::{Digest, Signature, SigningKey};
+use ledger::names::MAX_ENDORSED_AT_ONCE;
 use ledger::{
     Contracts, EndorseError, Ledger, Limits, NO_EXPIRY, Proposal, ProposalResponse, Response,
     SignedProposal, Simulation, StateView, Transaction, Verdict, Version,
@@ -106,6 +109,52 @@ fn what_two_endorsers_agree_on_is_committed_and_read_back() {
     it.evaluate(&signed).unwrap();
 }
 
+/// What becomes of some of them is nothing to the others.
+#[test]
+fn proposals_that_come_together_are_endorsed_with_one_signature() {
+    let it = Fixture::new();
+    let put = |nonce: u8| it.proposal(nonce, "put", &[&nonce.to_string(), "1"]);
+    let mut proposals: Vec<_> = (0..5).map(|nonce| it.sign(put(nonce))).collect();
+    proposals[1].signature = Signature([0; 64]);
+    proposals[3] = it.sign(it.proposal(3, "no-such-function", &[]));
+    let key = &it.network.attesters[0];
+    let answers = it.with(|simulation| simulation.endorse_all(&proposals, key));
+    let codes = answers.iter().map(|answer| match answer {
+        Ok(_) => "",
+        Err(error) => error.code(),
+    });
+    let codes: Vec<_> = codes.collect();
+    assert_eq!(codes, ["", "BAD_SIGNATURE", "", "CONTRACT_ERROR", ""]);
+    let (mut transactions, mut signatures) = (Vec::new(), BTreeSet::new());
+    for (signed, answer) in proposals.into_iter().zip(answers) {
+        let Ok(answer) = answer else { continue };
+        signatures.insert(answer.endorsement.signature);
+        let made = Transaction::from_responses(signed.proposal, vec![answer], &it.network.client);
+        transactions.push(made.unwrap());
+    }
+    assert_eq!(signatures.len(), 1);
+    let committed = it.network.commit(&it.ledger, &transactions);
+    assert_eq!(committed.block.verdicts, [Verdict::VALID; 3]);
+}
+
+#[test]
+fn of_very_many_proposals_as_many_are_endorsed_at_once_as_may_be() {
+    let it = Fixture::new();
+    let proposal = |key: usize| it.proposal(1, "put", &[&key.to_string(), "1"]);
+    let keys = 0..=MAX_ENDORSED_AT_ONCE;
+    let proposals: Vec<_> = keys.map(|key| it.sign(proposal(key))).collect();
+    let key = &it.network.attesters[0];
+    let answers = it.with(|simulation| simulation.endorse_all(&proposals, key));
+    let mut signatures = BTreeSet::new();
+    for answer in answers {
+        let answer = answer.unwrap();
+        answer.verify(&it.network.id()).unwrap();
+        assert!(answer.endorsement.proof.size <= MAX_ENDORSED_AT_ONCE as u64);
+        signatures.insert(answer.endorsement.signature);
+    }
+    assert_eq!(signatures.len(), 2);
+}
+
 /// Endorsements are compared byte by byte.
 #[test]
 fn a_call_simulated_twice_has_the_same_effects_and_changes_nothing() {
@@ -186,13 +235,15 @@ fn a_proposal_expires_with_its_last_block() {
 fn nothing_is_endorsed_that_would_be_too_large_a_transaction() {
     let mut it = Fixture::new();
     let signed = it.sign(it.proposal(1, "put", &["a", &"x".repeat(3_000)]));
-    it.limits.max_transaction_bytes = 16_000;
+    it.limits.max_transaction_bytes = 8_000;
     it.endorse(&signed).unwrap();
-    it.limits.max_transaction_bytes = 12_000;
+    // Each replica may endorse it, with a proof.
+    it.limits.replicas = 7;
     assert_eq!(it.endorse(&signed).unwrap_err().code(), "TOO_LARGE");
     it.evaluate(&signed).unwrap();
     let limits = Limits {
         max_transaction_bytes: 3_000,
+        ..Limits::default()
     };
     let bytes = crypto::encode(&signed);
     let refusal = SignedProposal::from_bytes(&bytes, &limits).unwrap_err();

@@ -116,6 +116,7 @@ fn a_transaction_beyond_the_limit_is_refused_before_it_is_looked_at() {
     let bytes = encode(&network.put(1, "a", b"1"));
     let limits = Limits {
         max_transaction_bytes: bytes.len() - 1,
+        ..Limits::default()
     };
     let verdict = UncheckedTransaction::decode(&bytes, &network.id(), &limits);
     let too_large = Refusal::TooLarge {
@@ -240,12 +241,12 @@ fn endorsements_are_there_in_order_and_each_endorser_once() {
     };
     assert_eq!(altered(Vec::clear), Refusal::NotEndorsed);
     assert_eq!(altered(|all| all.swap(0, 1)), not_ascending(1));
-    assert_eq!(altered(|all| all[2] = all[1]), not_ascending(2));
+    assert_eq!(altered(|all| all[2] = all[1].clone()), not_ascending(2));
     let many = altered(|all| {
         *all = (0..=MAX_ENDORSEMENTS)
             .map(|i| Endorsement {
                 endorser: PublicKey([u8::try_from(i).unwrap(); 32]),
-                signature: Signature([0; 64]),
+                ..all[0].clone()
             })
             .collect();
     });

@@ -77,7 +77,7 @@ fn vectors() -> Value {
         response: response.clone(),
     };
     let answer = ProposalResponse::endorse(action.clone(), &network, &endorser);
-    let endorsements = vec![answer.endorsement];
+    let endorsements = vec![answer.endorsement.clone()];
     let transaction = Transaction::assemble(proposal.clone(), action, endorsements, &client);
     let bytes = encode(&transaction);
     let result = TransactionResult {

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use crypto::codec::{Decode, Encode};
+use crypto::merkle::InclusionProof;
 use crypto::{Digest, PublicKey, Signature, decode, encode};
 use ledger::{
     ContractDefinition, EndorsedAction, Endorsement, EndorsementPolicy, Event, Identity, KeyPolicy,
@@ -132,9 +133,12 @@ fn proposal() -> impl Strategy<Value = Proposal> {
 }
 
 fn endorsement() -> impl Strategy<Value = Endorsement> {
-    (key(), signature()).prop_map(|(endorser, signature)| Endorsement {
+    let proof = (any::<u64>(), any::<u64>(), vec(digest(), 0..4));
+    let proof = proof.prop_map(|(index, size, path)| InclusionProof { index, size, path });
+    (key(), signature(), proof).prop_map(|(endorser, signature, proof)| Endorsement {
         endorser,
         signature,
+        proof,
     })
 }
 

@@ -136,7 +136,7 @@ pub(crate) struct TipRow {
 }
 
 /// The version of this layout. Another one is refused, not guessed at.
-pub(crate) const FORMAT: u32 = 7;
+pub(crate) const FORMAT: u32 = 8;
 
 /// The keys of [`Family::Meta`].
 pub(crate) mod meta {

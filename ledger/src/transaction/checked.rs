@@ -1,10 +1,13 @@
 //! From bytes to a transaction whose form is right and whose signatures hold.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crypto::merkle::leaf_hash_of_parts;
 use crypto::{Claim, Digest, Domain, NetworkId, PublicKey, decode, encode, hold_together};
 
 use super::{Limits, Refusal, SIGNATURE_BYTES, Signer, Transaction, TransactionHash, form};
+use crate::endorsement::SignedRoot;
 use crate::proposal::{Proposal, TransactionId};
 
 /// A transaction of the right form, whose signatures nobody has looked at.
@@ -15,9 +18,9 @@ pub struct UncheckedTransaction {
     hash: TransactionHash,
     /// The hash of what the creator signed: of all but the signature.
     signed: Digest,
+    /// What the endorsers signed, in their order.
+    endorsed: Vec<SignedRoot>,
     bytes: Arc<[u8]>,
-    /// Where in `bytes` the proposal ends and its effects begin.
-    proposal_end: usize,
 }
 
 impl UncheckedTransaction {
@@ -40,12 +43,15 @@ impl UncheckedTransaction {
         );
         let (body, signature) = bytes.split_at(bytes.len() - SIGNATURE_BYTES);
         let (signed, hash) = Domain::Transaction.hash_both(body, signature);
+        let id = Proposal::id_of_bytes(&proposal);
+        let effects_end = body.len() - encode(&transaction.endorsements).len();
+        let effects = &body[proposal.len()..effects_end];
         Ok(Self {
-            id: Proposal::id_of_bytes(&proposal),
+            id,
             hash: TransactionHash(hash),
             signed,
+            endorsed: endorsed(&transaction, id, effects)?,
             bytes: bytes.into(),
-            proposal_end: proposal.len(),
             transaction,
         })
     }
@@ -80,45 +86,49 @@ impl UncheckedTransaction {
         self.transaction.proposal.creator
     }
 
-    /// What must hold for this to be a transaction: first the creator's
-    /// signature, then each endorser's, in their order.
-    #[must_use]
-    pub fn claims(&self) -> Vec<Claim> {
+    /// What must hold of the creator.
+    fn creator_claim(&self) -> Claim {
         let Transaction {
             proposal,
-            endorsements,
             signature,
             ..
         } = &self.transaction;
-        let network = &proposal.network;
-        let (domain, signed) = (Domain::Transaction, &self.signed);
-        let mut claims = Vec::with_capacity(1 + endorsements.len());
-        let creator = proposal.creator;
-        claims.push(Claim::over_hash(
-            creator, signature, domain, network, signed,
-        ));
-        let (domain, endorsed) = (Domain::Endorsement, self.endorsed());
-        claims.extend(endorsements.iter().map(|each| {
-            let signature = &each.signature;
-            Claim::over_hash(each.endorser, signature, domain, network, &endorsed)
-        }));
-        claims
+        let (creator, network) = (proposal.creator, &proposal.network);
+        Claim::over_hash(
+            creator,
+            signature,
+            Domain::Transaction,
+            network,
+            &self.signed,
+        )
     }
 
-    /// The hash of what endorsers signed, whose bytes but the id are among the
-    /// transaction's own.
-    fn endorsed(&self) -> Digest {
-        let tail = encode(&self.transaction.endorsements).len() + SIGNATURE_BYTES;
-        let effects = &self.bytes[self.proposal_end..self.bytes.len() - tail];
-        Domain::Endorsement.hash_parts(&[self.id.0.as_bytes(), effects])
-    }
-
-    fn signer(&self, claim: usize) -> Signer {
-        match claim.checked_sub(1) {
-            None => Signer::Creator(self.transaction.proposal.creator),
-            Some(at) => Signer::Endorser(self.transaction.endorsements[at].endorser),
+    /// Whose signature does not hold, of the creator and then the endorsers the first.
+    fn forged(&self) -> Option<Signer> {
+        if self.creator_claim().verify().is_err() {
+            return Some(Signer::Creator(self.creator()));
         }
+        let network = &self.transaction.proposal.network;
+        let mut endorsed = self.endorsed.iter();
+        let forged = endorsed.find(|signed| signed.claim(network).verify().is_err());
+        forged.map(|signed| Signer::Endorser(signed.endorser))
     }
+}
+
+/// What the endorsers of a transaction with this id and these effects, as bytes, signed.
+fn endorsed(
+    transaction: &Transaction,
+    id: TransactionId,
+    effects: &[u8],
+) -> Result<Vec<SignedRoot>, Refusal> {
+    let leaf = leaf_hash_of_parts(&[id.0.as_bytes(), effects]);
+    let endorsements = transaction.endorsements.iter();
+    let signed = endorsements.map(|each| {
+        each.signed_root(&leaf).map_err(|_| Refusal::BadSignature {
+            signer: Signer::Endorser(each.endorser),
+        })
+    });
+    signed.collect()
 }
 
 /// A transaction of the right form whose every signature holds. There is no
@@ -180,10 +190,17 @@ pub fn check_transactions(
 pub fn check_together(
     unchecked: Vec<UncheckedTransaction>,
 ) -> Result<Vec<CheckedTransaction>, Vec<UncheckedTransaction>> {
-    let claims: Vec<Claim> = unchecked
-        .iter()
-        .flat_map(UncheckedTransaction::claims)
-        .collect();
+    let mut claims = Vec::with_capacity(2 * unchecked.len());
+    let mut roots = BTreeSet::new();
+    for each in &unchecked {
+        claims.push(each.creator_claim());
+        let network = &each.transaction.proposal.network;
+        let new = each
+            .endorsed
+            .iter()
+            .filter(|signed| roots.insert((*network, **signed)));
+        claims.extend(new.map(|signed| signed.claim(network)));
+    }
     if !hold_together(&claims) {
         return Err(unchecked);
     }
@@ -191,14 +208,8 @@ pub fn check_together(
 }
 
 fn check_alone(unchecked: UncheckedTransaction) -> Result<CheckedTransaction, Refusal> {
-    let failed = unchecked
-        .claims()
-        .iter()
-        .position(|it| it.verify().is_err());
-    match failed {
-        Some(claim) => Err(Refusal::BadSignature {
-            signer: unchecked.signer(claim),
-        }),
+    match unchecked.forged() {
+        Some(signer) => Err(Refusal::BadSignature { signer }),
         None => Ok(sound(unchecked)),
     }
 }

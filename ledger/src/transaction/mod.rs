@@ -25,7 +25,9 @@ pub use checked::{CheckedTransaction, UncheckedTransaction, check_together, chec
 pub use locator::{Locator, ParseLocatorError};
 pub use refusal::{Refusal, Signer};
 
-use crate::endorsement::{EndorsedAction, Endorsement, ProposalResponse, Response};
+use crate::endorsement::{
+    EndorsedAction, Endorsement, EndorsementVerifier, ProposalResponse, Response,
+};
 use crate::proposal::Proposal;
 use crate::rwset::ReadWriteSet;
 
@@ -38,12 +40,15 @@ const SIGNATURE_BYTES: usize = 64;
 pub struct Limits {
     /// The largest transaction in bytes.
     pub max_transaction_bytes: usize,
+    /// How many replicas there are, each of which may endorse it.
+    pub replicas: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             max_transaction_bytes: 256 * 1024,
+            replicas: 4,
         }
     }
 }
@@ -141,8 +146,26 @@ impl Transaction {
     /// When `key` is not the creator's.
     pub fn from_responses(
         proposal: Proposal,
+        responses: Vec<ProposalResponse>,
+        key: &SigningKey,
+    ) -> Result<Self, AssembleError> {
+        Self::from_verified(proposal, responses, key, &EndorsementVerifier::default())
+    }
+
+    /// Does that for one who puts many together, with the same `verifier`.
+    ///
+    /// # Errors
+    ///
+    /// [`AssembleError`] when the answers do not make a transaction.
+    ///
+    /// # Panics
+    ///
+    /// When `key` is not the creator's.
+    pub fn from_verified(
+        proposal: Proposal,
         mut responses: Vec<ProposalResponse>,
         key: &SigningKey,
+        verifier: &EndorsementVerifier,
     ) -> Result<Self, AssembleError> {
         let first = responses.first().ok_or(AssembleError::NoResponse)?;
         let (one, id) = (first.endorsement.endorser, proposal.id());
@@ -152,14 +175,14 @@ impl Transaction {
             if answer.transaction_id != id {
                 return Err(AssembleError::OtherProposal { endorser });
             }
-            answer
-                .verify(&proposal.network)
+            verifier
+                .verify(answer, &proposal.network)
                 .map_err(|_| AssembleError::BadSignature { endorser })?;
             if !answer.agrees_with(first) {
                 let other = endorser;
                 return Err(AssembleError::Disagreement { one, other });
             }
-            endorsements.push(answer.endorsement);
+            endorsements.push(answer.endorsement.clone());
         }
         let action = responses.swap_remove(0).into_action();
         Ok(Self::assemble(proposal, action, endorsements, key))

@@ -142,6 +142,7 @@ async fn an_endorsement_and_an_answer_come_as_text_or_as_bytes() {
         "endorsement": {
             "endorser": endorsed.endorsement.endorser.to_string(),
             "signature": endorsed.endorsement.signature.to_string(),
+            "proof": { "index": 0, "size": 1, "path": [] },
         },
         "contract_version": 1,
         "key_policies": [],

@@ -5,14 +5,14 @@ use axum::extract;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::future::join_all;
-use ledger::{EndorseError, ProposalResponse, SignedProposal};
+use ledger::{EndorseError, Endorsement, ProposalResponse, SignedProposal};
 
 use super::{OCTETS, SignedBytes, State, accepts, octets};
 use crate::api::error::Failure;
 use crate::api::present::text;
 use crate::api::types::{
     Answer, BytesBody, EndorseAnswer, EndorsementAnswer, ErrorAnswer, EvaluateAnswer,
-    MAX_CALLS_TOGETHER, Place, SubmitAnswer,
+    InclusionProofAnswer, MAX_CALLS_TOGETHER, Place, SubmitAnswer,
 };
 use crate::services::{EndorseFailure, SubmitError, Submitted};
 
@@ -92,11 +92,21 @@ pub(super) async fn endorse(
     if accepts(&headers, OCTETS) {
         return Ok(octets(crypto::encode(&endorsed)));
     }
+    let Endorsement {
+        endorser,
+        signature,
+        proof,
+    } = endorsed.endorsement;
     let answer = EndorseAnswer {
         transaction_id: endorsed.transaction_id.to_string(),
         endorsement: EndorsementAnswer {
-            endorser: endorsed.endorsement.endorser.to_string(),
-            signature: endorsed.endorsement.signature.to_string(),
+            endorser: endorser.to_string(),
+            signature: signature.to_string(),
+            proof: InclusionProofAnswer {
+                index: proof.index,
+                size: proof.size,
+                path: proof.path.iter().map(ToString::to_string).collect(),
+            },
         },
         contract_version: endorsed.contract_version,
         rwset: hex::encode(crypto::encode(&endorsed.rwset)),

@@ -274,13 +274,27 @@ pub struct EndorseAnswer {
     pub key_policies: Vec<String>,
 }
 
-/// An endorser's key and signature.
+/// An endorser's key, its signature over all that it endorsed at once, and that this
+/// was among it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EndorsementAnswer {
     /// The endorser's public key.
     pub endorser: String,
-    /// The signature over transaction id, read-write set and response.
+    /// The signature over the root of the tree of what was endorsed at once.
     pub signature: String,
+    /// From transaction id, version, read-write set and response to that root.
+    pub proof: InclusionProofAnswer,
+}
+
+/// That a leaf stands in a Merkle tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct InclusionProofAnswer {
+    /// Position of the leaf, from 0.
+    pub index: u64,
+    /// Number of leaves of the tree.
+    pub size: u64,
+    /// Sibling hashes from the leaf upwards.
+    pub path: Vec<String>,
 }
 
 /// The answer to a question that is not ordered.
