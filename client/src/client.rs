@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use consensus::ReplicaId;
 use genesis::Genesis;
-use ledger::{ContractDefinition, EndorsementPolicy, Identity, Locator, Receipt, ValidationCode};
+use ledger::{
+    ContractDefinition, EndorsementPolicy, EndorsementVerifier, Identity, Locator, Receipt,
+    ValidationCode,
+};
 use node::api::types::ContractAnswer;
 use node::api::{ApiClient, ClientError};
 use tokio::sync::RwLock;
@@ -62,6 +65,7 @@ struct Network {
     nodes: Vec<Node>,
     /// The contracts as a node says they are, once somebody has asked.
     contracts: RwLock<Option<Vec<ContractDefinition>>>,
+    verifier: EndorsementVerifier,
 }
 
 /// A client of one network. Clones share what they have learnt of its nodes.
@@ -111,6 +115,7 @@ impl Client {
                 genesis,
                 nodes: known,
                 contracts: RwLock::default(),
+                verifier: EndorsementVerifier::default(),
             }),
             first: 0,
             insists: false,
@@ -150,6 +155,10 @@ impl Client {
             first: place % self.nodes().len(),
             ..self.clone()
         }
+    }
+
+    pub(crate) fn verifier(&self) -> &EndorsementVerifier {
+        &self.network.verifier
     }
 
     /// What the network began with.

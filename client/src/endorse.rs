@@ -68,8 +68,8 @@ impl Client {
                 Gathered::Alike(alike) => alike,
             };
             let (nodes, responses): (Vec<&Node>, Vec<_>) = alike.into_iter().unzip();
-            let made = Transaction::from_responses(signed.proposal.clone(), responses, key);
-            match made {
+            let (proposal, verifier) = (signed.proposal.clone(), self.verifier());
+            match Transaction::from_verified(proposal, responses, key, verifier) {
                 Ok(transaction) => return Ok(transaction),
                 Err(error) => liars.note(&nodes, error)?,
             }
