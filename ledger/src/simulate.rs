@@ -168,7 +168,7 @@ impl Simulation<'_> {
     ) -> Vec<Result<ProposalResponse, EndorseError>> {
         let verified = SignedProposal::verify_all(proposals, self.network);
         let executed = self.execute_new(proposals, verified);
-        self.view.expect(&touched(proposals, &executed));
+        self.view.expect(&self.guarded(proposals, &executed));
         let proposals = proposals.iter().zip(executed);
         let executed = proposals.map(|(signed, executed)| {
             let executed = executed?;
@@ -265,6 +265,26 @@ impl Simulation<'_> {
         }
     }
 
+    /// The keys that would be changed and may have policies of their own, each with its
+    /// namespace.
+    fn guarded<'a>(
+        &self,
+        proposals: &'a [SignedProposal],
+        executed: &'a [Result<Executed, EndorseError>],
+    ) -> BTreeSet<(&'a str, &'a str)> {
+        let mut guarded = BTreeSet::new();
+        for (signed, executed) in proposals.iter().zip(executed) {
+            let contract = signed.proposal.contract.as_str();
+            if let Ok(executed) = executed
+                && self.view.is_guarded(contract)
+            {
+                let keys = executed.action.rwset.touched().into_iter();
+                guarded.extend(keys.map(|key| (contract, key)));
+            }
+        }
+        guarded
+    }
+
     /// The policies of their own that keys among the effects have.
     fn key_policies(
         &self,
@@ -272,6 +292,9 @@ impl Simulation<'_> {
         rwset: &ReadWriteSet,
     ) -> Result<Vec<EndorsementPolicy>, StoreError> {
         let mut policies = Vec::new();
+        if !self.view.is_guarded(&proposal.contract) {
+            return Ok(policies);
+        }
         for key in rwset.touched() {
             let row = self.view.row(&proposal.contract, key)?;
             let policy = row.and_then(|row| row.policy);
@@ -319,18 +342,4 @@ impl Simulation<'_> {
         }
         Ok(())
     }
-}
-
-/// The keys that would be changed, each with its namespace.
-fn touched<'a>(
-    proposals: &'a [SignedProposal],
-    executed: &'a [Result<Executed, EndorseError>],
-) -> BTreeSet<(&'a str, &'a str)> {
-    let mut touched = BTreeSet::new();
-    for (signed, executed) in proposals.iter().zip(executed) {
-        let Ok(executed) = executed else { continue };
-        let keys = executed.action.rwset.touched().into_iter();
-        touched.extend(keys.map(|key| (signed.proposal.contract.as_str(), key)));
-    }
-    touched
 }

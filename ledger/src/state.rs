@@ -81,6 +81,12 @@ pub trait StateView {
         found.transpose()
     }
 
+    /// Whether a key of this namespace may have an endorsement policy of its own. It may
+    /// where one ever had.
+    fn is_guarded(&self, _namespace: &str) -> bool {
+        true
+    }
+
     /// Says that the rows of these keys will be asked for. No answer depends on it.
     fn expect(&self, _keys: &BTreeSet<(&str, &str)>) {}
 
@@ -340,6 +346,10 @@ impl StateView for Overlay<'_> {
             Some(value) => Ok(value.to_vec()),
             None => self.base.long_value(namespace, key, long),
         }
+    }
+
+    fn is_guarded(&self, namespace: &str) -> bool {
+        self.base.is_guarded(namespace)
     }
 
     fn expect(&self, keys: &BTreeSet<(&str, &str)>) {

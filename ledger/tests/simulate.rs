@@ -8,8 +8,9 @@ use common::Network;
 use crypto::{Digest, Signature, SigningKey};
 use ledger::names::MAX_ENDORSED_AT_ONCE;
 use ledger::{
-    Contracts, EndorseError, Ledger, Limits, NO_EXPIRY, Proposal, ProposalResponse, Response,
-    SignedProposal, Simulation, StateView, Transaction, Verdict, Version,
+    Contracts, EndorseError, EndorsementPolicy, Ledger, Limits, NO_EXPIRY, Proposal,
+    ProposalResponse, Response, SignedProposal, Simulation, StateView, Transaction, Verdict,
+    Version,
 };
 
 /// A network with an endorser's things about it.
@@ -153,6 +154,38 @@ fn of_very_many_proposals_as_many_are_endorsed_at_once_as_may_be() {
         signatures.insert(answer.endorsement.signature);
     }
     assert_eq!(signatures.len(), 2);
+}
+
+/// Whoever has to be asked for a key is told, wherever the block that guards it came
+/// from, and after the node was started again.
+#[test]
+fn an_endorser_tells_of_the_policies_that_keys_have() {
+    let mut it = Fixture::new();
+    let told = |it: &Fixture, key: &str| {
+        let put = it.sign(it.proposal(1, "put", &[key, "1"]));
+        it.endorse(&put).unwrap().key_policies
+    };
+    let mut blocks = Vec::new();
+    for (nonce, function, argument) in [(2, "put", "1"), (3, "set_policy", "org1")] {
+        assert_eq!(told(&it, "a"), []);
+        let signed = it.sign(it.proposal(nonce, function, &["a", argument]));
+        let answers = vec![it.endorse(&signed).unwrap()];
+        let made = Transaction::from_responses(signed.proposal, answers, &it.network.client);
+        let committed = it.network.commit(&it.ledger, &[made.unwrap()]);
+        assert_eq!(committed.block.verdicts, [Verdict::VALID]);
+        blocks.push(committed.block);
+    }
+    let policy: EndorsementPolicy = "org1".parse().unwrap();
+    assert_eq!(told(&it, "a"), std::slice::from_ref(&policy));
+    assert_eq!(told(&it, "b"), []);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let ledger = it.network.open(elsewhere.path());
+    for block in &blocks {
+        it.network.receive(&ledger, block).unwrap();
+    }
+    drop(ledger);
+    it.ledger = it.network.open(elsewhere.path());
+    assert_eq!(told(&it, "a"), [policy]);
 }
 
 /// Endorsements are compared byte by byte.

@@ -79,6 +79,10 @@ impl StateView for Snapshot<'_> {
         self.view.states(keys).collect()
     }
 
+    fn is_guarded(&self, namespace: &str) -> bool {
+        self.view.is_guarded(namespace)
+    }
+
     fn long_value(
         &self,
         namespace: &str,

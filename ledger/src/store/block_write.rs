@@ -114,6 +114,8 @@ impl Batch<'_> {
             hash: write.hash,
         };
         self.put(Family::Meta, meta::TIP, &tip);
+        let guarded = self.store.guarded.note(write.changes);
+        self.put(Family::Meta, meta::GUARDED, &guarded);
         let accumulator = write.accumulator.to_bytes();
         self.put_bytes(Family::Meta, meta::ACCUMULATOR, &accumulator);
     }

@@ -148,10 +148,12 @@ pub(crate) mod meta {
     pub(crate) const TIP: &[u8] = b"tip";
     /// The state accumulator, its 2048 bytes.
     pub(crate) const ACCUMULATOR: &[u8] = b"accumulator";
+    /// The namespaces in which keys may have policies ([`super::GuardedNamespaces`]).
+    pub(crate) const GUARDED: &[u8] = b"guarded";
     /// How many times consensus records were written (a sealed counter).
     pub(crate) const RECORD_WRITES: &[u8] = b"record-writes";
     /// All of them, in order.
-    pub(crate) const ALL: [&[u8]; 5] = [ACCUMULATOR, FORMAT, NETWORK, RECORD_WRITES, TIP];
+    pub(crate) const ALL: [&[u8]; 6] = [ACCUMULATOR, FORMAT, GUARDED, NETWORK, RECORD_WRITES, TIP];
 }
 
 /// The key of everything that is filed under a block number.

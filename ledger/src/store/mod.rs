@@ -12,6 +12,7 @@
 mod block_write;
 mod error;
 mod families;
+mod guarded;
 mod index;
 mod logs;
 mod pages;
@@ -34,6 +35,8 @@ pub use families::{Family, Location};
 pub(crate) use families::{bodies_key, meta, number_key, parse_bodies_key};
 pub(crate) use families::{contract_prefix, creator_prefix};
 pub(crate) use families::{parse_state_key, state_key};
+use guarded::Guarded;
+pub(crate) use guarded::GuardedNamespaces;
 pub(crate) use index::{BlockPositions, IndexRow, Positions};
 pub use pages::{KeyRange, RangePart, StatePage};
 pub(crate) use read::StoreView;
@@ -71,6 +74,7 @@ pub(crate) struct Store {
     /// Held while records or a block are written: a batch is recorded by one and
     /// settled by the other.
     written: Mutex<Written>,
+    guarded: Guarded,
     /// How many writes were waited for until they were on disk.
     syncs: AtomicU64,
     failed: OnceLock<String>,
@@ -103,6 +107,7 @@ impl Store {
             path: path.to_path_buf(),
             witness,
             written: Mutex::new(Written::default()),
+            guarded: Guarded::default(),
             syncs: AtomicU64::new(0),
             failed: OnceLock::new(),
         })

@@ -9,8 +9,8 @@ use super::families::{
     HistoryValue, history_key, history_prefix, history_version, namespace_prefix,
 };
 use super::{
-    BlockRow, Family, HistoryRow, Location, Store, StoreError, TipRow, bodies_key, meta,
-    number_key, parse_state_key, state_key,
+    BlockRow, Family, GuardedNamespaces, HistoryRow, Location, Store, StoreError, TipRow,
+    bodies_key, meta, number_key, parse_state_key, state_key,
 };
 use crate::block::{Block, BlockCertificate};
 use crate::digest::StateAccumulator;
@@ -194,6 +194,17 @@ impl<'a> StoreView<'a> {
     pub(crate) fn tip(&self) -> Result<TipRow, StoreError> {
         self.value(Family::Meta, meta::TIP, None)?
             .ok_or_else(|| self.bad_value(Family::Meta, meta::TIP, None, "missing"))
+    }
+
+    /// The namespaces in which keys may have policies of their own, as meta has them.
+    pub(super) fn guarded(&self) -> Result<GuardedNamespaces, StoreError> {
+        self.value(Family::Meta, meta::GUARDED, None)?
+            .ok_or_else(|| self.bad_value(Family::Meta, meta::GUARDED, None, "missing"))
+    }
+
+    /// Whether a key of this namespace may have a policy of its own.
+    pub(crate) fn is_guarded(&self, namespace: &str) -> bool {
+        self.store.guarded.contains(namespace)
     }
 
     /// The state accumulator after the newest block.

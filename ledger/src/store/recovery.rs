@@ -62,6 +62,7 @@ impl Store {
             tip: tip.number,
             batches: batches.collect::<Result<_, _>>()?,
         };
+        self.guarded.set(view.guarded()?);
         let recovered = recover_tip(&view, tip)?;
         if view.number_of(genesis_hash)? != Some(0) {
             let what = "is not the block 0 that the genesis document makes";

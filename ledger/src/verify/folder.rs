@@ -13,8 +13,8 @@ use super::{BlockSource, ChainProblem, ChainReport, Replayed, SourceError, repla
 use crate::block::StoredBlock;
 use crate::chain::{Executed, GenesisState};
 use crate::store::{
-    Family, OpenMode, StateChange, Store, StoreError, StoreView, TipRow, meta, parse_bodies_key,
-    state_key,
+    Family, GuardedNamespaces, OpenMode, StateChange, Store, StoreError, StoreView, TipRow, meta,
+    parse_bodies_key, state_key,
 };
 
 /// Verifies the data folder of a stopped node. Nothing in it changes.
@@ -100,6 +100,7 @@ struct Rows {
     transactions: u64,
     history: u64,
     index: u64,
+    guarded: GuardedNamespaces,
 }
 
 impl Audit<'_> {
@@ -112,7 +113,7 @@ impl Audit<'_> {
         replay_all(&mut source, genesis, &mut replayed, report, |executed| {
             self.executed_rows(executed, &mut rows)
         })?;
-        self.meta_rows(&replayed)?;
+        self.meta_rows(&replayed, &rows)?;
         self.state_rows(&replayed)?;
         self.counts(report, &replayed, &rows)?;
         self.view.records()?;
@@ -148,16 +149,18 @@ impl Audit<'_> {
             self.expect(Family::History, &key, number, &change.history_row())?;
             rows.history += 1;
         }
+        rows.guarded.note(changes);
         Ok(())
     }
 
-    fn meta_rows(&self, replayed: &Replayed) -> Result<(), ChainProblem> {
+    fn meta_rows(&self, replayed: &Replayed, rows: &Rows) -> Result<(), ChainProblem> {
         let number = replayed.parent.header.number;
         let tip = TipRow {
             number,
             hash: replayed.parent.hash,
         };
         self.expect(Family::Meta, meta::TIP, number, &tip)?;
+        self.expect(Family::Meta, meta::GUARDED, number, &rows.guarded)?;
         let accumulator = replayed.accumulator.to_bytes();
         self.expect_bytes(Family::Meta, meta::ACCUMULATOR, number, &accumulator)?;
         let mut expected = meta::ALL.iter();
