@@ -25,7 +25,7 @@ pub enum Domain {
     Genesis,
     /// Hash of a proposal (the transaction id), and its creator's signature.
     Proposal,
-    /// An endorser's signature over what a proposal would do.
+    /// An endorser's signature over the root of a tree of what proposals would do.
     Endorsement,
     /// Hash of a whole transaction, and its creator's signature.
     Transaction,

@@ -50,6 +50,7 @@ CONSENSUS = [
     "status_interval_ms",
 ]
 NO_EXPIRY = 2**64 - 1
+MAX_ENDORSED_AT_ONCE = 256
 
 
 class NotVerified(Exception):
@@ -150,22 +151,29 @@ def assemble(genesis, key, proposal, answers):
         raise NotVerified("the endorsers do not agree on what the proposal does")
     version, rwset, response = effects.pop()
     effects = u32(version) + bytes.fromhex(rwset) + bytes.fromhex(response)
-    endorsements = []
-    for answer in answers:
-        endorser = bytes.fromhex(answer["endorsement"]["endorser"])
-        signature = bytes.fromhex(answer["endorsement"]["signature"])
-        if endorser not in genesis.replicas:
-            raise NotVerified("the endorser is no replica of this network")
-        proof = answer["endorsement"]["proof"]
-        path = [bytes.fromhex(sibling) for sibling in proof["path"]]
-        leaf = leaf_hash(proposal.id + effects)
-        root = proof_leads_to(leaf, proof["index"], proof["size"], path)
-        verify_signature(endorser, signature, "endorsement", genesis.network, root)
-        proof = u64(proof["index"]) + u64(proof["size"]) + listing(path, bytes)
-        endorsements.append(endorser + signature + proof)
+    leaf = leaf_hash(proposal.id + effects)
+    endorsements = [_endorsement(genesis, answer["endorsement"], leaf) for answer in answers]
     body = proposal.bytes + effects + listing(sorted(endorsements), bytes)
     transaction = body + key.sign("transaction", genesis.network, body)
     return transaction, domain_hash("transaction", transaction)
+
+
+def _endorsement(genesis, it, leaf):
+    """The canonical bytes of an endorsement of what has this leaf, once it holds."""
+    try:
+        endorser, signature = digest(it["endorser"]), bytes.fromhex(it["signature"])
+        index, size = it["proof"]["index"], it["proof"]["size"]
+        path = [digest(sibling) for sibling in it["proof"]["path"]]
+        endorsement = endorser + signature + u64(index) + u64(size) + listing(path, bytes)
+        root = proof_leads_to(leaf, index, size, path)
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as reason:
+        raise NotVerified(f"it is no endorsement: {reason}") from None
+    if endorser not in genesis.replicas:
+        raise NotVerified("the endorser is no replica of this network")
+    if size > MAX_ENDORSED_AT_ONCE:
+        raise NotVerified("it endorses more at once than may be")
+    verify_signature(endorser, signature, "endorsement", genesis.network, root)
+    return endorsement
 
 
 def _version(version):

@@ -65,6 +65,11 @@ class Vectors(unittest.TestCase):
         self.assertEqual(transaction.hex(), known["transaction"])
         self.assertEqual(transaction_hash.hex(), known["transaction_hash"])
         self.assertEqual(domain_hash("transaction", transaction), transaction_hash)
+        fifth = known["fifth_of_five"]
+        answer["endorsement"] = fifth["endorsement"]
+        _, transaction_hash = assemble(network, client, proposal, [answer])
+        self.assertEqual(transaction_hash.hex(), fifth["transaction_hash"])
+        self.refuses_bad_proofs(network, client, proposal, answer)
         for reason in ["conflict", "shortfall"]:
             self.assertEqual(outcome(known[reason], None).hex(), known[f"{reason}_outcome"])
         result = bytes.fromhex(known["result"])
@@ -73,6 +78,27 @@ class Vectors(unittest.TestCase):
         self.assertEqual(block_hash(header).hex(), known["block_hash"])
         attested = u64(header["sequence"]) + block_hash(header)
         self.assertEqual(attested.hex(), known["attested"])
+
+    def refuses_bad_proofs(self, network, client, proposal, answer):
+        proof = answer["endorsement"]["proof"]
+        bad = [
+            {"index": 3},
+            {"index": 5},
+            {"index": -1},
+            {"size": 4},
+            {"size": 257},
+            {"path": []},
+            {"path": proof["path"] * 2},
+            {"path": [proof["path"][0][:62]]},
+            {"path": None},
+        ]
+        for change in bad:
+            endorsement = {**answer["endorsement"], "proof": {**proof, **change}}
+            with self.assertRaises(NotVerified):
+                assemble(network, client, proposal, [{**answer, "endorsement": endorsement}])
+        del endorsement["proof"]
+        with self.assertRaises(NotVerified):
+            assemble(network, client, proposal, [{**answer, "endorsement": endorsement}])
 
     def test_the_document_shows_the_golden_bytes(self):
         document = (ROOT / "docs" / "formats.md").read_text()

@@ -85,8 +85,12 @@ impl Endorsement {
     ///
     /// # Errors
     ///
-    /// When the proof is none.
+    /// When the proof is none, or of a larger tree than may be.
     pub(crate) fn signed_root(&self, leaf: &Digest) -> Result<SignedRoot, ProofError> {
+        let InclusionProof { index, size, .. } = self.proof;
+        if size > MAX_ENDORSED_AT_ONCE as u64 {
+            return Err(ProofError::OutOfRange { index, size });
+        }
         Ok(SignedRoot {
             endorser: self.endorser,
             signature: self.signature,
@@ -99,7 +103,7 @@ impl Endorsement {
 /// and checked once for all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SignedRoot {
-    pub(crate) endorser: PublicKey,
+    endorser: PublicKey,
     signature: Signature,
     root: Digest,
 }

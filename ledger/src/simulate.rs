@@ -325,7 +325,7 @@ impl Simulation<'_> {
     }
 
     /// Checks that the transaction of a proposal and an action of so many bytes would
-    /// be admitted, however many endorse it.
+    /// be admitted, should each replica endorse it.
     fn fits(&self, proposal: usize, action: &EndorsedAction, bytes: usize) -> Result<(), Refusal> {
         /// Of the longest proof: position, size and number of hashes, and these.
         const PROOF: usize = 3 * 8 + MAX_ENDORSED_AT_ONCE.ilog2() as usize * 32;

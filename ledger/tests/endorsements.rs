@@ -4,11 +4,11 @@ mod common;
 
 use common::Network;
 use crypto::merkle::{InclusionProof, prove_all};
-use crypto::{Digest, Domain, encode};
+use crypto::{Digest, Domain, SigningKey, encode};
 use ledger::names::MAX_ENDORSED_AT_ONCE;
 use ledger::{
-    CheckedTransaction, EndorsedAction, Endorsement, Limits, Refusal, Signer, Transaction,
-    UncheckedTransaction, check_together, check_transactions,
+    CheckedTransaction, EndorsedAction, Endorsement, Limits, ProposalResponse, Refusal, Signer,
+    Transaction, UncheckedTransaction, check_together, check_transactions,
 };
 
 fn action(transaction: &Transaction) -> EndorsedAction {
@@ -109,14 +109,65 @@ fn a_proof_that_is_none_endorses_nothing() {
     assert_eq!(altered(|proof| proof.path[0].0[0] ^= 1), bad);
     assert_eq!(altered(|proof| proof.path.clear()), bad);
     assert_eq!(altered(|proof| proof.path.push(Digest::ZERO)), bad);
-    let too_many = Refusal::TooMany {
-        what: "actions endorsed at once",
-        found: MAX_ENDORSED_AT_ONCE + 1,
-        limit: MAX_ENDORSED_AT_ONCE,
+    assert_eq!(altered(|proof| proof.size = u64::MAX), bad);
+}
+
+/// A client must not believe what no node does: the transaction would be refused.
+#[test]
+fn a_proof_in_a_larger_tree_than_may_be_holds_for_nobody() {
+    let network = Network::new();
+    let good = network.put(1, "a", b"1");
+    let (key, domain) = (&network.attesters[0], Domain::Endorsement);
+    for (size, holds) in [
+        (MAX_ENDORSED_AT_ONCE, true),
+        (MAX_ENDORSED_AT_ONCE + 1, false),
+    ] {
+        let mut leaves = vec![Digest::ZERO; size];
+        leaves[0] = action(&good).leaf();
+        let (root, mut proofs) = prove_all(&leaves);
+        let endorsement = Endorsement {
+            endorser: key.public(),
+            signature: key.sign(domain, &network.id(), root.as_bytes()),
+            proof: proofs.swap_remove(0),
+        };
+        let mut answer = ProposalResponse::endorse(action(&good), &network.id(), key);
+        answer.endorsement = endorsement.clone();
+        assert_eq!(answer.verify(&network.id()).is_ok(), holds, "{size}");
+        let transaction = with(&network, &good, endorsement);
+        assert_eq!(check(&network, &transaction).is_ok(), holds, "{size}");
+    }
+}
+
+/// Each endorser has a tree of its own, in which the transaction stands elsewhere.
+#[test]
+fn endorsers_that_endorse_different_things_at_once_endorse_a_transaction_together() {
+    let network = Network::new();
+    let transactions: Vec<_> = (0..9).map(|i| network.put(i, "a", b"1")).collect();
+    let endorse = |of: &[usize], key: &SigningKey| {
+        let leaves: Vec<_> = of
+            .iter()
+            .map(|at| action(&transactions[*at]).leaf())
+            .collect();
+        let (root, proofs) = prove_all(&leaves);
+        let signature = key.sign(Domain::Endorsement, &network.id(), root.as_bytes());
+        let proof = proofs.into_iter().next_back().unwrap();
+        let endorser = key.public();
+        Endorsement {
+            endorser,
+            signature,
+            proof,
+        }
     };
-    assert_eq!(
-        altered(|proof| proof.size = MAX_ENDORSED_AT_ONCE as u64 + 1),
-        too_many
-    );
-    assert_eq!(altered(|proof| proof.size = u64::MAX).code(), "TOO_MANY");
+    let [one, two, three] = [0, 1, 2].map(|at| &network.attesters[at]);
+    let made = |last: Endorsement| {
+        let endorsements = vec![endorse(&[0, 1, 2, 3, 4], one), endorse(&[4], two), last];
+        let (proposal, action) = (transactions[4].proposal.clone(), action(&transactions[4]));
+        let made = Transaction::assemble(proposal, action, endorsements, &network.client);
+        check(&network, &made)
+    };
+    assert!(made(endorse(&[8, 7, 4], three)).is_ok());
+    let bad = Refusal::BadSignature {
+        signer: Signer::Endorser(three.public()),
+    };
+    assert_eq!(made(endorse(&[8, 4, 7], three)).unwrap_err(), bad);
 }

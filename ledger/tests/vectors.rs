@@ -1,11 +1,12 @@
 //! Golden bytes for those who write clients: `docs/vectors.json`, which
 //! `docs/formats.md` refers to. A change here is a change of the format.
 
-use crypto::{Digest, SigningKey, encode};
+use crypto::merkle::prove_all;
+use crypto::{Digest, Domain, SigningKey, encode};
 use ledger::{
-    BlockHeader, EndorsedAction, Event, KeyPolicy, NO_EXPIRY, Proposal, ProposalResponse, Read,
-    ReadWriteSet, Reason, Response, Shortfall, Transaction, TransactionHash, TransactionResult,
-    ValidationCode, Version, Write, attested_bytes,
+    BlockHeader, EndorsedAction, Endorsement, Event, KeyPolicy, NO_EXPIRY, Proposal,
+    ProposalResponse, Read, ReadWriteSet, Reason, Response, Shortfall, Transaction,
+    TransactionHash, TransactionResult, ValidationCode, Version, Write, attested_bytes,
 };
 use serde_json::{Value, json};
 
@@ -54,11 +55,30 @@ fn reasons() -> (Reason, Reason) {
     (conflict, shortfall)
 }
 
+/// The same transaction, endorsed with four others before it.
+fn fifth_of_five(
+    (proposal, action): (&Proposal, &EndorsedAction),
+    (client, endorser): (&SigningKey, &SigningKey),
+) -> Value {
+    let mut leaves: Vec<_> = (1..=4).map(|byte| Digest([byte; 32])).collect();
+    leaves.push(action.leaf());
+    let (root, mut proofs) = prove_all(&leaves);
+    let (domain, network) = (Domain::Endorsement, &proposal.network);
+    let endorsement = Endorsement {
+        endorser: endorser.public(),
+        signature: endorser.sign(domain, network, root.as_bytes()),
+        proof: proofs.swap_remove(4),
+    };
+    let endorsements = vec![endorsement.clone()];
+    let made = Transaction::assemble(proposal.clone(), action.clone(), endorsements, client);
+    json!({
+        "endorsement": endorsement,
+        "transaction_hash": TransactionHash::of_bytes(&encode(&made)),
+    })
+}
+
 fn vectors() -> Value {
-    let (client, endorser) = (
-        SigningKey::from_seed(&[9; 32]),
-        SigningKey::from_seed(&[1; 32]),
-    );
+    let [client, endorser] = [9, 1].map(|byte| SigningKey::from_seed(&[byte; 32]));
     let network = Digest([7; 32]);
     let proposal = Proposal {
         network,
@@ -105,6 +125,7 @@ fn vectors() -> Value {
         "nonce": hex::encode([5; 32]),
         "call": ["asset", "TransferAsset", "asset1", "Jin Soo"],
         "proposal": hex::encode(encode(&proposal)),
+        "fifth_of_five": fifth_of_five((&proposal, &answer.action()), (&client, &endorser)),
         "transaction_id": proposal.id(),
         "signed_proposal": hex::encode(encode(&proposal.sign(&client))),
         "rwset": hex::encode(encode(&rwset)),

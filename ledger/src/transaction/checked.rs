@@ -1,9 +1,10 @@
 //! From bytes to a transaction whose form is right and whose signatures hold.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
-use crypto::merkle::leaf_hash_of_parts;
+use crypto::merkle::{ProofError, leaf_hash_of_parts};
 use crypto::{Claim, Digest, Domain, NetworkId, PublicKey, decode, encode, hold_together};
 
 use super::{Limits, Refusal, SIGNATURE_BYTES, Signer, Transaction, TransactionHash, form};
@@ -18,9 +19,9 @@ pub struct UncheckedTransaction {
     hash: TransactionHash,
     /// The hash of what the creator signed: of all but the signature.
     signed: Digest,
-    /// What the endorsers signed, in their order.
-    endorsed: Vec<SignedRoot>,
     bytes: Arc<[u8]>,
+    /// Where in `bytes` the effects stand.
+    effects: Range<usize>,
 }
 
 impl UncheckedTransaction {
@@ -43,15 +44,13 @@ impl UncheckedTransaction {
         );
         let (body, signature) = bytes.split_at(bytes.len() - SIGNATURE_BYTES);
         let (signed, hash) = Domain::Transaction.hash_both(body, signature);
-        let id = Proposal::id_of_bytes(&proposal);
         let effects_end = body.len() - encode(&transaction.endorsements).len();
-        let effects = &body[proposal.len()..effects_end];
         Ok(Self {
-            id,
+            id: Proposal::id_of_bytes(&proposal),
             hash: TransactionHash(hash),
             signed,
-            endorsed: endorsed(&transaction, id, effects)?,
             bytes: bytes.into(),
+            effects: proposal.len()..effects_end,
             transaction,
         })
     }
@@ -103,33 +102,37 @@ impl UncheckedTransaction {
         )
     }
 
+    /// What the endorsers must have signed, in their order.
+    fn signed_roots(&self) -> impl Iterator<Item = Result<SignedRoot, ProofError>> {
+        let effects = &self.bytes[self.effects.clone()];
+        let leaf = leaf_hash_of_parts(&[self.id.0.as_bytes(), effects]);
+        let endorsements = self.transaction.endorsements.iter();
+        endorsements.map(move |each| each.signed_root(&leaf))
+    }
+
     /// Whose signature does not hold, of the creator and then the endorsers the first.
-    fn forged(&self) -> Option<Signer> {
+    fn forged(&self, known: &mut Known) -> Option<Signer> {
         if self.creator_claim().verify().is_err() {
             return Some(Signer::Creator(self.creator()));
         }
-        let network = &self.transaction.proposal.network;
-        let mut endorsed = self.endorsed.iter();
-        let forged = endorsed.find(|signed| signed.claim(network).verify().is_err());
-        forged.map(|signed| Signer::Endorser(signed.endorser))
+        let network = self.transaction.proposal.network;
+        let mut endorsed = self
+            .transaction
+            .endorsements
+            .iter()
+            .zip(self.signed_roots());
+        let forged = endorsed.find(|(_, signed)| match signed {
+            Ok(signed) => !*known
+                .entry((network, *signed))
+                .or_insert_with(|| signed.claim(&network).verify().is_ok()),
+            Err(_) => true,
+        });
+        forged.map(|(endorsement, _)| Signer::Endorser(endorsement.endorser))
     }
 }
 
-/// What the endorsers of a transaction with this id and these effects, as bytes, signed.
-fn endorsed(
-    transaction: &Transaction,
-    id: TransactionId,
-    effects: &[u8],
-) -> Result<Vec<SignedRoot>, Refusal> {
-    let leaf = leaf_hash_of_parts(&[id.0.as_bytes(), effects]);
-    let endorsements = transaction.endorsements.iter();
-    let signed = endorsements.map(|each| {
-        each.signed_root(&leaf).map_err(|_| Refusal::BadSignature {
-            signer: Signer::Endorser(each.endorser),
-        })
-    });
-    signed.collect()
-}
+/// Whether signatures of endorsers that were checked alone hold.
+type Known = BTreeMap<(NetworkId, SignedRoot), bool>;
 
 /// A transaction of the right form whose every signature holds. There is no
 /// other way to one than through [`check_transactions`].
@@ -178,7 +181,13 @@ pub fn check_transactions(
         Ok(checked) => checked.into_iter().map(Ok).collect(),
         // One by one, not by halving: whoever floods a node with bad signatures
         // then costs it at most half as much again as without batching.
-        Err(unchecked) => unchecked.into_iter().map(check_alone).collect(),
+        Err(unchecked) => {
+            let mut known = Known::new();
+            let unchecked = unchecked.into_iter();
+            unchecked
+                .map(|each| check_alone(each, &mut known))
+                .collect()
+        }
     }
 }
 
@@ -190,25 +199,34 @@ pub fn check_transactions(
 pub fn check_together(
     unchecked: Vec<UncheckedTransaction>,
 ) -> Result<Vec<CheckedTransaction>, Vec<UncheckedTransaction>> {
-    let mut claims = Vec::with_capacity(2 * unchecked.len());
-    let mut roots = BTreeSet::new();
-    for each in &unchecked {
-        claims.push(each.creator_claim());
-        let network = &each.transaction.proposal.network;
-        let new = each
-            .endorsed
-            .iter()
-            .filter(|signed| roots.insert((*network, **signed)));
-        claims.extend(new.map(|signed| signed.claim(network)));
+    match claims(&unchecked) {
+        Ok(claims) if hold_together(&claims) => Ok(unchecked.into_iter().map(sound).collect()),
+        _ => Err(unchecked),
     }
-    if !hold_together(&claims) {
-        return Err(unchecked);
-    }
-    Ok(unchecked.into_iter().map(sound).collect())
 }
 
-fn check_alone(unchecked: UncheckedTransaction) -> Result<CheckedTransaction, Refusal> {
-    match unchecked.forged() {
+/// What must hold of all transactions, that of a signature of an endorser once.
+fn claims(unchecked: &[UncheckedTransaction]) -> Result<Vec<Claim>, ProofError> {
+    let mut claims = Vec::with_capacity(2 * unchecked.len());
+    let mut roots = BTreeSet::new();
+    for each in unchecked {
+        claims.push(each.creator_claim());
+        let network = each.transaction.proposal.network;
+        for signed in each.signed_roots() {
+            let signed = signed?;
+            if roots.insert((network, signed)) {
+                claims.push(signed.claim(&network));
+            }
+        }
+    }
+    Ok(claims)
+}
+
+fn check_alone(
+    unchecked: UncheckedTransaction,
+    known: &mut Known,
+) -> Result<CheckedTransaction, Refusal> {
+    match unchecked.forged(known) {
         Some(signer) => Err(Refusal::BadSignature { signer }),
         None => Ok(sound(unchecked)),
     }

@@ -6,8 +6,8 @@ use crypto::NetworkId;
 use super::{Refusal, Transaction};
 use crate::endorsement::{Endorsement, Response};
 use crate::names::{
-    MAX_ARGS, MAX_ENDORSED_AT_ONCE, MAX_ENDORSEMENTS, MAX_EVENTS, MAX_KEY_BYTES, MAX_KEYS,
-    MAX_RANGES, MAX_VALUE_BYTES, is_call_name, is_namespace,
+    MAX_ARGS, MAX_ENDORSEMENTS, MAX_EVENTS, MAX_KEY_BYTES, MAX_KEYS, MAX_RANGES, MAX_VALUE_BYTES,
+    is_call_name, is_namespace,
 };
 use crate::proposal::Proposal;
 use crate::rwset::{RangeRead, ReadWriteSet};
@@ -91,10 +91,6 @@ fn endorsements(endorsements: &[Endorsement]) -> Result<(), Refusal> {
         return Err(Refusal::NotEndorsed);
     }
     at_most("endorsements", endorsements.len(), MAX_ENDORSEMENTS)?;
-    for each in endorsements {
-        let size = usize::try_from(each.proof.size).unwrap_or(usize::MAX);
-        at_most("actions endorsed at once", size, MAX_ENDORSED_AT_ONCE)?;
-    }
     ascending("endorsements", endorsements, |each| each.endorser)
 }
 

@@ -114,9 +114,11 @@ impl Endorse for Scripted {
         proposals: Vec<SignedProposal>,
     ) -> BoxFuture<'_, Result<Vec<Endorsed>, EndorseFailure>> {
         let key = crate::common::replica_key(0);
-        let answers = proposals.iter().map(|each| self.endorse_with(each, &key));
-        let answers = answers.collect();
-        Box::pin(async move { Ok(answers) })
+        let answers = self.simulate(|simulation| Ok(simulation.endorse_all(&proposals, &key)));
+        Box::pin(async move {
+            let answers = answers?.into_iter();
+            Ok(answers.map(|answer| Ok(answer?)).collect())
+        })
     }
 
     fn evaluate(

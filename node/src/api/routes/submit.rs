@@ -181,7 +181,8 @@ fn apart(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Failure> {
 }
 
 /// Endorses many proposals: a canonical list of them comes, and one of their answers
-/// goes. Each is what it would have been alone, `200` with canonical bytes.
+/// goes. Each is what it would have been alone, `200` with canonical bytes, but that
+/// one signature endorses all of them.
 #[utoipa::path(post, path = "/v1/proposals/together", request_body = BytesBody, responses(
     (status = 200, content_type = "application/octet-stream"),
     (status = 400, body = ErrorAnswer), (status = 413, body = ErrorAnswer),
