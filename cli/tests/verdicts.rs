@@ -149,7 +149,7 @@ impl Client {
 fn write(key: &str, value: &str) -> Write {
     Write {
         key: key.to_owned(),
-        value: Some(value.as_bytes().to_vec()),
+        value: Some(value.as_bytes().to_vec().into()),
     }
 }
 
@@ -426,7 +426,7 @@ fn a_lying_endorser_is_left_out_or_named() {
     assert_eq!(refused["error"]["code"], "ENDORSERS_DISAGREE");
     let cause = refused["error"]["cause"].as_str().unwrap();
     assert!(cause.contains("otherwise: node0"), "{cause}");
-    assert!(cause.contains("\"a\": \"1\", and \"10\""), "{cause}");
+    assert!(cause.contains("\"a\": \"1\", and \"0\""), "{cause}");
     assert!(cause.contains("one of them lies"), "{cause}");
     network.ok(&["testnet", "fault", "0", "none"]);
     assert_eq!(network.ok(&put)["code"], "VALID");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use ledger::{ProposalResponse, Version};
+use ledger::{ProposalResponse, Version, WriteValue};
 
 use crate::endorse::Answer;
 
@@ -25,11 +25,13 @@ pub struct Group {
 pub struct Disagreement {
     /// The endorsers by what they say, the largest group first.
     pub groups: Vec<Group>,
+    /// The arguments of the call.
+    args: Vec<String>,
 }
 
 impl Disagreement {
-    /// Between those who say the same, group by group.
-    pub(crate) fn between(groups: Vec<Vec<Answer<'_>>>) -> Self {
+    /// Between those who say the same of a call with these arguments, group by group.
+    pub(crate) fn between(groups: Vec<Vec<Answer<'_>>>, args: &[String]) -> Self {
         let groups = groups.into_iter().filter_map(|group| {
             let endorsers = group.iter().map(|(node, _)| node.name().to_owned());
             Some(Group {
@@ -39,7 +41,10 @@ impl Disagreement {
         });
         let mut groups: Vec<Group> = groups.collect();
         groups.sort_by_key(|group| std::cmp::Reverse(group.endorsers.len()));
-        Self { groups }
+        Self {
+            groups,
+            args: args.to_vec(),
+        }
     }
 }
 
@@ -59,15 +64,22 @@ fn version(version: Option<&Version>) -> String {
     })
 }
 
-fn value(value: Option<&Option<Vec<u8>>>) -> String {
+fn value(value: Option<&Option<WriteValue>>, args: &[String]) -> String {
     match value {
         None => "no write".to_owned(),
         Some(None) => "a deletion".to_owned(),
-        Some(Some(bytes)) => format!("{:.60?}", String::from_utf8_lossy(bytes)),
+        Some(Some(value)) => match value.bytes(args) {
+            Some(bytes) => text(bytes),
+            None => "an argument that there is not".to_owned(),
+        },
     }
 }
 
-fn differences(one: &ProposalResponse, other: &ProposalResponse) -> Differences {
+fn text(bytes: &[u8]) -> String {
+    format!("{:.60?}", String::from_utf8_lossy(bytes))
+}
+
+fn differences(one: &ProposalResponse, other: &ProposalResponse, args: &[String]) -> Differences {
     let mut found = Differences::default();
     let reads = |of: &ProposalResponse| -> BTreeMap<String, Option<Version>> {
         let reads = of.rwset.reads.iter();
@@ -89,7 +101,7 @@ fn differences(one: &ProposalResponse, other: &ProposalResponse) -> Differences 
         found.other_state = true;
         found.lines.push("a range was read differently".to_owned());
     }
-    let writes = |of: &ProposalResponse| -> BTreeMap<String, Option<Vec<u8>>> {
+    let writes = |of: &ProposalResponse| -> BTreeMap<String, Option<WriteValue>> {
         let writes = of.rwset.writes.iter();
         writes
             .map(|write| (write.key.clone(), write.value.clone()))
@@ -101,13 +113,13 @@ fn differences(one: &ProposalResponse, other: &ProposalResponse) -> Differences 
         let (a, b) = (here.get(key), there.get(key));
         if a != b {
             found.other_effects = true;
-            let (a, b) = (value(a), value(b));
+            let (a, b) = (value(a, args), value(b, args));
             found.lines.push(format!("{key:?}: {a}, and {b}"));
         }
     }
     if one.response.payload != other.response.payload {
         found.other_effects = true;
-        let [a, b] = [one, other].map(|of| value(Some(&Some(of.response.payload.clone()))));
+        let [a, b] = [one, other].map(|of| text(&of.response.payload));
         found.lines.push(format!("the answer: {a}, and {b}"));
     }
     if one.response.events != other.response.events {
@@ -124,7 +136,7 @@ impl fmt::Display for Disagreement {
         };
         write!(f, "alike: {}", most.endorsers.join(", "))?;
         for group in rest {
-            let found = differences(&most.response, &group.response);
+            let found = differences(&most.response, &group.response, &self.args);
             write!(f, "\n    otherwise: {}", group.endorsers.join(", "))?;
             for line in found.lines.iter().take(SHOWN) {
                 write!(f, "\n      {line}")?;
@@ -165,7 +177,7 @@ mod tests {
                 ranges: Vec::new(),
                 writes: vec![Write {
                     key: "b".to_owned(),
-                    value: Some(write.as_bytes().to_vec()),
+                    value: Some(WriteValue::Bytes(write.as_bytes().to_vec())),
                 }],
                 policies: Vec::new(),
             },
@@ -177,11 +189,11 @@ mod tests {
 
     #[test]
     fn one_that_is_behind_is_told_from_one_that_does_something_else() {
-        let behind = differences(&answer(1, 4, "x"), &answer(2, 3, "y"));
+        let behind = differences(&answer(1, 4, "x"), &answer(2, 3, "y"), &[]);
         assert!(behind.other_state);
         let line = "\"a\": read as the write of block 4 position 0, and as the write of block 3 position 0";
         assert_eq!(behind.lines[0], line);
-        let liar = differences(&answer(1, 4, "x"), &answer(2, 4, "y"));
+        let liar = differences(&answer(1, 4, "x"), &answer(2, 4, "y"), &[]);
         assert!(!liar.other_state && liar.other_effects);
         assert_eq!(liar.lines, ["\"b\": \"x\", and \"y\""]);
     }
@@ -197,6 +209,7 @@ mod tests {
                 group(&["node0", "node2"], answer(1, 4, "x")),
                 group(&["node1"], answer(2, 3, "x")),
             ],
+            args: Vec::new(),
         };
         let text = "alike: node0, node2\n    otherwise: node1\n      \"a\": read as the write of \
                     block 4 position 0, and as the write of block 3 position 0\n      they have \

@@ -56,7 +56,7 @@ impl Client {
             let alike = match gathered {
                 Gathered::Apart(groups) => {
                     busy = None;
-                    disagreement = Disagreement::between(groups);
+                    disagreement = Disagreement::between(groups, &signed.proposal.args);
                     tokio::time::sleep(PAUSE).await;
                     continue;
                 }

@@ -56,7 +56,7 @@ pub use policy::{ContractDefinition, EndorsementPolicy, PolicyTree, Principal};
 pub use proof::{Receipt, ReceiptError};
 pub use proposal::{NO_EXPIRY, Proposal, SignedProposal, TransactionId};
 pub use row::{LongValue, RowValue, StateRow, VersionedValue};
-pub use rwset::{Event, KeyPolicy, RangeRead, Read, ReadWriteSet, Version, Write};
+pub use rwset::{Event, KeyPolicy, RangeRead, Read, ReadWriteSet, Version, Write, WriteValue};
 pub use simulate::{EndorseError, Simulation};
 pub use state::{MemoryState, Overlay, StateView};
 pub use store::{

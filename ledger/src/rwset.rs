@@ -3,7 +3,7 @@
 //! A transaction carries effects, not a program: nodes do not execute it again
 //! but check that everything it has read is still as it was.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crypto::codec::{Decode, Encode};
 use crypto::{Digest, Domain, encode};
@@ -58,7 +58,47 @@ pub struct Write {
     /// The key.
     pub key: String,
     /// The value; none deletes the key.
-    pub value: Option<Vec<u8>>,
+    pub value: Option<WriteValue>,
+}
+
+/// A value that would be written. What a call is given to write stands in its proposal,
+/// and is not said again.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub enum WriteValue {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// Those of this argument of the call, from 0. Each may be referred to once.
+    Argument(u8),
+}
+
+impl WriteValue {
+    /// What a call writes of whose arguments these are not written yet; the one that is
+    /// the value is no more, afterwards.
+    pub(crate) fn of(value: Vec<u8>, free: &mut BTreeMap<u8, &String>) -> Self {
+        let found = free.iter().find(|(_, arg)| arg.as_bytes() == value);
+        match found.map(|(number, _)| *number) {
+            Some(number) => {
+                free.remove(&number);
+                Self::Argument(number)
+            }
+            None => Self::Bytes(value),
+        }
+    }
+
+    /// The value, where the call has these arguments; none when it has no such one.
+    #[must_use]
+    pub fn bytes<'a>(&'a self, args: &'a [String]) -> Option<&'a [u8]> {
+        match self {
+            Self::Bytes(value) => Some(value),
+            Self::Argument(number) => args.get(usize::from(*number)).map(String::as_bytes),
+        }
+    }
+}
+
+impl From<Vec<u8>> for WriteValue {
+    fn from(value: Vec<u8>) -> Self {
+        Self::Bytes(value)
+    }
 }
 
 /// A key whose endorsement policy would change.
@@ -101,9 +141,11 @@ impl ReadWriteSet {
         at.ok().map(|at| &writes[at])
     }
 
-    /// What a touched key holds from `version` on, when its row was `before`.
+    /// What a touched key holds from `version` on, when its row was `before` and the
+    /// call has these arguments.
     pub(crate) fn applied(
         &self,
+        args: &[String],
         key: &str,
         version: Version,
         before: Option<StateRow>,
@@ -116,6 +158,8 @@ impl ReadWriteSet {
         match (written, before) {
             (Some(Some(value)), before) => {
                 let policy = set.unwrap_or_else(|| before?.policy);
+                let value = value.bytes(args);
+                let value = value.expect("a write refers to an argument that there is");
                 RowWrite::value(value, version, policy)
             }
             (None, Some(before)) => {

@@ -239,7 +239,7 @@ impl Simulation<'_> {
         };
         let mut context = Context::new(self.view, name, &creator, transaction_id);
         let payload = call(contract, &mut context, &proposal.function, &proposal.args)?;
-        let (rwset, events) = context.finish();
+        let (rwset, events) = context.finish(&proposal.args);
         Ok(EndorsedAction {
             transaction_id,
             contract_version: contract.version(),

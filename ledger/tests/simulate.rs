@@ -10,7 +10,7 @@ use ledger::names::MAX_ENDORSED_AT_ONCE;
 use ledger::{
     Contracts, EndorseError, EndorsementPolicy, Ledger, Limits, NO_EXPIRY, Proposal,
     ProposalResponse, Response, SignedProposal, Simulation, StateView, Transaction, Verdict,
-    Version,
+    Version, WriteValue,
 };
 
 /// A network with an endorser's things about it.
@@ -188,6 +188,32 @@ fn an_endorser_tells_of_the_policies_that_keys_have() {
     assert_eq!(told(&it, "a"), [policy]);
 }
 
+/// It is the same state, history and chain, however the value is said, also where the
+/// block is received and where a stopped node's folder is verified.
+#[test]
+fn what_is_written_by_reference_is_read_back_everywhere() {
+    let it = Fixture::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let other = it.network.open(elsewhere.path());
+    for (nonce, length) in (0..).zip([1, 255, 256, 3_000]) {
+        let (key, value) = (nonce.to_string(), "x".repeat(length));
+        let signed = it.sign(it.proposal(nonce, "put", &[&key, &value]));
+        let answer = it.endorse(&signed).unwrap();
+        assert_eq!(answer.rwset.writes[0].value, Some(WriteValue::Argument(1)));
+        let made = Transaction::from_responses(signed.proposal, vec![answer], &it.network.client);
+        let committed = it.network.commit(&it.ledger, &[made.unwrap()]);
+        assert_eq!(committed.block.verdicts, [Verdict::VALID]);
+        it.network.receive(&other, &committed.block).unwrap();
+        for ledger in [&it.ledger, &other] {
+            let found = ledger.snapshot().unwrap().state("kv", &key).unwrap();
+            assert_eq!(found.unwrap().value, value.as_bytes());
+        }
+    }
+    drop(other);
+    let report = ledger::verify_folder(elsewhere.path(), &it.network.genesis).unwrap();
+    assert!(report.is_ok(), "{:?}", report.problem);
+}
+
 /// Endorsements are compared byte by byte.
 #[test]
 fn a_call_simulated_twice_has_the_same_effects_and_changes_nothing() {
@@ -268,7 +294,7 @@ fn a_proposal_expires_with_its_last_block() {
 fn nothing_is_endorsed_that_would_be_too_large_a_transaction() {
     let mut it = Fixture::new();
     let signed = it.sign(it.proposal(1, "put", &["a", &"x".repeat(3_000)]));
-    it.limits.max_transaction_bytes = 8_000;
+    it.limits.max_transaction_bytes = 5_400;
     it.endorse(&signed).unwrap();
     // Each replica may endorse it, with a proof.
     it.limits.replicas = 7;

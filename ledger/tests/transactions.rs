@@ -10,7 +10,7 @@ use ledger::names::{
 use ledger::{
     CheckedTransaction, EndorsedAction, Endorsement, Event, Limits, Proposal, ProposalResponse,
     RangeRead, Read, ReadWriteSet, Refusal, Response, Signer, Transaction, TransactionHash,
-    UncheckedTransaction, Write, check_transactions,
+    UncheckedTransaction, Write, WriteValue, check_transactions,
 };
 
 fn check(network: &Network, bytes: &[u8]) -> Result<CheckedTransaction, Refusal> {
@@ -204,7 +204,7 @@ fn endorsements_of_different_effects_or_calls_cannot_be_combined() {
     };
     let good = network.put(3, "a", b"1");
     let mut other_effects = good.clone();
-    other_effects.rwset.writes[0].value = Some(b"2".to_vec());
+    other_effects.rwset.writes[0].value = Some(b"2".to_vec().into());
     let mut other_answer = good.clone();
     other_answer.response.payload = b"other".to_vec();
     let mut other_call = good.clone();
@@ -283,6 +283,30 @@ fn writes(writes: Vec<Write>) -> ReadWriteSet {
     ReadWriteSet {
         writes,
         ..ReadWriteSet::default()
+    }
+}
+
+/// Were one argument written under many keys, a small transaction would write very much.
+#[test]
+fn an_argument_that_there_is_is_written_once() {
+    let network = Network::new();
+    let code = |arguments: &[u8]| {
+        let arguments = arguments.iter().zip("abc".chars());
+        let written = arguments.map(|(number, key)| Write {
+            key: key.to_string(),
+            value: Some(WriteValue::Argument(*number)),
+        });
+        let rwset = writes(written.collect());
+        let mut proposal = proposal(&network);
+        proposal.args = vec!["x".to_owned(), "y".to_owned()];
+        let endorsers = [&network.attesters[0]];
+        let made = signed(&network, proposal, rwset, Response::default(), &endorsers);
+        let verdict = check(&network, &encode(&made));
+        verdict.err().map(|refusal| refusal.code())
+    };
+    assert_eq!(code(&[1, 0]), None);
+    for bad in [&[2][..], &[u8::MAX], &[1, 1], &[0, 1, 0]] {
+        assert_eq!(code(bad), Some("BAD_ARGUMENT"), "{bad:?}");
     }
 }
 

@@ -6,7 +6,7 @@ use crypto::{Digest, Domain, SigningKey, encode};
 use ledger::{
     BlockHeader, EndorsedAction, Endorsement, Event, KeyPolicy, NO_EXPIRY, Proposal,
     ProposalResponse, Read, ReadWriteSet, Reason, Response, Shortfall, Transaction,
-    TransactionHash, TransactionResult, ValidationCode, Version, Write, attested_bytes,
+    TransactionHash, TransactionResult, ValidationCode, Version, Write, WriteValue, attested_bytes,
 };
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ fn effects() -> (ReadWriteSet, Response) {
         ranges: Vec::new(),
         writes: vec![Write {
             key: "asset1".to_owned(),
-            value: Some(b"{}".to_vec()),
+            value: Some(WriteValue::Bytes(b"{}".to_vec())),
         }],
         policies: vec![KeyPolicy {
             key: "asset1".to_owned(),

@@ -9,7 +9,7 @@ use ledger::{
     ContractDefinition, EndorsedAction, Endorsement, EndorsementPolicy, Event, Identity, KeyPolicy,
     Proposal, ProposalResponse, RangeRead, Read, ReadWriteSet, Reason, Response, Role, RowValue,
     Shortfall, SignedProposal, StateRow, Transaction, TransactionId, ValidationCode, Verdict,
-    Version, Write,
+    Version, Write, WriteValue,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -56,7 +56,11 @@ fn version() -> impl Strategy<Value = Version> {
 fn rwset() -> impl Strategy<Value = ReadWriteSet> {
     let read = (".{0,6}", prop::option::of(version()));
     let range = (".{0,6}", ".{0,6}", digest());
-    let write = (".{0,6}", any::<Option<Vec<u8>>>());
+    let value = prop_oneof![
+        any::<Vec<u8>>().prop_map(WriteValue::Bytes),
+        any::<u8>().prop_map(WriteValue::Argument),
+    ];
+    let write = (".{0,6}", prop::option::of(value));
     let reads = vec(read.prop_map(|(key, version)| Read { key, version }), 0..4);
     let ranges = vec(
         range.prop_map(|(start, end, result)| RangeRead { start, end, result }),

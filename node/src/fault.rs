@@ -5,7 +5,7 @@
 
 use consensus::byzantine::Modes;
 use crypto::{NetworkId, SigningKey};
-use ledger::ProposalResponse;
+use ledger::{ProposalResponse, WriteValue};
 use tokio::sync::watch;
 
 use crate::fetch::Response;
@@ -95,7 +95,10 @@ impl FaultSwitch {
         let mut action = answer.action();
         let values = action.rwset.writes.iter_mut();
         for value in values.filter_map(|write| write.value.as_mut()) {
-            value.push(b'0');
+            match value {
+                WriteValue::Bytes(bytes) => bytes.push(b'0'),
+                WriteValue::Argument(_) => *value = WriteValue::Bytes(b"0".to_vec()),
+            }
         }
         action.response.payload.push(b'0');
         ProposalResponse::endorse(action, network, key)

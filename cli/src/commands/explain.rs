@@ -119,6 +119,11 @@ const MEANINGS: &[(&str, &str, &str)] = &[
         "Sort it; docs/formats.md says by what.",
     ),
     (
+        "BAD_ARGUMENT",
+        "It would write an argument that the call does not have, or one of them twice.",
+        "Have the proposal endorsed again; ask other endorsers.",
+    ),
+    (
         "NOT_ENDORSED",
         "The transaction has no endorsement.",
         "Have the proposal endorsed first.",

@@ -128,7 +128,7 @@ impl Relay {
         let mut action: EndorsedAction = answer.action();
         action.rwset.writes = vec![Write {
             key: "a".to_owned(),
-            value: Some(b"mine".to_vec()),
+            value: Some(b"mine".to_vec().into()),
         }];
         encode(&ProposalResponse::endorse(action, network, &key))
     }

@@ -184,14 +184,14 @@ impl Execution<'_> {
         version: Version,
     ) -> Result<(), LedgerError> {
         let body = transaction.transaction();
-        let namespace = &body.proposal.contract;
+        let (namespace, args) = (&body.proposal.contract, &body.proposal.args);
         for key in body.rwset.touched() {
             // The row that is replaced goes out of the digest, its own comes in.
             let before = self.overlay.row(namespace, key)?;
             if let Some(row) = &before {
                 self.accumulator.remove(namespace, key, row);
             }
-            let write = body.rwset.applied(key, version, before);
+            let write = body.rwset.applied(args, key, version, before);
             if let Some(row) = &write.row {
                 self.accumulator.add(namespace, key, row);
             }

@@ -11,7 +11,7 @@ use crate::names::{
 use crate::policy::EndorsementPolicy;
 use crate::proposal::TransactionId;
 use crate::row::StateRow;
-use crate::rwset::{Event, KeyPolicy, RangeRead, Read, ReadWriteSet, Version, Write};
+use crate::rwset::{Event, KeyPolicy, RangeRead, Read, ReadWriteSet, Version, Write, WriteValue};
 use crate::state::StateView;
 
 use super::ContractError;
@@ -221,11 +221,12 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
-    /// What the call has done.
-    pub(crate) fn finish(self) -> (ReadWriteSet, Vec<Event>) {
+    /// What the call, which had these arguments, has done.
+    pub(crate) fn finish(self, args: &[String]) -> (ReadWriteSet, Vec<Event>) {
         let reads = self.reads.into_iter();
         let ranges = self.ranges.into_iter();
         let writes = self.writes.into_iter();
+        let mut free = (0..=u8::MAX).zip(args).collect();
         let policies = self.policies.into_iter();
         let rwset = ReadWriteSet {
             reads: reads.map(|(key, version)| Read { key, version }).collect(),
@@ -236,7 +237,12 @@ impl<'a> Context<'a> {
                     result: RangeRead::digest(&rows),
                 })
                 .collect(),
-            writes: writes.map(|(key, value)| Write { key, value }).collect(),
+            writes: writes
+                .map(|(key, value)| Write {
+                    key,
+                    value: value.map(|value| WriteValue::of(value, &mut free)),
+                })
+                .collect(),
             policies: policies
                 .map(|(key, policy)| KeyPolicy { key, policy })
                 .collect(),

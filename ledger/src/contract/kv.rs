@@ -136,6 +136,7 @@ fn range(context: &mut Context<'_>, start: &str, end: &str) -> Result<Vec<u8>, C
 mod tests {
     use super::super::testing::World;
     use super::*;
+    use crate::rwset::WriteValue;
 
     #[test]
     fn what_was_put_is_got_until_it_is_deleted() {
@@ -201,6 +202,29 @@ mod tests {
             r#"[{"key":"c","value":"ö"}]"#
         );
         assert_eq!(world.submit("range", &["c", "a"]), "[]");
+    }
+
+    /// What is given stands in the proposal, and is not said again.
+    #[test]
+    fn a_write_of_an_argument_refers_to_it() {
+        let mut world = World::new(&KvContract);
+        let written = |world: &World, args: &[&str]| {
+            let (mut rwset, _) = world.simulate("put", args).unwrap();
+            rwset.writes.remove(0).value.unwrap()
+        };
+        assert_eq!(written(&world, &["a", "v"]), WriteValue::Argument(1));
+        assert_eq!(written(&world, &["a", "a"]), WriteValue::Argument(0));
+        world.submit("put", &["a", "v"]);
+        assert_eq!(world.submit("get", &["a"]), "v");
+        // A deposit that is divided, say: the other write of it says it again.
+        let (mut free, arg) = (BTreeMap::new(), "v".to_owned());
+        free.insert(3, &arg);
+        let values = [b"v".to_vec(), b"v".to_vec()].map(|value| WriteValue::of(value, &mut free));
+        let expected = [WriteValue::Argument(3), WriteValue::Bytes(b"v".to_vec())];
+        assert_eq!(values, expected);
+        let (mut rwset, _) = world.simulate("put_all", &[r#"{"a":"v"}"#]).unwrap();
+        let value = rwset.writes.remove(0).value;
+        assert_eq!(value, Some(WriteValue::Bytes(b"v".to_vec())));
     }
 
     #[test]

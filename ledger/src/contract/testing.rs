@@ -89,7 +89,7 @@ impl<'a> World<'a> {
         let id = TransactionId(Digest([7; 32]));
         let mut context = Context::new(&self.state, self.contract.name(), &self.creator, id);
         let payload = call(self.contract, &mut context, function, &args)?;
-        let (rwset, events) = context.finish();
+        let (rwset, events) = context.finish(&args);
         Ok((rwset, Response { payload, events }))
     }
 
@@ -107,9 +107,10 @@ impl<'a> World<'a> {
         let (rwset, response) = self.simulate(function, args)?;
         let version = self.next_version();
         let name = self.contract.name();
+        let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
         for key in rwset.touched() {
             let before = self.state.row(name, key)?;
-            let write = rwset.applied(key, version, before);
+            let write = rwset.applied(&args, key, version, before);
             self.state.apply(name, key, &write);
         }
         let answer = String::from_utf8_lossy(&response.payload).into_owned();

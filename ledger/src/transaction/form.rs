@@ -10,7 +10,7 @@ use crate::names::{
     is_call_name, is_namespace,
 };
 use crate::proposal::Proposal;
-use crate::rwset::{RangeRead, ReadWriteSet};
+use crate::rwset::{RangeRead, ReadWriteSet, WriteValue};
 
 /// Checks the form of a proposal.
 pub(crate) fn proposal(proposal: &Proposal, network: &NetworkId) -> Result<(), Refusal> {
@@ -33,7 +33,23 @@ pub(crate) fn proposal(proposal: &Proposal, network: &NetworkId) -> Result<(), R
 pub(crate) fn transaction(transaction: &Transaction, network: &NetworkId) -> Result<(), Refusal> {
     proposal(&transaction.proposal, network)?;
     effects(&transaction.rwset, &transaction.response)?;
+    values(&transaction.rwset, transaction.proposal.args.len())?;
     endorsements(&transaction.endorsements)
+}
+
+/// Checks that there are the arguments whose values are written, each once: were one
+/// written under many keys, a small transaction would write very much.
+fn values(rwset: &ReadWriteSet, args: usize) -> Result<(), Refusal> {
+    let mut free = vec![true; args];
+    for write in &rwset.writes {
+        if let Some(WriteValue::Argument(number)) = write.value {
+            match free.get_mut(usize::from(number)) {
+                Some(free) if *free => *free = false,
+                _ => return Err(Refusal::BadArgument { number, args }),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Checks the form of what a call does and answers.
@@ -64,8 +80,10 @@ fn read_write_set(rwset: &ReadWriteSet) -> Result<(), Refusal> {
     }
     for write in &rwset.writes {
         key("the writes", &write.key)?;
-        let length = write.value.as_ref().map_or(0, Vec::len);
-        no_longer("a value", length, MAX_VALUE_BYTES)?;
+        // An argument may be no longer than a value.
+        if let Some(WriteValue::Bytes(value)) = &write.value {
+            no_longer("a value", value.len(), MAX_VALUE_BYTES)?;
+        }
     }
     for policy in &rwset.policies {
         key("the policies", &policy.key)?;

@@ -106,6 +106,15 @@ pub enum Refusal {
         /// The position of the first that is not greater than the one before.
         position: usize,
     },
+    /// The value of an argument would be written that there is not, or that is written
+    /// already.
+    #[error("a write of argument {number}, counted from 0: each of {args} may be written once")]
+    BadArgument {
+        /// Which argument.
+        number: u8,
+        /// How many there are.
+        args: usize,
+    },
     /// Nobody endorses it.
     #[error("without any endorsement")]
     NotEndorsed,
@@ -126,6 +135,7 @@ impl Refusal {
             Self::EmptyKey { .. } => "EMPTY_KEY",
             Self::EmptyRange { .. } => "EMPTY_RANGE",
             Self::NotAscending { .. } => "NOT_ASCENDING",
+            Self::BadArgument { .. } => "BAD_ARGUMENT",
             Self::NotEndorsed => "NOT_ENDORSED",
         }
     }

@@ -142,7 +142,7 @@ fn executes_to(
     let mut context = Context::new(view, &proposal.contract, creator, transaction.id());
     match contract::call(system, &mut context, &proposal.function, &proposal.args) {
         Ok(payload) => {
-            let (rwset, events) = context.finish();
+            let (rwset, events) = context.finish(&proposal.args);
             let response = &body.response;
             Ok(system.version() == body.contract_version
                 && rwset == body.rwset

@@ -253,7 +253,7 @@ pub(crate) fn guards(key: &str) -> ReadWriteSet {
 pub(crate) fn write(key: &str, value: Option<&[u8]>) -> Write {
     Write {
         key: key.to_owned(),
-        value: value.map(<[u8]>::to_vec),
+        value: value.map(|value| value.to_vec().into()),
     }
 }
 

@@ -172,7 +172,7 @@ impl Draft {
     fn writes(mut self, key: &str, value: Option<&str>) -> Self {
         self.rwset.writes.push(Write {
             key: key.to_owned(),
-            value: value.map(|value| value.as_bytes().to_vec()),
+            value: value.map(|value| value.as_bytes().to_vec().into()),
         });
         self
     }

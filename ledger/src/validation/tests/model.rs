@@ -122,7 +122,7 @@ fn simulate(number: u64, call: &Call, state: &MemoryState) -> Draft {
         .iter()
         .map(|(&key, put)| Write {
             key: KEYS[key].to_owned(),
-            value: put.then(|| number.to_be_bytes().to_vec()),
+            value: put.then(|| number.to_be_bytes().to_vec().into()),
         })
         .collect();
     draft
