@@ -113,8 +113,16 @@ fn differences(one: &ProposalResponse, other: &ProposalResponse, args: &[String]
         let (a, b) = (here.get(key), there.get(key));
         if a != b {
             found.other_effects = true;
-            let (a, b) = (value(a, args), value(b, args));
-            found.lines.push(format!("{key:?}: {a}, and {b}"));
+            let bytes = |of: Option<&Option<WriteValue>>| {
+                let value = of?.as_ref()?.bytes(args)?;
+                Some(value.to_vec())
+            };
+            let line = if bytes(a).is_some() && bytes(a) == bytes(b) {
+                "the same value, said otherwise".to_owned()
+            } else {
+                format!("{}, and {}", value(a, args), value(b, args))
+            };
+            found.lines.push(format!("{key:?}: {line}"));
         }
     }
     if one.response.payload != other.response.payload {
@@ -196,6 +204,14 @@ mod tests {
         let liar = differences(&answer(1, 4, "x"), &answer(2, 4, "y"), &[]);
         assert!(!liar.other_state && liar.other_effects);
         assert_eq!(liar.lines, ["\"b\": \"x\", and \"y\""]);
+        let mut refers = answer(2, 4, "x");
+        refers.rwset.writes[0].value = Some(WriteValue::Argument(0));
+        let line = |args: &[String]| differences(&answer(1, 4, "x"), &refers, args).lines;
+        let same = "\"b\": the same value, said otherwise";
+        assert_eq!(line(&["x".to_owned()]), [same]);
+        assert_eq!(line(&["y".to_owned()]), ["\"b\": \"x\", and \"y\""]);
+        let none = "\"b\": \"x\", and an argument that there is not";
+        assert_eq!(line(&[]), [none]);
     }
 
     #[test]

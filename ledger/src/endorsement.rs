@@ -234,7 +234,8 @@ impl EndorsementVerifier {
         }
     }
 
-    fn holds(&self, signed: SignedRoot, network: &NetworkId) -> bool {
+    /// Whether this signature holds.
+    pub(crate) fn holds(&self, signed: SignedRoot, network: &NetworkId) -> bool {
         let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known().contains(&(*network, signed)) {
             return true;

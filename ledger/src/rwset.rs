@@ -180,3 +180,41 @@ pub struct Event {
     #[serde(with = "hex::serde")]
     pub payload: Vec<u8>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::LONG_VALUE;
+
+    /// A deposit that is divided, say.
+    #[test]
+    fn a_value_that_is_written_twice_and_was_given_once_is_said_the_second_time() {
+        let (mut free, arg) = (BTreeMap::new(), "v".to_owned());
+        free.insert(3, &arg);
+        let values = [b"v".to_vec(), b"v".to_vec()].map(|value| WriteValue::of(value, &mut free));
+        let expected = [WriteValue::Argument(3), WriteValue::Bytes(b"v".to_vec())];
+        assert_eq!(values, expected);
+    }
+
+    /// Whether a value is said or referred to tells nothing to the state.
+    #[test]
+    fn a_write_has_the_same_effect_however_its_value_is_said() {
+        for arg in ["v".to_owned(), "v".repeat(LONG_VALUE)] {
+            let effect = |value| {
+                let write = Write {
+                    key: "a".to_owned(),
+                    value: Some(value),
+                };
+                let rwset = ReadWriteSet {
+                    writes: vec![write],
+                    ..ReadWriteSet::default()
+                };
+                let version = Version { block: 1, index: 2 };
+                rwset.applied(&[arg.clone()], "a", version, None)
+            };
+            let said = effect(WriteValue::Bytes(arg.clone().into_bytes()));
+            assert_eq!(effect(WriteValue::Argument(0)), said);
+            assert!(said.row.is_some());
+        }
+    }
+}

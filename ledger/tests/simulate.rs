@@ -9,8 +9,8 @@ use crypto::{Digest, Signature, SigningKey};
 use ledger::names::MAX_ENDORSED_AT_ONCE;
 use ledger::{
     Contracts, EndorseError, EndorsementPolicy, Ledger, Limits, NO_EXPIRY, Proposal,
-    ProposalResponse, Response, SignedProposal, Simulation, StateView, Transaction, Verdict,
-    Version, WriteValue,
+    ProposalResponse, Refusal, Response, SignedProposal, Simulation, StateView, Transaction,
+    Verdict, Version, WriteValue,
 };
 
 /// A network with an endorser's things about it.
@@ -311,4 +311,29 @@ fn nothing_is_endorsed_that_would_be_too_large_a_transaction() {
         SignedProposal::from_bytes(&bytes, &it.limits).unwrap(),
         signed
     );
+}
+
+/// The room that is left for signatures is what they may take, and no more.
+#[test]
+fn what_is_endorsed_fits_when_every_replica_endorses_it_with_as_much_else_as_may_be() {
+    let mut it = Fixture::new();
+    it.limits.replicas = it.network.attesters.len();
+    let all = (0..=u8::MAX).map(|nonce| it.sign(it.proposal(nonce, "put", &["a", "1"])));
+    let all: Vec<_> = all.collect();
+    assert_eq!(all.len(), MAX_ENDORSED_AT_ONCE);
+    let keys = it.network.attesters.iter();
+    let answers = keys.map(|key| it.with(|simulation| simulation.endorse_all(&all, key)));
+    let answers = answers.map(|mut answers| answers.swap_remove(0).unwrap());
+    let (proposal, answers) = (all[0].proposal.clone(), answers.collect());
+    let largest = Transaction::from_responses(proposal, answers, &it.network.client).unwrap();
+    let length = crypto::encode(&largest).len();
+    it.limits.max_transaction_bytes = length;
+    it.endorse(&all[0]).unwrap();
+    it.limits.max_transaction_bytes = length - 1;
+    let error = it.endorse(&all[0]).unwrap_err();
+    let expected = Refusal::TooLarge {
+        found: length,
+        limit: length - 1,
+    };
+    assert!(matches!(error, EndorseError::Refused(refusal) if refusal == expected));
 }

@@ -216,12 +216,6 @@ mod tests {
         assert_eq!(written(&world, &["a", "a"]), WriteValue::Argument(0));
         world.submit("put", &["a", "v"]);
         assert_eq!(world.submit("get", &["a"]), "v");
-        // A deposit that is divided, say: the other write of it says it again.
-        let (mut free, arg) = (BTreeMap::new(), "v".to_owned());
-        free.insert(3, &arg);
-        let values = [b"v".to_vec(), b"v".to_vec()].map(|value| WriteValue::of(value, &mut free));
-        let expected = [WriteValue::Argument(3), WriteValue::Bytes(b"v".to_vec())];
-        assert_eq!(values, expected);
         let (mut rwset, _) = world.simulate("put_all", &[r#"{"a":"v"}"#]).unwrap();
         let value = rwset.writes.remove(0).value;
         assert_eq!(value, Some(WriteValue::Bytes(b"v".to_vec())));

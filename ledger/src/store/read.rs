@@ -235,31 +235,18 @@ impl<'a> StoreView<'a> {
         let Some(row) = self.block_row(number)? else {
             return Ok(None);
         };
-        let key = bodies_key(number, &row.batch);
-        let bodies = self.bodies(number, &row)?;
+        let (family, key) = (Family::Bodies, bodies_key(number, &row.batch));
+        let (db, handle) = (&self.store.db, self.store.family(family));
+        let found = db.get_pinned_cf_opt(handle, &key, &self.options());
+        let bodies = found.map_err(self.read_error(family))?.ok_or_else(|| {
+            let what = "missing, though a block refers to it";
+            self.bad_value(family, &key, Some(number), what)
+        })?;
         Ok(Some(Block {
-            transactions: self.parse(Family::Bodies, &key, Some(number), &bodies)?,
+            transactions: self.parse(family, &key, Some(number), &bodies)?,
             header: row.header,
             verdicts: row.verdicts,
         }))
-    }
-
-    /// The canonical bytes of the transactions of the block with this number and row.
-    pub(crate) fn bodies(
-        &self,
-        number: u64,
-        row: &BlockRow,
-    ) -> Result<DBPinnableSlice<'_>, StoreError> {
-        let (family, key) = (Family::Bodies, bodies_key(number, &row.batch));
-        let handle = self.store.family(family);
-        let bodies = self
-            .store
-            .db
-            .get_pinned_cf_opt(handle, &key, &self.options());
-        bodies.map_err(self.read_error(family))?.ok_or_else(|| {
-            let what = "missing, though a block refers to it";
-            self.bad_value(family, &key, Some(number), what)
-        })
     }
 
     /// The certificate of the block with this number.

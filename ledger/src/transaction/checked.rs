@@ -1,6 +1,6 @@
 //! From bytes to a transaction whose form is right and whose signatures hold.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crypto::merkle::{ProofError, leaf_hash_of_parts};
 use crypto::{Claim, Digest, Domain, NetworkId, PublicKey, decode, encode, hold_together};
 
 use super::{Limits, Refusal, SIGNATURE_BYTES, Signer, Transaction, TransactionHash, form};
-use crate::endorsement::SignedRoot;
+use crate::endorsement::{EndorsementVerifier, SignedRoot};
 use crate::proposal::{Proposal, TransactionId};
 
 /// A transaction of the right form, whose signatures nobody has looked at.
@@ -111,7 +111,7 @@ impl UncheckedTransaction {
     }
 
     /// Whose signature does not hold, of the creator and then the endorsers the first.
-    fn forged(&self, known: &mut Known) -> Option<Signer> {
+    fn forged(&self, endorsements: &EndorsementVerifier) -> Option<Signer> {
         if self.creator_claim().verify().is_err() {
             return Some(Signer::Creator(self.creator()));
         }
@@ -122,17 +122,12 @@ impl UncheckedTransaction {
             .iter()
             .zip(self.signed_roots());
         let forged = endorsed.find(|(_, signed)| match signed {
-            Ok(signed) => !*known
-                .entry((network, *signed))
-                .or_insert_with(|| signed.claim(&network).verify().is_ok()),
+            Ok(signed) => !endorsements.holds(*signed, &network),
             Err(_) => true,
         });
         forged.map(|(endorsement, _)| Signer::Endorser(endorsement.endorser))
     }
 }
-
-/// Whether signatures of endorsers that were checked alone hold.
-type Known = BTreeMap<(NetworkId, SignedRoot), bool>;
 
 /// A transaction of the right form whose every signature holds. There is no
 /// other way to one than through [`check_transactions`].
@@ -182,10 +177,10 @@ pub fn check_transactions(
         // One by one, not by halving: whoever floods a node with bad signatures
         // then costs it at most half as much again as without batching.
         Err(unchecked) => {
-            let mut known = Known::new();
+            let endorsements = EndorsementVerifier::default();
             let unchecked = unchecked.into_iter();
             unchecked
-                .map(|each| check_alone(each, &mut known))
+                .map(|each| check_alone(each, &endorsements))
                 .collect()
         }
     }
@@ -224,9 +219,9 @@ fn claims(unchecked: &[UncheckedTransaction]) -> Result<Vec<Claim>, ProofError> 
 
 fn check_alone(
     unchecked: UncheckedTransaction,
-    known: &mut Known,
+    endorsements: &EndorsementVerifier,
 ) -> Result<CheckedTransaction, Refusal> {
-    match unchecked.forged(known) {
+    match unchecked.forged(endorsements) {
         Some(signer) => Err(Refusal::BadSignature { signer }),
         None => Ok(sound(unchecked)),
     }

@@ -1,129 +1,20 @@
-//! The world state: what each contract's keys hold, and since when.
-//!
-//! Whoever reads the state reads a [`StateView`]: of the disk ([`crate::Snapshot`]),
-//! of memory ([`MemoryState`]), or of either with the writes of an unfinished
-//! block over it ([`Overlay`]).
+//! A state with further writes over it.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use crypto::PublicKey;
 
+use super::memory::{LongValues, Namespaces, entries};
+use super::{CONTRACTS, MEMBERS, Rows, StateView};
 use crate::members::{Member, SystemRow, contract_row, member_row};
 use crate::policy::ContractDefinition;
 use crate::proposal::TransactionId;
-use crate::row::{LongValue, RowValue, RowWrite, StateRow, VersionedValue};
+use crate::row::{LongValue, RowWrite, StateRow};
 use crate::rwset::Version;
 use crate::store::StoreError;
-
-/// The namespace of the members: hexadecimal public key to [`crate::Identity`].
-pub const MEMBERS: &str = "_members";
-/// The namespace of the contracts: name to [`crate::ContractDefinition`].
-pub const CONTRACTS: &str = "_contracts";
-
-/// The rows of a range, by ascending key.
-pub type Rows<'a> = Box<dyn Iterator<Item = Result<(String, StateRow), StoreError>> + 'a>;
-
-/// The state at one place of the order.
-pub trait StateView {
-    /// The row of a key.
-    ///
-    /// # Errors
-    ///
-    /// When the state cannot be read.
-    fn row(&self, namespace: &str, key: &str) -> Result<Option<StateRow>, StoreError>;
-
-    /// The rows of many keys, each a namespace and a key in it, in their order:
-    /// where they are on disk, that costs less than one by one.
-    fn rows(&self, keys: &[(&str, &str)]) -> Vec<Result<Option<StateRow>, StoreError>> {
-        let keys = keys.iter();
-        keys.map(|(namespace, key)| self.row(namespace, key))
-            .collect()
-    }
-
-    /// The long value that a row of this state has for a key.
-    ///
-    /// # Errors
-    ///
-    /// When the state cannot be read.
-    fn long_value(
-        &self,
-        namespace: &str,
-        key: &str,
-        long: &LongValue,
-    ) -> Result<Vec<u8>, StoreError>;
-
-    /// A row of this state with its value.
-    ///
-    /// # Errors
-    ///
-    /// When the state cannot be read.
-    fn with_value(
-        &self,
-        namespace: &str,
-        key: &str,
-        row: StateRow,
-    ) -> Result<VersionedValue, StoreError> {
-        row.with_value(|long| self.long_value(namespace, key, long))
-    }
-
-    /// The value of a key.
-    ///
-    /// # Errors
-    ///
-    /// When the state cannot be read.
-    fn get(&self, namespace: &str, key: &str) -> Result<Option<VersionedValue>, StoreError> {
-        let row = self.row(namespace, key)?;
-        let found = row.map(|row| self.with_value(namespace, key, row));
-        found.transpose()
-    }
-
-    /// Whether a key of this namespace may have an endorsement policy of its own. It may
-    /// where one ever had.
-    fn is_guarded(&self, _namespace: &str) -> bool {
-        true
-    }
-
-    /// Says that the rows of these keys will be asked for. No answer depends on it.
-    fn expect(&self, _keys: &BTreeSet<(&str, &str)>) {}
-
-    /// The rows with keys in `start..end`; an empty `end` means to the end.
-    /// Whoever iterates says when it is enough.
-    fn range(&self, namespace: &str, start: &str, end: &str) -> Rows<'_>;
-
-    /// The contract with this name.
-    ///
-    /// # Errors
-    ///
-    /// When the state cannot be read.
-    fn contract(&self, name: &str) -> Result<SystemRow<ContractDefinition>, StoreError> {
-        contract_row(self, name)
-    }
-
-    /// The member with this key.
-    ///
-    /// # Errors
-    ///
-    /// When the state cannot be read.
-    fn member(&self, key: &PublicKey) -> Result<SystemRow<Member>, StoreError> {
-        member_row(self, key)
-    }
-
-    /// Where this id stands in the chain, whatever became of its transaction.
-    ///
-    /// # Errors
-    ///
-    /// When the state cannot be read.
-    fn place_of(&self, id: &TransactionId) -> Result<Option<Version>, StoreError>;
-
-    /// Where these ids stand, in their order.
-    fn places_of(&self, ids: &[TransactionId]) -> Vec<Result<Option<Version>, StoreError>> {
-        ids.iter().map(|id| self.place_of(id)).collect()
-    }
-}
 
 /// How many rows an overlay keeps of what it has read.
 const MAX_KEPT: usize = 8192;
@@ -131,129 +22,6 @@ const MAX_KEPT: usize = 8192;
 /// How many rows it reads together: few enough that even with the longest policies they
 /// are no burden.
 const READ_TOGETHER: usize = 1024;
-
-type Namespaces<V> = BTreeMap<String, BTreeMap<String, V>>;
-
-/// The entries of a range; none when it can hold nothing.
-fn entries<'a, V>(
-    namespaces: &'a Namespaces<V>,
-    namespace: &str,
-    start: &str,
-    end: &str,
-) -> impl Iterator<Item = (&'a String, &'a V)> + use<'a, V> {
-    let bounds = (
-        Bound::Included(start),
-        if end.is_empty() {
-            Bound::Unbounded
-        } else {
-            Bound::Excluded(end)
-        },
-    );
-    let can_hold = end.is_empty() || start < end;
-    namespaces
-        .get(namespace)
-        .filter(|_| can_hold)
-        .map(|keys| keys.range::<str, _>(bounds))
-        .into_iter()
-        .flatten()
-}
-
-/// The long values of rows in memory, each with where it was written.
-#[derive(Clone, Debug, Default)]
-struct LongValues(Namespaces<(Version, Arc<[u8]>)>);
-
-impl LongValues {
-    /// Takes up what a key holds from now on.
-    fn apply(&mut self, namespace: &str, key: &str, write: &RowWrite) {
-        match (&write.row, &write.long) {
-            (Some(row), Some(value)) => {
-                let keys = self.0.entry(namespace.to_owned()).or_default();
-                keys.insert(key.to_owned(), (row.version, value.clone()));
-            }
-            // The value stays what it was.
-            (Some(row), None) if matches!(row.value, RowValue::Long(_)) => {}
-            _ => {
-                if let Some(keys) = self.0.get_mut(namespace) {
-                    keys.remove(key);
-                }
-            }
-        }
-    }
-
-    fn get(&self, namespace: &str, key: &str, long: &LongValue) -> Option<&[u8]> {
-        let (written, value) = self.0.get(namespace)?.get(key)?;
-        (*written == long.written).then_some(value)
-    }
-}
-
-/// A state in memory.
-#[derive(Clone, Debug, Default)]
-pub struct MemoryState {
-    namespaces: Namespaces<StateRow>,
-    long: LongValues,
-    committed: BTreeMap<TransactionId, Version>,
-}
-
-impl MemoryState {
-    /// Writes a key; no value deletes it.
-    pub fn write(&mut self, namespace: &str, key: &str, value: Option<VersionedValue>) {
-        self.apply(namespace, key, &value.into());
-    }
-
-    /// Takes up what a key holds from now on.
-    pub(crate) fn apply(&mut self, namespace: &str, key: &str, write: &RowWrite) {
-        self.long.apply(namespace, key, write);
-        let keys = self.namespaces.entry(namespace.to_owned()).or_default();
-        match &write.row {
-            Some(row) => {
-                keys.insert(key.to_owned(), row.clone());
-            }
-            None => {
-                keys.remove(key);
-            }
-        }
-    }
-
-    /// Notes that an id stands in the chain.
-    pub fn commit_id(&mut self, id: TransactionId, place: Version) {
-        self.committed.insert(id, place);
-    }
-
-    /// Every row with its namespace and its key.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &str, &StateRow)> {
-        self.namespaces.iter().flat_map(|(namespace, keys)| {
-            let rows = keys.iter();
-            rows.map(|(key, row)| (namespace.as_str(), key.as_str(), row))
-        })
-    }
-}
-
-impl StateView for MemoryState {
-    fn row(&self, namespace: &str, key: &str) -> Result<Option<StateRow>, StoreError> {
-        let keys = self.namespaces.get(namespace);
-        Ok(keys.and_then(|keys| keys.get(key)).cloned())
-    }
-
-    fn long_value(
-        &self,
-        namespace: &str,
-        key: &str,
-        long: &LongValue,
-    ) -> Result<Vec<u8>, StoreError> {
-        let value = self.long.get(namespace, key, long);
-        let value = value.expect("a state in memory has the values of its rows");
-        Ok(value.to_vec())
-    }
-
-    fn range(&self, namespace: &str, start: &str, end: &str) -> Rows<'_> {
-        let entries = entries(&self.namespaces, namespace, start, end);
-        Box::new(entries.map(|(key, value)| Ok((key.clone(), value.clone()))))
-    }
-
-    fn place_of(&self, id: &TransactionId) -> Result<Option<Version>, StoreError> {
-        Ok(self.committed.get(id).copied())
-    }
-}
 
 /// A state with further writes over it, as each transaction of a block leaves
 /// it to the next.
@@ -452,7 +220,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::row::LONG_VALUE;
+    use crate::row::{LONG_VALUE, VersionedValue};
+    use crate::state::MemoryState;
 
     /// What is done to a key: a value is put, short or long, or it is deleted, or its
     /// policy is set.
