@@ -10,6 +10,7 @@ use consensus::{
     ReplicaSet, RequestDigest, SequenceNumber, View,
 };
 use crypto::{Digest, Signature};
+use ledger::Limits;
 
 use crate::document::ConsensusDocument;
 use crate::error::{GenesisError, Problem, at};
@@ -56,8 +57,10 @@ impl Parameters {
         replicas: &ReplicaSet,
     ) -> Result<Self, GenesisError> {
         let d = document;
-        let max_bytes =
-            Range::new("max_transaction_bytes", KIB, 4 * MIB).check(d.max_transaction_bytes)?;
+        let least = KIB + Limits::signature_bytes(replicas.n()) as u64;
+        let max_bytes = Range::new("max_transaction_bytes", least, 4 * MIB)
+            .because(" (a transaction has room for an endorsement of every replica)")
+            .check(d.max_transaction_bytes)?;
         let batch_bytes = Range::new("max_batch_bytes", max_bytes, 32 * MIB)
             .because(" (a batch has room for the largest transaction)")
             .check(d.max_batch_bytes)?;

@@ -210,7 +210,7 @@ mod tests {
                     ..ReadWriteSet::default()
                 };
                 let version = Version { block: 1, index: 2 };
-                rwset.applied(&[arg.clone()], "a", version, None)
+                rwset.applied(std::slice::from_ref(&arg), "a", version, None)
             };
             let said = effect(WriteValue::Bytes(arg.clone().into_bytes()));
             assert_eq!(effect(WriteValue::Argument(0)), said);

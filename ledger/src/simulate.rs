@@ -14,7 +14,6 @@ use crate::contract::{self, Context, Contract, ContractError, Contracts, call};
 use crate::endorsement::{EndorsedAction, Endorsement, ProposalResponse, Response};
 use crate::identity::Identity;
 use crate::members::{self, Member, member};
-use crate::names::{MAX_ENDORSED_AT_ONCE, MAX_ENDORSEMENTS};
 use crate::policy::EndorsementPolicy;
 use crate::proposal::{Proposal, SignedProposal, TransactionId};
 use crate::rwset::ReadWriteSet;
@@ -327,15 +326,10 @@ impl Simulation<'_> {
     /// Checks that the transaction of a proposal and an action of so many bytes would
     /// be admitted, should each replica endorse it.
     fn fits(&self, proposal: usize, action: &EndorsedAction, bytes: usize) -> Result<(), Refusal> {
-        /// Of the longest proof: position, size and number of hashes, and these.
-        const PROOF: usize = 3 * 8 + MAX_ENDORSED_AT_ONCE.ilog2() as usize * 32;
         form::effects(&action.rwset, &action.response)?;
         // The id is endorsed with the effects, but not sent with them.
         let effects = bytes - action.transaction_id.0.as_bytes().len();
-        // A key and its signature with each proof, and the creator's signature.
-        let endorsers = self.limits.replicas.min(MAX_ENDORSEMENTS);
-        let signatures = 8 + endorsers * (32 + 64 + PROOF) + 64;
-        let found = proposal + effects + signatures;
+        let found = proposal + effects + Limits::signature_bytes(self.limits.replicas);
         let limit = self.limits.max_transaction_bytes;
         if found > limit {
             return Err(Refusal::TooLarge { found, limit });

@@ -49,6 +49,17 @@ enum Operation {
     },
 }
 
+impl Operation {
+    /// How many bytes it puts.
+    fn length(&self) -> usize {
+        match self {
+            Self::Put { key, value } => key.len() + value.len(),
+            Self::PutBodies { bodies, .. } => bodies.len(),
+            Self::DeleteRange { start, end } => start.len() + end.len(),
+        }
+    }
+}
+
 /// Changes to the records, applied together and in this order.
 #[derive(Debug, Default)]
 pub struct RecordWrites {
@@ -120,7 +131,10 @@ impl Store {
         let family = self.family(Family::Records);
         let bodies_family = self.family(Family::Bodies);
         let mut written = self.lock_written();
-        let mut batch = WriteBatch::default();
+        // Growing, it would be copied again and again: bodies are long.
+        let length: usize = writes.operations.iter().map(Operation::length).sum();
+        let around = 128 * (writes.operations.len() + 1);
+        let mut batch = WriteBatch::with_capacity_bytes(length + around);
         let mut batches = Vec::new();
         for operation in writes.operations {
             match operation {

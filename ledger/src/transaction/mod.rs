@@ -28,6 +28,7 @@ pub use refusal::{Refusal, Signer};
 use crate::endorsement::{
     EndorsedAction, Endorsement, EndorsementVerifier, ProposalResponse, Response,
 };
+use crate::names::{MAX_ENDORSED_AT_ONCE, MAX_ENDORSEMENTS};
 use crate::proposal::Proposal;
 use crate::rwset::ReadWriteSet;
 
@@ -50,6 +51,19 @@ impl Default for Limits {
             max_transaction_bytes: 256 * 1024,
             replicas: 4,
         }
+    }
+}
+
+impl Limits {
+    /// How many bytes the signatures of a transaction have that each of so many
+    /// replicas has endorsed together with as much else as may be.
+    #[must_use]
+    pub fn signature_bytes(replicas: usize) -> usize {
+        /// Of the longest proof: position, size and number of hashes, and these.
+        const PROOF: usize = 3 * 8 + MAX_ENDORSED_AT_ONCE.ilog2() as usize * 32;
+        // How many endorsements there are, the key and the signature of each with its
+        // proof, and the signature of the creator.
+        8 + replicas.min(MAX_ENDORSEMENTS) * (32 + SIGNATURE_BYTES + PROOF) + SIGNATURE_BYTES
     }
 }
 
