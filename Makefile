@@ -38,6 +38,11 @@ simulate: ## thousands of simulated networks, planted bugs, every state of small
 	$(CARGO) test --release --package consensus --locked --features testing \
 		--target-dir target/consensus --test model_check -- --include-ignored --nocapture
 
+.PHONY: fuzz
+fuzz: setup ## every decoder and every endpoint, with 50,000 inputs each
+	PROPTEST_CASES=50000 $(TEST) --test wire --test door
+	PROPTEST_CASES=50000 $(TEST) -- any_bytes mutated whatever_is_asked
+
 .PHONY: bench
 bench: build ## every table of docs/benchmarks.md; TABLES="order latency" makes some
 	./scripts/bench $(TABLES)

@@ -242,6 +242,24 @@ impl Node {
         answer(request.body(body)).await
     }
 
+    /// With what status it is answered, whatever else is in the answer.
+    pub(crate) async fn status_of(
+        &self,
+        is_post: bool,
+        path: &str,
+        kind: &str,
+        body: Vec<u8>,
+    ) -> u16 {
+        let request = if is_post {
+            let request = self.http.post(self.url(path));
+            request.header("content-type", kind).body(body)
+        } else {
+            self.http.get(self.url(path))
+        };
+        let response = soon("an answer", request.send()).await.unwrap();
+        response.status().as_u16()
+    }
+
     pub(crate) async fn post_for_bytes(&self, path: &str, body: Vec<u8>) -> (u16, Vec<u8>) {
         let request = self
             .http

@@ -5,6 +5,7 @@
 mod abuse;
 mod answers;
 mod common;
+mod fuzz;
 mod reads;
 mod refusals;
 mod services;
