@@ -3,7 +3,7 @@
 //! A transaction carries effects, not a program: nodes do not execute it again
 //! but check that everything it has read is still as it was.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crypto::codec::{Decode, Encode};
 use crypto::{Digest, Domain, encode};
@@ -128,10 +128,13 @@ pub struct ReadWriteSet {
 impl ReadWriteSet {
     /// The keys that are written or whose policies are set, ascending.
     #[must_use]
-    pub fn touched(&self) -> BTreeSet<&str> {
+    pub fn touched(&self) -> Vec<&str> {
         let written = self.writes.iter().map(|write| write.key.as_str());
         let guarded = self.policies.iter().map(|policy| policy.key.as_str());
-        written.chain(guarded).collect()
+        let mut touched: Vec<_> = written.chain(guarded).collect();
+        touched.sort_unstable();
+        touched.dedup();
+        touched
     }
 
     /// What is written to a key.

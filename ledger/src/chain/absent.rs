@@ -1,13 +1,17 @@
-//! Ids that are not in the chain: whoever lets a transaction in has looked for its id
-//! on disk, and the committer need not look again.
+//! Ids that are not in the chain: whoever endorses a call, or lets a transaction in, has
+//! looked for its id on disk, and need not look again, nor need the committer.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard};
 
 use crate::proposal::TransactionId;
+use crate::store::{Location, StoreError};
 
 /// How many ids are remembered: more than are under way between client and block.
 const MAX_IDS: usize = 65_536;
+
+/// Where an id stands in the chain, or why that cannot be read.
+type Found = Result<Option<Location>, StoreError>;
 
 struct Known {
     ids: BTreeSet<TransactionId>,
@@ -29,9 +33,36 @@ impl AbsentIds {
         }
     }
 
+    /// Where these ids stand, for somebody who first saw that `tip` was the newest block.
+    /// Only those are looked for, by `look`, that are not known to be in no block.
+    pub(super) fn locate(
+        &self,
+        ids: &[TransactionId],
+        tip: u64,
+        look: impl FnOnce(&[TransactionId]) -> Vec<Found>,
+    ) -> Vec<Found> {
+        let known: Vec<_> = {
+            let known = self.lock();
+            let is_known = |id| known.after == tip && known.ids.contains(id);
+            ids.iter().map(is_known).collect()
+        };
+        let unknown = ids.iter().zip(&known).filter(|(_, known)| !**known);
+        let unknown: Vec<_> = unknown.map(|(id, _)| *id).collect();
+        let found = look(&unknown);
+        let absent = unknown.iter().zip(&found);
+        let absent = absent.filter(|(_, found)| matches!(found, Ok(None)));
+        self.note(absent.map(|(id, _)| *id), tip);
+        let mut found = found.into_iter();
+        let mut next = || found.next().expect("there is an answer for every id");
+        let places = known.into_iter();
+        places
+            .map(|known| if known { Ok(None) } else { next() })
+            .collect()
+    }
+
     /// Takes note of ids that were not found on disk, by somebody who first saw that
     /// `tip` was the newest block. If another has come since, it may hold some.
-    pub(super) fn note(&self, ids: impl Iterator<Item = TransactionId>, tip: u64) {
+    fn note(&self, ids: impl Iterator<Item = TransactionId>, tip: u64) {
         let mut known = self.lock();
         if known.after != tip {
             return;
@@ -68,6 +99,7 @@ impl AbsentIds {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::validation::ValidationCode;
 
     fn id(byte: u8) -> TransactionId {
         TransactionId(crypto::Digest([byte; 32]))
@@ -86,6 +118,33 @@ mod tests {
         let known = [1, 2, 3].map(|byte| absent.contains(&id(byte), 5));
         assert_eq!(known, [false, true, false]);
         assert!(!absent.contains(&id(2), 4), "of another place of the order");
+    }
+
+    #[test]
+    fn what_was_looked_for_in_vain_is_looked_for_again_once_there_is_a_block_with_it() {
+        let absent = AbsentIds::new(4);
+        let place = Location {
+            block: 2,
+            index: 0,
+            code: ValidationCode::Valid,
+        };
+        // Which of them are in the chain, where the first is, and how many are looked for.
+        let locate = |ids: &[u8], tip| {
+            let ids: Vec<_> = ids.iter().copied().map(id).collect();
+            let mut looked = 0;
+            let found = absent.locate(&ids, tip, |unknown| {
+                looked = unknown.len();
+                let found = unknown.iter().map(|&each| each == id(1));
+                found.map(|found| Ok(found.then_some(place))).collect()
+            });
+            let found: Vec<_> = found.into_iter().map(Result::unwrap).collect();
+            (found, looked)
+        };
+        assert_eq!(locate(&[1, 2], 4), (vec![Some(place), None], 2));
+        assert_eq!(locate(&[2, 1, 3], 4), (vec![None, Some(place), None], 2));
+        absent.committed(5, [id(3)].into_iter());
+        assert_eq!(locate(&[2, 3], 4).1, 2, "of another place of the order");
+        assert_eq!(locate(&[2, 3], 5).1, 1);
     }
 
     #[test]

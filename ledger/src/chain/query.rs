@@ -131,11 +131,8 @@ impl Ledger {
     pub fn locations(&self, ids: &[TransactionId]) -> Vec<Result<Option<Location>, LedgerError>> {
         let tip = self.tip().number;
         let view = self.store.view();
-        let found: Vec<_> = view.locations(ids).collect();
-        let all = ids.iter().zip(&found);
-        let absent = all.filter(|(_, found)| matches!(found, Ok(None)));
-        self.absent.note(absent.map(|(id, _)| *id), tip);
-        let found = found.into_iter();
+        let look = |ids: &[_]| view.locations(ids).collect();
+        let found = self.absent.locate(ids, tip, look).into_iter();
         found.map(|found| Ok(found?)).collect()
     }
 

@@ -2,6 +2,7 @@
 
 use crypto::Digest;
 
+use super::absent::AbsentIds;
 use super::{Ledger, LedgerError};
 use crate::names::is_namespace;
 use crate::proposal::TransactionId;
@@ -14,6 +15,7 @@ use crate::store::{Location, RangePart, StatePage, StoreError, StoreView, TipRow
 pub struct Snapshot<'a> {
     view: StoreView<'a>,
     tip: TipRow,
+    absent: &'a AbsentIds,
 }
 
 impl Ledger {
@@ -25,7 +27,8 @@ impl Ledger {
     pub fn snapshot(&self) -> Result<Snapshot<'_>, LedgerError> {
         let view = self.store.view();
         let tip = view.tip()?;
-        Ok(Snapshot { view, tip })
+        let absent = &self.absent;
+        Ok(Snapshot { view, tip, absent })
     }
 }
 
@@ -101,8 +104,9 @@ impl StateView for Snapshot<'_> {
     }
 
     fn places_of(&self, ids: &[TransactionId]) -> Vec<Result<Option<Version>, StoreError>> {
-        let locations = self.view.locations(ids);
+        let look = |ids: &[_]| self.view.locations(ids).collect();
+        let found = self.absent.locate(ids, self.tip.number, look).into_iter();
         let place = |location: Option<Location>| location.map(|location| location.place());
-        locations.map(|found| found.map(place)).collect()
+        found.map(|found| found.map(place)).collect()
     }
 }

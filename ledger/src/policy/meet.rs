@@ -56,10 +56,11 @@ pub(super) fn meets<'a>(
         steps: effort.steps.saturating_add(STEPS_EACH),
     };
     let met = search.supply_can_meet(rule)
-        && search.solve(Attempt {
-            open: vec![rule],
-            demands: Vec::new(),
-        });
+        && (search.is_done(rule)
+            || search.solve(Attempt {
+                open: vec![rule],
+                demands: Vec::new(),
+            }));
     effort.steps = search.steps;
     met
 }
@@ -120,6 +121,19 @@ impl<'a> Search<'a> {
         let (count, places, nested) = parts(rule);
         let met = nested.iter().filter(|rule| self.supply_can_meet(rule));
         self.fillable(&places) + met.count() >= count
+    }
+
+    /// Whether a rule that the supply could meet is met by it because nothing is nested
+    /// in it, so that nothing competes: what the search would find with one step.
+    fn is_done(&mut self, rule: &Rule) -> bool {
+        let nests = match rule {
+            Rule::Principal(_) => false,
+            Rule::And(parts) | Rule::Or(parts) | Rule::OutOf(_, parts) => {
+                parts.iter().any(|part| !matches!(part, Rule::Principal(_)))
+            }
+        };
+        self.steps -= usize::from(!nests);
+        !nests
     }
 
     /// Whether the attempt can be brought to an end.

@@ -13,6 +13,19 @@ use crate::store::StoreError;
 /// Something about each key, by namespace.
 pub(super) type Namespaces<V> = BTreeMap<String, BTreeMap<String, V>>;
 
+/// The keys of a namespace, none yet where there is no such namespace.
+pub(super) fn keys_of<'a, V>(
+    namespaces: &'a mut Namespaces<V>,
+    namespace: &str,
+) -> &'a mut BTreeMap<String, V> {
+    // Not by its entry, which would take a name of its own each time.
+    if !namespaces.contains_key(namespace) {
+        namespaces.insert(namespace.to_owned(), BTreeMap::new());
+    }
+    let keys = namespaces.get_mut(namespace);
+    keys.expect("it was put there where it was not")
+}
+
 /// The entries of a range; none when it can hold nothing.
 pub(super) fn entries<'a, V>(
     namespaces: &'a Namespaces<V>,
@@ -46,7 +59,7 @@ impl LongValues {
     pub(super) fn apply(&mut self, namespace: &str, key: &str, write: &RowWrite) {
         match (&write.row, &write.long) {
             (Some(row), Some(value)) => {
-                let keys = self.0.entry(namespace.to_owned()).or_default();
+                let keys = keys_of(&mut self.0, namespace);
                 keys.insert(key.to_owned(), (row.version, value.clone()));
             }
             // The value stays what it was.
@@ -82,7 +95,7 @@ impl MemoryState {
     /// Takes up what a key holds from now on.
     pub(crate) fn apply(&mut self, namespace: &str, key: &str, write: &RowWrite) {
         self.long.apply(namespace, key, write);
-        let keys = self.namespaces.entry(namespace.to_owned()).or_default();
+        let keys = keys_of(&mut self.namespaces, namespace);
         match &write.row {
             Some(row) => {
                 keys.insert(key.to_owned(), row.clone());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crypto::PublicKey;
 
-use super::memory::{LongValues, Namespaces, entries};
+use super::memory::{LongValues, Namespaces, entries, keys_of};
 use super::{CONTRACTS, MEMBERS, Rows, StateView};
 use crate::members::{Member, SystemRow, contract_row, member_row};
 use crate::policy::ContractDefinition;
@@ -66,10 +66,8 @@ impl<'a> Overlay<'a> {
             _ => {}
         }
         self.long.apply(namespace, key, write);
-        self.written
-            .entry(namespace.to_owned())
-            .or_default()
-            .insert(key.to_owned(), write.row.clone());
+        let keys = keys_of(&mut self.written, namespace);
+        keys.insert(key.to_owned(), write.row.clone());
     }
 
     /// Notes that an id stands in the chain.
@@ -82,8 +80,7 @@ impl<'a> Overlay<'a> {
         if self.kept.get() < MAX_KEPT {
             self.kept.update(|kept| kept + 1);
             let mut read = self.read.borrow_mut();
-            let keys = read.entry(namespace.to_owned()).or_default();
-            keys.insert(key.to_owned(), found);
+            keys_of(&mut read, namespace).insert(key.to_owned(), found);
         }
     }
 

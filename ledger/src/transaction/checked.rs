@@ -14,7 +14,7 @@ use crate::proposal::{Proposal, TransactionId};
 /// A transaction of the right form, whose signatures nobody has looked at.
 #[derive(Clone, Debug)]
 pub struct UncheckedTransaction {
-    transaction: Transaction,
+    transaction: Box<Transaction>,
     id: TransactionId,
     hash: TransactionHash,
     /// The hash of what the creator signed: of all but the signature.
@@ -51,7 +51,7 @@ impl UncheckedTransaction {
             signed,
             bytes: bytes.into(),
             effects: proposal.len()..effects_end,
-            transaction,
+            transaction: Box::new(transaction),
         })
     }
 
@@ -91,7 +91,7 @@ impl UncheckedTransaction {
             proposal,
             signature,
             ..
-        } = &self.transaction;
+        } = self.transaction.as_ref();
         let (creator, network) = (proposal.creator, &proposal.network);
         Claim::over_hash(
             creator,
@@ -133,7 +133,7 @@ impl UncheckedTransaction {
 /// other way to one than through [`check_transactions`].
 #[derive(Clone, Debug)]
 pub struct CheckedTransaction {
-    transaction: Transaction,
+    transaction: Box<Transaction>,
     id: TransactionId,
     hash: TransactionHash,
     bytes: Arc<[u8]>,

@@ -3,10 +3,12 @@
 //! As in Fabric, a key that has a policy of its own is guarded by that and not
 //! by its contract's, which asks for the rest.
 
+use std::sync::Arc;
+
 use super::verdict::{Reason, Shortfall};
 use super::{Stop, ValidationCode};
 use crate::endorsement::Endorsement;
-use crate::identity::Identity;
+use crate::members::Member;
 use crate::policy::{ContractDefinition, Effort, EndorsementPolicy};
 use crate::rwset::Version;
 use crate::state::StateView;
@@ -46,7 +48,7 @@ pub(super) fn check(
 struct Endorsers {
     /// Strangers and revoked keys count for nothing, but do not spoil the
     /// endorsements of others.
-    counted: Vec<(u8, Identity)>,
+    counted: Vec<(u8, Arc<Member>)>,
     strangers: Vec<u8>,
     revoked: Vec<u8>,
     effort: Effort,
@@ -64,7 +66,7 @@ impl Endorsers {
             match view.member(&endorsement.endorser)? {
                 None => endorsers.strangers.push(position),
                 Some((member, _)) if member.revoked => endorsers.revoked.push(position),
-                Some((member, _)) => endorsers.counted.push((position, member.identity.clone())),
+                Some((member, _)) => endorsers.counted.push((position, member)),
             }
         }
         Ok(endorsers)
@@ -76,14 +78,17 @@ impl Endorsers {
         key: Option<u32>,
         since: Version,
     ) -> Result<(), Stop> {
-        let members = self.counted.iter().map(|(_, identity)| identity);
+        let members = self.counted.iter().map(|(_, member)| &member.identity);
         if policy.satisfied_within(members, &mut self.effort) {
             return Ok(());
         }
+        let counted = self.counted.iter();
+        let counted = counted.map(|(position, member)| (*position, member.identity.clone()));
+        let counted: Vec<_> = counted.collect();
         let shortfall = Shortfall {
             key,
             since,
-            met: policy.assign(&self.counted),
+            met: policy.assign(&counted),
             strangers: self.strangers.clone(),
             revoked: self.revoked.clone(),
         };

@@ -93,7 +93,7 @@ impl Chain<'_> {
         shortfall: &Shortfall,
     ) -> Result<ReasonAnswer, LedgerError> {
         let contract = &transaction.proposal.contract;
-        let touched: Vec<&str> = transaction.rwset.touched().into_iter().collect();
+        let touched = transaction.rwset.touched();
         let key = match shortfall.key {
             Some(position) => Some((*at(&touched, position)?).to_owned()),
             None => None,
