@@ -11,6 +11,9 @@ SIMULATION := $(CARGO) test --release --package consensus --locked \
 	--features testing,planted-bugs --target-dir target/consensus \
 	--test simulation --test planted_bugs
 
+# Inputs that a property is not about do not count as cases.
+MANY_CASES := PROPTEST_CASES=50000 PROPTEST_MAX_GLOBAL_REJECTS=50000
+
 .PHONY: help
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -40,8 +43,8 @@ simulate: ## thousands of simulated networks, planted bugs, every state of small
 
 .PHONY: fuzz
 fuzz: setup ## every decoder and every endpoint, with 50,000 inputs each
-	PROPTEST_CASES=50000 $(TEST) --test wire --test door
-	PROPTEST_CASES=50000 $(TEST) -- any_bytes mutated whatever_is_asked
+	$(MANY_CASES) $(TEST) --test wire --test door
+	$(MANY_CASES) $(TEST) -- any_bytes mutated whatever_is_asked
 
 .PHONY: bench
 bench: build ## every table of docs/benchmarks.md; TABLES="order latency" makes some
