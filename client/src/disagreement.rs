@@ -1,6 +1,6 @@
 //! Endorsers that do not agree: who says what, and where they part.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use ledger::{ProposalResponse, Version, WriteValue};
@@ -58,20 +58,40 @@ struct Differences {
     other_effects: bool,
 }
 
-fn version(version: Option<&Version>) -> String {
+fn version(version: Option<Version>) -> String {
     version.map_or("nothing".to_owned(), |of| {
         format!("the write of block {} position {}", of.block, of.index)
     })
 }
 
-fn value(value: Option<&Option<WriteValue>>, args: &[String]) -> String {
-    match value {
-        None => "no write".to_owned(),
-        Some(None) => "a deletion".to_owned(),
-        Some(Some(value)) => match value.bytes(args) {
-            Some(bytes) => text(bytes),
-            None => "an argument that there is not".to_owned(),
-        },
+/// What an answer writes to a key.
+#[derive(PartialEq, Eq)]
+enum Written<'a> {
+    Nothing,
+    Deletion,
+    Value(&'a [u8]),
+    /// An argument, of which the call has no such one.
+    NoArgument,
+}
+
+impl<'a> Written<'a> {
+    fn of(write: Option<Option<&'a WriteValue>>, args: &'a [String]) -> Self {
+        match write {
+            None => Self::Nothing,
+            Some(None) => Self::Deletion,
+            Some(Some(value)) => value.bytes(args).map_or(Self::NoArgument, Self::Value),
+        }
+    }
+}
+
+impl fmt::Display for Written<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("no write"),
+            Self::Deletion => f.write_str("a deletion"),
+            Self::Value(value) => f.write_str(&text(value)),
+            Self::NoArgument => f.write_str("an argument that there is not"),
+        }
     }
 }
 
@@ -79,48 +99,45 @@ fn text(bytes: &[u8]) -> String {
     format!("{:.60?}", String::from_utf8_lossy(bytes))
 }
 
+fn reads(of: &ProposalResponse) -> BTreeMap<&str, Option<Version>> {
+    let reads = of.rwset.reads.iter();
+    reads
+        .map(|read| (read.key.as_str(), read.version))
+        .collect()
+}
+
+fn writes(of: &ProposalResponse) -> BTreeMap<&str, Option<&WriteValue>> {
+    let writes = of.rwset.writes.iter();
+    writes
+        .map(|write| (write.key.as_str(), write.value.as_ref()))
+        .collect()
+}
+
 fn differences(one: &ProposalResponse, other: &ProposalResponse, args: &[String]) -> Differences {
     let mut found = Differences::default();
-    let reads = |of: &ProposalResponse| -> BTreeMap<String, Option<Version>> {
-        let reads = of.rwset.reads.iter();
-        reads.map(|read| (read.key.clone(), read.version)).collect()
-    };
-    let (here, there) = (reads(one), reads(other));
-    for (key, seen) in &here {
-        let also = there.get(key);
-        if also.is_some_and(|also| also != seen) {
+    let there = reads(other);
+    for (key, seen) in reads(one) {
+        if let Some(&also) = there.get(key).filter(|also| **also != seen) {
             found.other_state = true;
-            let (a, b) = (seen.as_ref(), also.and_then(Option::as_ref));
-            let (a, b) = (version(a), version(b));
-            found
-                .lines
-                .push(format!("{key:?}: read as {a}, and as {b}"));
+            let (a, b) = (version(seen), version(also));
+            let line = format!("{key:?}: read as {a}, and as {b}");
+            found.lines.push(line);
         }
     }
     if one.rwset.ranges != other.rwset.ranges {
         found.other_state = true;
         found.lines.push("a range was read differently".to_owned());
     }
-    let writes = |of: &ProposalResponse| -> BTreeMap<String, Option<WriteValue>> {
-        let writes = of.rwset.writes.iter();
-        writes
-            .map(|write| (write.key.clone(), write.value.clone()))
-            .collect()
-    };
     let (here, there) = (writes(one), writes(other));
-    let keys: std::collections::BTreeSet<&String> = here.keys().chain(there.keys()).collect();
+    let keys: BTreeSet<&str> = here.keys().chain(there.keys()).copied().collect();
     for key in keys {
-        let (a, b) = (here.get(key), there.get(key));
+        let (a, b) = (here.get(key).copied(), there.get(key).copied());
         if a != b {
             found.other_effects = true;
-            let bytes = |of: Option<&Option<WriteValue>>| {
-                let value = of?.as_ref()?.bytes(args)?;
-                Some(value.to_vec())
-            };
-            let line = if bytes(a).is_some() && bytes(a) == bytes(b) {
-                "the same value, said otherwise".to_owned()
-            } else {
-                format!("{}, and {}", value(a, args), value(b, args))
+            let (a, b) = (Written::of(a, args), Written::of(b, args));
+            let line = match &a {
+                Written::Value(_) if a == b => "the same value, said otherwise".to_owned(),
+                _ => format!("{a}, and {b}"),
             };
             found.lines.push(format!("{key:?}: {line}"));
         }

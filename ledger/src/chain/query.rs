@@ -319,9 +319,7 @@ impl Ledger {
         }
         let block = view.block(number)?;
         let block = block.ok_or(LedgerError::NoSuchBlock { number })?;
-        let results = results_of(&block).map_err(|what| {
-            view.bad_value(Family::Blocks, &number_key(number), Some(number), what)
-        })?;
+        let results = results_of(view, &block)?;
         Ok(RecentBlock {
             hash: block.header.hash(),
             block: block.into(),
@@ -331,20 +329,20 @@ impl Ledger {
 }
 
 /// Works the results of a stored block out from its bytes.
-fn results_of(block: &Block) -> Result<Vec<TransactionResult>, String> {
-    if block.verdicts.len() != block.transactions.len() {
-        return Err(format!(
-            "{} verdicts on {} transactions",
-            block.verdicts.len(),
-            block.transactions.len()
-        ));
+fn results_of(view: &StoreView<'_>, block: &Block) -> Result<Vec<TransactionResult>, LedgerError> {
+    let number = block.header.number;
+    let (transactions, verdicts) = (&block.transactions, &block.verdicts);
+    if verdicts.len() != transactions.len() {
+        let (found, expected) = (verdicts.len(), transactions.len());
+        let what = format!("{found} verdicts on {expected} transactions");
+        let error = view.bad_value(Family::Blocks, &number_key(number), Some(number), what);
+        return Err(error.into());
     }
-    let count = block.transactions.len() as u64;
-    let bodies = block.transactions.iter().zip(&block.verdicts).zip(0..);
-    bodies
+    let count = transactions.len() as u64;
+    let entries = transactions.iter().zip(verdicts).zip(0..);
+    entries
         .map(|((bytes, verdict), index)| {
-            let transaction: Transaction =
-                decode(bytes, bytes.len()).map_err(|error| error.to_string())?;
+            let transaction = parsed(view, number, bytes)?;
             let name = (transaction.proposal.id(), TransactionHash::of_bytes(bytes));
             Ok(TransactionResult::new(
                 (index, count),
@@ -380,7 +378,8 @@ fn nothing_at<T>(
     }
 }
 
-/// A transaction of a stored block.
+/// A transaction of a stored block. Where its bytes are no such one, the error names
+/// what all keys of the transactions of the block begin with.
 pub(super) fn parsed(
     view: &StoreView<'_>,
     block: u64,
@@ -388,7 +387,7 @@ pub(super) fn parsed(
 ) -> Result<Transaction, LedgerError> {
     let transaction = decode(bytes, bytes.len()).map_err(|error| {
         view.bad_value(
-            Family::Blocks,
+            Family::Bodies,
             &number_key(block),
             Some(block),
             error.to_string(),

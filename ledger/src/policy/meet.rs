@@ -56,13 +56,28 @@ pub(super) fn meets<'a>(
         steps: effort.steps.saturating_add(STEPS_EACH),
     };
     let met = search.supply_can_meet(rule)
-        && (search.is_done(rule)
-            || search.solve(Attempt {
+        && if is_flat(rule) {
+            // Nothing competes, so what the supply could meet it meets.
+            search.step()
+        } else {
+            search.solve(Attempt {
                 open: vec![rule],
                 demands: Vec::new(),
-            }));
+            })
+        };
     effort.steps = search.steps;
     met
+}
+
+/// Whether nothing is nested in `rule`.
+fn is_flat(rule: &Rule) -> bool {
+    match rule {
+        Rule::Principal(_) => true,
+        Rule::And(parts) | Rule::Or(parts) | Rule::OutOf(_, parts) => {
+            let is_principal = |part| matches!(part, &Rule::Principal(_));
+            parts.iter().all(is_principal)
+        }
+    }
 }
 
 /// Some number of principals that are to be filled, each of which may stand in
@@ -123,17 +138,11 @@ impl<'a> Search<'a> {
         self.fillable(&places) + met.count() >= count
     }
 
-    /// Whether a rule that the supply could meet is met by it because nothing is nested
-    /// in it, so that nothing competes: what the search would find with one step.
-    fn is_done(&mut self, rule: &Rule) -> bool {
-        let nests = match rule {
-            Rule::Principal(_) => false,
-            Rule::And(parts) | Rule::Or(parts) | Rule::OutOf(_, parts) => {
-                parts.iter().any(|part| !matches!(part, Rule::Principal(_)))
-            }
-        };
-        self.steps -= usize::from(!nests);
-        !nests
+    /// Takes a step; false once the bound is reached.
+    fn step(&mut self) -> bool {
+        let left = self.steps.checked_sub(1);
+        self.steps = left.unwrap_or(0);
+        left.is_some()
     }
 
     /// Whether the attempt can be brought to an end.
@@ -157,10 +166,9 @@ impl<'a> Search<'a> {
 
     /// Whether some `chosen` of the `nested` expressions lead to an end.
     fn choose(&mut self, attempt: Attempt<'a>, nested: &[&'a Rule], chosen: usize) -> bool {
-        if self.steps == 0 || nested.len() < chosen {
+        if nested.len() < chosen || !self.step() {
             return false;
         }
-        self.steps -= 1;
         match nested.split_first() {
             Some((first, rest)) if chosen > 0 => {
                 let mut with = attempt.clone();

@@ -76,6 +76,14 @@ pub(crate) struct BlockWrite<'a> {
     pub(crate) accumulator: &'a StateAccumulator,
 }
 
+/// Rows in the order of their keys, in which the database puts one where it has put the
+/// one before it, and need not look for its place among all. Of one key, as they come.
+fn in_order_of<'a, T, K: Ord>(rows: &'a [T], key: impl Fn(&'a T) -> K) -> Vec<&'a T> {
+    let mut rows: Vec<&T> = rows.iter().collect();
+    rows.sort_by_key(|row| key(row));
+    rows
+}
+
 struct Batch<'a> {
     store: &'a Store,
     operations: WriteBatch,
@@ -99,14 +107,14 @@ impl Batch<'_> {
     fn effects(&mut self, write: &BlockWrite<'_>) {
         let number = write.block.header.number;
         self.put(Family::Hashes, write.hash.as_bytes(), &number);
-        for indexed in write.indexed {
+        for indexed in in_order_of(write.indexed, |indexed| indexed.id) {
             let id_key = indexed.id.0.as_bytes();
             self.put(Family::Transactions, id_key, &indexed.location);
         }
         for (key, positions) in write.index {
             self.put(Family::Index, key, positions);
         }
-        for change in write.changes {
+        for change in in_order_of(write.changes, |change| (&change.namespace, &change.key)) {
             self.change(change);
         }
         let tip = TipRow {
