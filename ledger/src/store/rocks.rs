@@ -69,6 +69,7 @@ fn database_options() -> Options {
     options.set_compaction_readahead_size(READ_AHEAD_BYTES);
     options.set_stats_dump_period_sec(0);
     options.set_stats_persist_period_sec(0);
+    options.set_writable_file_max_buffer_size(64 * 1024);
     options
 }
 
