@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use ledger::{ProposalResponse, Version, WriteValue};
+use ledger::{ProposalResponse, Version, Write};
 
 use crate::endorse::Answer;
 
@@ -75,8 +75,8 @@ enum Written<'a> {
 }
 
 impl<'a> Written<'a> {
-    fn of(write: Option<Option<&'a WriteValue>>, args: &'a [String]) -> Self {
-        match write {
+    fn of(write: Option<&'a Write>, args: &'a [String]) -> Self {
+        match write.map(|write| &write.value) {
             None => Self::Nothing,
             Some(None) => Self::Deletion,
             Some(Some(value)) => value.bytes(args).map_or(Self::NoArgument, Self::Value),
@@ -106,11 +106,9 @@ fn reads(of: &ProposalResponse) -> BTreeMap<&str, Option<Version>> {
         .collect()
 }
 
-fn writes(of: &ProposalResponse) -> BTreeMap<&str, Option<&WriteValue>> {
+fn writes(of: &ProposalResponse) -> BTreeMap<&str, &Write> {
     let writes = of.rwset.writes.iter();
-    writes
-        .map(|write| (write.key.as_str(), write.value.as_ref()))
-        .collect()
+    writes.map(|write| (write.key.as_str(), write)).collect()
 }
 
 fn differences(one: &ProposalResponse, other: &ProposalResponse, args: &[String]) -> Differences {
@@ -183,7 +181,7 @@ impl fmt::Display for Disagreement {
 #[cfg(test)]
 mod tests {
     use crypto::{Digest, SigningKey};
-    use ledger::{EndorsedAction, Read, ReadWriteSet, Response, TransactionId, Write};
+    use ledger::{EndorsedAction, Read, ReadWriteSet, Response, TransactionId, WriteValue};
 
     use super::*;
 
