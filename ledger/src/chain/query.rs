@@ -335,8 +335,7 @@ fn results_of(view: &StoreView<'_>, block: &Block) -> Result<Vec<TransactionResu
     if verdicts.len() != transactions.len() {
         let (found, expected) = (verdicts.len(), transactions.len());
         let what = format!("{found} verdicts on {expected} transactions");
-        let error = view.bad_value(Family::Blocks, &number_key(number), Some(number), what);
-        return Err(error.into());
+        return Err(damaged(view, Family::Blocks, number, what));
     }
     let count = transactions.len() as u64;
     let entries = transactions.iter().zip(verdicts).zip(0..);
@@ -385,15 +384,8 @@ pub(super) fn parsed(
     block: u64,
     bytes: &[u8],
 ) -> Result<Transaction, LedgerError> {
-    let transaction = decode(bytes, bytes.len()).map_err(|error| {
-        view.bad_value(
-            Family::Bodies,
-            &number_key(block),
-            Some(block),
-            error.to_string(),
-        )
-    });
-    Ok(transaction?)
+    decode(bytes, bytes.len())
+        .map_err(|error| damaged(view, Family::Bodies, block, error.to_string()))
 }
 
 pub(super) fn index_of(index: u32) -> usize {
@@ -403,6 +395,11 @@ pub(super) fn index_of(index: u32) -> usize {
 pub(super) fn points_nowhere(view: &StoreView<'_>, place: Version) -> LedgerError {
     let Version { block, index } = place;
     let what = format!("an index says it has a transaction {index}, and it has not");
-    view.bad_value(Family::Blocks, &number_key(block), Some(block), what)
-        .into()
+    damaged(view, Family::Blocks, block, what)
+}
+
+/// What is stored of a block in this family is not what it must be.
+fn damaged(view: &StoreView<'_>, family: Family, block: u64, what: String) -> LedgerError {
+    let error = view.bad_value(family, &number_key(block), Some(block), what);
+    error.into()
 }
