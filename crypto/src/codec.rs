@@ -8,6 +8,8 @@
 //! else, so that it can be replaced here and nowhere else.
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian, NoLimit};
+use bincode::enc::EncoderImpl;
+use bincode::enc::write::SizeWriter;
 pub use bincode::{Decode, Encode};
 
 const CONFIG: Configuration<LittleEndian, Fixint, NoLimit> = bincode::config::standard()
@@ -42,6 +44,19 @@ pub enum CodecError {
 #[must_use]
 pub fn encode<T: Encode>(value: &T) -> Vec<u8> {
     bincode::encode_to_vec(value, CONFIG).expect("derived encoding into memory cannot fail")
+}
+
+/// How many canonical bytes `value` has.
+///
+/// # Panics
+///
+/// As [`encode`], never.
+#[must_use]
+pub fn encoded_length<T: Encode>(value: &T) -> usize {
+    let mut counting = EncoderImpl::new(SizeWriter::default(), CONFIG);
+    let counted = value.encode(&mut counting);
+    counted.expect("a derived encoding that is only counted cannot fail");
+    counting.into_writer().bytes_written
 }
 
 /// The value whose canonical encoding `bytes` is.
@@ -125,6 +140,7 @@ mod tests {
         #[test]
         fn decoding_inverts_encoding(value in sample()) {
             let bytes = encode(&value);
+            prop_assert_eq!(encoded_length(&value), bytes.len());
             prop_assert_eq!(decode::<Sample>(&bytes, bytes.len()).unwrap(), value);
         }
 

@@ -18,7 +18,7 @@ mod key_file;
 pub mod merkle;
 pub mod signature;
 
-pub use codec::{CodecError, decode, encode};
+pub use codec::{CodecError, decode, encode, encoded_length};
 pub use digest::Digest;
 pub use domain::{Domain, NetworkId};
 pub use key::{KeyError, PublicKey, SigningKey, random_bytes};

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crypto::merkle::{ProofError, leaf_hash_of_parts};
-use crypto::{Claim, Digest, Domain, NetworkId, PublicKey, decode, encode, hold_together};
+use crypto::{Claim, Digest, Domain, NetworkId, PublicKey, decode, encoded_length, hold_together};
 
 use super::{Limits, Refusal, SIGNATURE_BYTES, Signer, Transaction, TransactionHash, form};
 use crate::endorsement::{EndorsementVerifier, SignedRoot};
@@ -31,26 +31,20 @@ impl UncheckedTransaction {
     ///
     /// [`Refusal`] when its form is not right.
     ///
-    /// # Panics
-    ///
-    /// Never: canonical bytes begin with those of the first field.
     pub fn decode(bytes: &[u8], network: &NetworkId, limits: &Limits) -> Result<Self, Refusal> {
         let transaction: Transaction = decode(bytes, limits.max_transaction_bytes)?;
         form::transaction(&transaction, network)?;
-        let proposal = encode(&transaction.proposal);
-        assert!(
-            bytes.starts_with(&proposal),
-            "the encoding of a struct is that of its fields, in order"
-        );
+        // The encoding of a struct is that of its fields, in order.
+        let proposal_end = encoded_length(&transaction.proposal);
         let (body, signature) = bytes.split_at(bytes.len() - SIGNATURE_BYTES);
         let (signed, hash) = Domain::Transaction.hash_both(body, signature);
-        let effects_end = body.len() - encode(&transaction.endorsements).len();
+        let effects_end = body.len() - encoded_length(&transaction.endorsements);
         Ok(Self {
-            id: Proposal::id_of_bytes(&proposal),
+            id: Proposal::id_of_bytes(&bytes[..proposal_end]),
             hash: TransactionHash(hash),
             signed,
             bytes: bytes.into(),
-            effects: proposal.len()..effects_end,
+            effects: proposal_end..effects_end,
             transaction: Box::new(transaction),
         })
     }

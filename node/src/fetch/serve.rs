@@ -151,7 +151,7 @@ fn fill(
     let mut bytes = 0_usize;
     for served in blocks.take(MAX_BLOCKS) {
         let served = served?;
-        bytes = bytes.saturating_add(codec::encode(&served).len());
+        bytes = bytes.saturating_add(codec::encoded_length(&served));
         filled.push(served);
         if bytes >= RESPONSE_BYTES {
             break;
