@@ -156,6 +156,25 @@ impl RowWrite {
         }
     }
 
+    /// What the key holds once `later` is written, too. The value stays at hand where
+    /// only the policy is another.
+    pub(crate) fn then(&mut self, later: &Self) {
+        let row = later.row.as_ref();
+        let is_long = row.is_some_and(|row| matches!(row.value, RowValue::Long(_)));
+        if !is_long || later.long.is_some() {
+            self.long.clone_from(&later.long);
+        }
+        self.row.clone_from(&later.row);
+    }
+
+    /// The long value that the row has, where it is at hand.
+    pub(crate) fn long_value(&self, of: &LongValue) -> Option<&[u8]> {
+        match &self.row.as_ref()?.value {
+            RowValue::Long(long) if long == of => self.long.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Nothing.
     pub(crate) const DELETED: Self = Self {
         row: None,

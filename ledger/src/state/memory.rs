@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::Arc;
 
 use super::{Rows, StateView};
 use crate::proposal::TransactionId;
-use crate::row::{LongValue, RowValue, RowWrite, StateRow, VersionedValue};
+use crate::row::{LongValue, RowWrite, StateRow, VersionedValue};
 use crate::rwset::Version;
 use crate::store::StoreError;
 
@@ -50,39 +49,36 @@ pub(super) fn entries<'a, V>(
         .flatten()
 }
 
-/// The long values of rows in memory, each with where it was written.
-#[derive(Clone, Debug, Default)]
-pub(super) struct LongValues(Namespaces<(Version, Arc<[u8]>)>);
+/// What is known of a key.
+pub(super) fn found<'a, V>(
+    namespaces: &'a Namespaces<V>,
+    namespace: &str,
+    key: &str,
+) -> Option<&'a V> {
+    namespaces.get(namespace)?.get(key)
+}
 
-impl LongValues {
-    /// Takes up what a key holds from now on.
-    pub(super) fn apply(&mut self, namespace: &str, key: &str, write: &RowWrite) {
-        match (&write.row, &write.long) {
-            (Some(row), Some(value)) => {
-                let keys = keys_of(&mut self.0, namespace);
-                keys.insert(key.to_owned(), (row.version, value.clone()));
-            }
-            // The value stays what it was.
-            (Some(row), None) if matches!(row.value, RowValue::Long(_)) => {}
-            _ => {
-                if let Some(keys) = self.0.get_mut(namespace) {
-                    keys.remove(key);
-                }
-            }
+/// Takes up what a key holds from now on.
+pub(super) fn apply(
+    namespaces: &mut Namespaces<RowWrite>,
+    namespace: &str,
+    key: &str,
+    write: &RowWrite,
+) {
+    let keys = keys_of(namespaces, namespace);
+    match keys.get_mut(key) {
+        Some(earlier) => earlier.then(write),
+        None => {
+            keys.insert(key.to_owned(), write.clone());
         }
-    }
-
-    pub(super) fn get(&self, namespace: &str, key: &str, long: &LongValue) -> Option<&[u8]> {
-        let (written, value) = self.0.get(namespace)?.get(key)?;
-        (*written == long.written).then_some(value)
     }
 }
 
 /// A state in memory.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryState {
-    namespaces: Namespaces<StateRow>,
-    long: LongValues,
+    /// Deleted keys have none.
+    namespaces: Namespaces<RowWrite>,
     committed: BTreeMap<TransactionId, Version>,
 }
 
@@ -94,15 +90,9 @@ impl MemoryState {
 
     /// Takes up what a key holds from now on.
     pub(crate) fn apply(&mut self, namespace: &str, key: &str, write: &RowWrite) {
-        self.long.apply(namespace, key, write);
-        let keys = keys_of(&mut self.namespaces, namespace);
-        match &write.row {
-            Some(row) => {
-                keys.insert(key.to_owned(), row.clone());
-            }
-            None => {
-                keys.remove(key);
-            }
+        apply(&mut self.namespaces, namespace, key, write);
+        if write.row.is_none() {
+            keys_of(&mut self.namespaces, namespace).remove(key);
         }
     }
 
@@ -115,15 +105,16 @@ impl MemoryState {
     pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &str, &StateRow)> {
         self.namespaces.iter().flat_map(|(namespace, keys)| {
             let rows = keys.iter();
-            rows.map(|(key, row)| (namespace.as_str(), key.as_str(), row))
+            rows.filter_map(|(key, found)| {
+                Some((namespace.as_str(), key.as_str(), found.row.as_ref()?))
+            })
         })
     }
 }
 
 impl StateView for MemoryState {
     fn row(&self, namespace: &str, key: &str) -> Result<Option<StateRow>, StoreError> {
-        let keys = self.namespaces.get(namespace);
-        Ok(keys.and_then(|keys| keys.get(key)).cloned())
+        Ok(found(&self.namespaces, namespace, key).and_then(|found| found.row.clone()))
     }
 
     fn long_value(
@@ -132,14 +123,15 @@ impl StateView for MemoryState {
         key: &str,
         long: &LongValue,
     ) -> Result<Vec<u8>, StoreError> {
-        let value = self.long.get(namespace, key, long);
+        let found = found(&self.namespaces, namespace, key);
+        let value = found.and_then(|found| found.long_value(long));
         let value = value.expect("a state in memory has the values of its rows");
         Ok(value.to_vec())
     }
 
     fn range(&self, namespace: &str, start: &str, end: &str) -> Rows<'_> {
         let entries = entries(&self.namespaces, namespace, start, end);
-        Box::new(entries.map(|(key, value)| Ok((key.clone(), value.clone()))))
+        Box::new(entries.filter_map(|(key, found)| Some(Ok((key.clone(), found.row.clone()?)))))
     }
 
     fn place_of(&self, id: &TransactionId) -> Result<Option<Version>, StoreError> {

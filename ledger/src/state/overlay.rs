@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crypto::PublicKey;
 
-use super::memory::{LongValues, Namespaces, entries, keys_of};
+use super::memory::{Namespaces, apply, entries, found, keys_of};
 use super::{CONTRACTS, MEMBERS, Rows, StateView};
 use crate::members::{Member, SystemRow, contract_row, member_row};
 use crate::policy::ContractDefinition;
@@ -37,8 +37,7 @@ pub struct Overlay<'a> {
     contracts: RefCell<BTreeMap<String, (Arc<ContractDefinition>, Version)>>,
     members: RefCell<BTreeMap<PublicKey, (Arc<Member>, Version)>>,
     /// A row that is none stands for a key that was deleted.
-    written: Namespaces<Option<StateRow>>,
-    long: LongValues,
+    written: Namespaces<RowWrite>,
     committed: BTreeMap<TransactionId, Version>,
 }
 
@@ -53,7 +52,6 @@ impl<'a> Overlay<'a> {
             contracts: RefCell::default(),
             members: RefCell::default(),
             written: BTreeMap::new(),
-            long: LongValues::default(),
             committed: BTreeMap::new(),
         }
     }
@@ -65,9 +63,7 @@ impl<'a> Overlay<'a> {
             MEMBERS => self.members.get_mut().clear(),
             _ => {}
         }
-        self.long.apply(namespace, key, write);
-        let keys = keys_of(&mut self.written, namespace);
-        keys.insert(key.to_owned(), write.row.clone());
+        apply(&mut self.written, namespace, key, write);
     }
 
     /// Notes that an id stands in the chain.
@@ -85,20 +81,22 @@ impl<'a> Overlay<'a> {
     }
 
     fn is_known(&self, namespace: &str, key: &str) -> bool {
-        let knows = |all: &Namespaces<_>| all.get(namespace).is_some_and(|it| it.contains_key(key));
-        knows(&self.written) || knows(&self.read.borrow())
+        found(&self.written, namespace, key).is_some()
+            || found(&self.read.borrow(), namespace, key).is_some()
     }
 }
 
 impl StateView for Overlay<'_> {
     fn row(&self, namespace: &str, key: &str) -> Result<Option<StateRow>, StoreError> {
-        let row_in = |all: &Namespaces<_>| all.get(namespace)?.get(key).cloned();
-        if let Some(known) = row_in(&self.written).or_else(|| row_in(&self.read.borrow())) {
-            return Ok(known);
+        if let Some(written) = found(&self.written, namespace, key) {
+            return Ok(written.row.clone());
         }
-        let found = self.base.row(namespace, key)?;
-        self.keep(namespace, key, found.clone());
-        Ok(found)
+        if let Some(known) = found(&self.read.borrow(), namespace, key) {
+            return Ok(known.clone());
+        }
+        let row = self.base.row(namespace, key)?;
+        self.keep(namespace, key, row.clone());
+        Ok(row)
     }
 
     fn long_value(
@@ -107,7 +105,8 @@ impl StateView for Overlay<'_> {
         key: &str,
         long: &LongValue,
     ) -> Result<Vec<u8>, StoreError> {
-        match self.long.get(namespace, key, long) {
+        let written = found(&self.written, namespace, key);
+        match written.and_then(|written| written.long_value(long)) {
             Some(value) => Ok(value.to_vec()),
             None => self.base.long_value(namespace, key, long),
         }
@@ -184,12 +183,12 @@ impl StateView for Overlay<'_> {
 
 /// The rows of a base with those written over it, which take the place of the
 /// base's where both have a key.
-struct Merged<'a, W: Iterator<Item = (&'a String, &'a Option<StateRow>)>> {
+struct Merged<'a, W: Iterator<Item = (&'a String, &'a RowWrite)>> {
     base: Peekable<Rows<'a>>,
     written: Peekable<W>,
 }
 
-impl<'a, W: Iterator<Item = (&'a String, &'a Option<StateRow>)>> Iterator for Merged<'a, W> {
+impl<'a, W: Iterator<Item = (&'a String, &'a RowWrite)>> Iterator for Merged<'a, W> {
     type Item = Result<(String, StateRow), StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -205,7 +204,8 @@ impl<'a, W: Iterator<Item = (&'a String, &'a Option<StateRow>)>> Iterator for Me
                 }
                 _ => {}
             }
-            if let Some((key, Some(row))) = self.written.next() {
+            let (key, written) = self.written.next()?;
+            if let Some(row) = &written.row {
                 return Some(Ok((key.clone(), row.clone())));
             }
         }
