@@ -40,9 +40,9 @@ impl StateChange {
         let RowWrite { row, long } = &self.write;
         let value = match row.as_ref().map(|row| &row.value) {
             None => HistoryValue::Deleted,
-            Some(RowValue::Short(value)) => HistoryValue::Here(value.clone()),
+            Some(RowValue::Short(value)) => HistoryValue::Here(value.as_slice().into()),
             Some(RowValue::Long(before)) => match long {
-                Some(value) => HistoryValue::Here(value.to_vec()),
+                Some(value) => HistoryValue::Here(value.clone()),
                 None => HistoryValue::Earlier(*before),
             },
         };
@@ -87,6 +87,23 @@ fn in_order_of<'a, T, K: Ord>(rows: &'a [T], key: impl Fn(&'a T) -> K) -> Vec<&'
 struct Batch<'a> {
     store: &'a Store,
     operations: WriteBatch,
+}
+
+impl BlockWrite<'_> {
+    /// About how many bytes are written, but for transactions that are not on disk yet:
+    /// a write that grew would be copied again and again.
+    fn length(&self) -> usize {
+        /// A row of ids, of the state or of the history, but for names and long values;
+        /// and what there is once.
+        const ROW: usize = 128;
+        const ONCE: usize = 4096;
+        let of_change = |change: &StateChange| {
+            let long = change.write.long.as_ref().map_or(0, |long| long.len());
+            2 * (change.namespace.len() + change.key.len() + ROW) + long
+        };
+        let changes: usize = self.changes.iter().map(of_change).sum();
+        ONCE + ROW * self.indexed.len() + changes
+    }
 }
 
 impl Batch<'_> {
@@ -174,10 +191,11 @@ impl Batch<'_> {
 }
 
 impl Store {
-    fn batch(&self) -> Batch<'_> {
+    /// Nothing yet, with room for so many bytes.
+    fn batch(&self, room: usize) -> Batch<'_> {
         Batch {
             store: self,
-            operations: WriteBatch::default(),
+            operations: WriteBatch::with_capacity_bytes(room),
         }
     }
 
@@ -187,7 +205,7 @@ impl Store {
         network: &NetworkId,
         write: &BlockWrite<'_>,
     ) -> Result<(), StoreError> {
-        let mut batch = self.batch();
+        let mut batch = self.batch(write.length());
         batch.put(Family::Meta, meta::FORMAT, &FORMAT);
         batch.put(Family::Meta, meta::NETWORK, network);
         batch.put_bytes(Family::Meta, meta::RECORD_WRITES, &seal(0));
@@ -199,7 +217,7 @@ impl Store {
     /// Writes a block; it is on disk when this returns.
     pub(crate) fn write_block(&self, write: &BlockWrite<'_>) -> Result<(), StoreError> {
         let number = write.block.header.number;
-        let mut batch = self.batch();
+        let mut batch = self.batch(write.length());
         batch.effects(write);
         let mut written = self.lock_written();
         batch.itself(write, &written);
@@ -215,7 +233,7 @@ impl Store {
         number: u64,
         certificate: &BlockCertificate,
     ) -> Result<(), StoreError> {
-        let mut batch = self.batch();
+        let mut batch = self.batch(0);
         batch.put(Family::Certificates, &number_key(number), certificate);
         self.write("a certificate", batch.operations, Durable::Later)
     }

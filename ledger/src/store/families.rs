@@ -3,6 +3,8 @@
 //! Keys are built here and nowhere else. Numbers in keys are big-endian, so
 //! that iteration is in order; values are the canonical encoding.
 
+use std::sync::Arc;
+
 use crypto::codec::{Decode, Encode};
 use crypto::{Digest, PublicKey};
 
@@ -123,7 +125,7 @@ pub(crate) enum HistoryValue {
     /// The key was deleted.
     Deleted,
     /// This one.
-    Here(Vec<u8>),
+    Here(Arc<[u8]>),
     /// A long one that it held before: only the key's policy was set.
     Earlier(LongValue),
 }

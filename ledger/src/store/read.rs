@@ -397,7 +397,7 @@ impl<'a> StoreView<'a> {
         let row: HistoryRow = self.parse(Family::History, key, Some(version.block), bytes)?;
         let value = match row.value {
             HistoryValue::Deleted => None,
-            HistoryValue::Here(value) => Some(value),
+            HistoryValue::Here(value) => Some(value.to_vec()),
             HistoryValue::Earlier(long) => Some(self.long_value(namespace, name, &long)?),
         };
         Ok(HistoryEntry {
@@ -420,7 +420,7 @@ impl<'a> StoreView<'a> {
         let wrong = |what| self.bad_value(family, &key, block, what);
         let row: Option<HistoryRow> = self.value(family, &key, block)?;
         match row.map(|row| row.value) {
-            Some(HistoryValue::Here(value)) if long.is(&value) => Ok(value),
+            Some(HistoryValue::Here(value)) if long.is(&value) => Ok(value.to_vec()),
             Some(_) => Err(wrong(
                 "not the value that has the hash in the row that refers to it",
             )),
