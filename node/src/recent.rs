@@ -22,8 +22,9 @@ impl<N> Default for RecentTransactions<N> {
 
 impl<N: Eq + Hash> RecentTransactions<N> {
     /// How many of the newest are remembered at least, and half of how many at most:
-    /// enough for everything that can be under way between peers.
-    const LIMIT: usize = 65_536;
+    /// enough for everything that can be under way between peers. A set of 2^15 places
+    /// has as many.
+    const LIMIT: usize = 28_672;
 
     pub(crate) fn contains(&self, name: &N) -> bool {
         self.newer.contains(name) || self.older.contains(name)
