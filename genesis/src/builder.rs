@@ -60,13 +60,6 @@ impl GenesisBuilder {
         self
     }
 
-    /// Adds an organisation, unless it is there.
-    #[must_use]
-    pub fn organisation(mut self, name: &str) -> Self {
-        self.organisation_mut(name);
-        self
-    }
-
     /// Adds an admin, and its organisation unless it is there.
     #[must_use]
     pub fn admin(mut self, organisation: &str, name: &str, key: PublicKey) -> Self {

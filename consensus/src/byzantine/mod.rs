@@ -79,12 +79,6 @@ impl Byzantine {
         }
     }
 
-    /// What is wrong with it.
-    #[must_use]
-    pub fn modes(&self) -> &Modes {
-        &self.modes
-    }
-
     /// What becomes of a message to one replica, or to all.
     pub fn distort(&mut self, to: Option<ReplicaId>, message: &Message) -> Vec<Outgoing> {
         let receivers = to.map_or_else(|| self.peers.clone(), |to| vec![to]);

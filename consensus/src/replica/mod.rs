@@ -197,12 +197,6 @@ impl Replica {
         self.last_executed
     }
 
-    /// The certificate of the low watermark; none before the first.
-    #[must_use]
-    pub fn stable(&self) -> Option<&CheckpointCertificate> {
-        self.stable.as_ref()
-    }
-
     /// The first sequence number that was executed here and that no quorum has
     /// attested yet. What was asked for there is done only once one has.
     #[must_use]
