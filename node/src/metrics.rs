@@ -51,7 +51,13 @@ struct RestLabel {
     class: String,
 }
 
-/// Why something that a client sent was not taken.
+/// What became of something.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FateLabel {
+    fate: &'static str,
+}
+
+/// Why something was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabel {
     reason: String,
@@ -94,6 +100,8 @@ pub struct Metrics {
     syncs: Gauge<u64, AtomicU64>,
     frames: Family<FrameLabel, Gauge<u64, AtomicU64>>,
     frame_bytes: Family<FrameLabel, Gauge<u64, AtomicU64>>,
+    links_refused: Family<ReasonLabel, Gauge<u64, AtomicU64>>,
+    requests: Family<FateLabel, Gauge<u64, AtomicU64>>,
     phases: Family<PhaseLabel, Histogram>,
 }
 
@@ -124,6 +132,8 @@ impl Default for Metrics {
             syncs: Gauge::default(),
             frames: Family::default(),
             frame_bytes: Family::default(),
+            links_refused: Family::default(),
+            requests: Family::default(),
             phases: Family::new_with_constructor(|| {
                 // From a quarter of a millisecond to eight seconds.
                 Histogram::new(exponential_buckets(0.000_25, 2.0, 16))
@@ -207,6 +217,16 @@ impl Metrics {
             "Frames between replicas since the start, by what became of them",
             self.frames.clone(),
         );
+        registry.register(
+            "links_refused",
+            "Connections and streams that were refused or closed since the start",
+            self.links_refused.clone(),
+        );
+        registry.register(
+            "requests",
+            "Requests of replicas for blocks and transactions since the start, by what became of them",
+            self.requests.clone(),
+        );
     }
 
     /// A block was committed.
@@ -277,8 +297,8 @@ impl Metrics {
         self.rejections.get_or_create(&label).inc();
     }
 
-    /// A client's call was not taken, for the reason with this code.
-    pub(crate) fn refused(&self, code: &'static str) {
+    /// A client's call was not taken, for the reason with this code, one of this node's.
+    pub(crate) fn refused(&self, code: &str) {
         let reason = code.to_owned();
         self.refusals.get_or_create(&ReasonLabel { reason }).inc();
     }
@@ -290,8 +310,14 @@ impl Metrics {
         self.view.set(measured.view);
         self.pool.set(measured.pool as u64);
         self.syncs.set(measured.syncs);
+        self.measure(measured.network);
+        self.encoded()
+    }
+
+    /// Takes over what the network counts.
+    fn measure(&self, network: &Counters) {
         for class in Class::ALL {
-            let frames = measured.network.frames(class);
+            let frames = network.frames(class);
             let label = |fate: &str| FrameLabel {
                 class: format!("{class:?}").to_lowercase(),
                 fate: fate.to_owned(),
@@ -305,7 +331,25 @@ impl Metrics {
             set(&self.frame_bytes, "sent", frames.sent_bytes);
             set(&self.frame_bytes, "received", frames.received_bytes);
         }
-        self.encoded()
+        let links = [
+            ("stranger", network.strangers_refused()),
+            ("too_many", network.connections_over_limit()),
+            ("handshake", network.handshakes_failed()),
+            ("other_network_or_version", network.hellos_refused()),
+            ("framing", network.broken_streams()),
+        ];
+        for (reason, count) in links {
+            let reason = reason.to_owned();
+            let label = ReasonLabel { reason };
+            self.links_refused.get_or_create(&label).set(count);
+        }
+        let requests = [
+            ("served", network.requests_served()),
+            ("refused", network.requests_refused()),
+        ];
+        for (fate, count) in requests {
+            self.requests.get_or_create(&FateLabel { fate }).set(count);
+        }
     }
 
     /// The same, of what needs no measuring.

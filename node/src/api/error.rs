@@ -29,6 +29,11 @@ impl Failure {
         }
     }
 
+    /// The word for it.
+    pub(super) fn code(&self) -> &str {
+        &self.body.code
+    }
+
     pub(super) fn hint(mut self, hint: &str) -> Self {
         self.body.hint = Some(hint.to_owned());
         self

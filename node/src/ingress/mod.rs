@@ -272,7 +272,7 @@ impl Ingress {
                         let origin = Origin::Client(reply);
                         arrived.push(Candidate { unchecked, origin });
                     }
-                    Err(refusal) => self.answer(reply, Err(refusal.into())),
+                    Err(refusal) => tell(reply, Err(refusal.into())),
                 },
                 Arrival::Fetched(all) => {
                     let decoded = all.iter().filter_map(|bytes| self.decode(bytes).ok());
@@ -329,7 +329,7 @@ impl Ingress {
                 Origin::Client(reply) => match self.judge(&unchecked, place, seen) {
                     None => Some(Origin::Client(reply)),
                     Some(answer) => {
-                        self.answer(reply, answer);
+                        tell(reply, answer);
                         None
                     }
                 },
@@ -446,7 +446,7 @@ impl Ingress {
                 (Err(_), Origin::Fetched) => {}
                 (Err(refusal), Origin::Client(reply)) => {
                     self.budget.release(length);
-                    self.answer(reply, Err(refusal.into()));
+                    tell(reply, Err(refusal.into()));
                 }
                 (Err(_), Origin::Peer(from)) => {
                     self.budget.release(length);
@@ -460,7 +460,7 @@ impl Ingress {
         self.hand_on(Event::Transactions(pooled)).await?;
         self.hand_on(Event::Fetched(fetched)).await?;
         for (reply, submitted) in replies {
-            self.answer(reply, Ok(submitted));
+            tell(reply, Ok(submitted));
         }
         Ok(())
     }
@@ -473,14 +473,11 @@ impl Ingress {
         }
         self.driver.send(event).await.map_err(|_| ())
     }
+}
 
-    fn answer(&self, reply: Reply, answer: Result<Submitted, SubmitError>) {
-        if let Err(error) = &answer {
-            self.metrics.refused(error.code());
-        }
-        // A client that has gone away is not told.
-        let _ = reply.send(answer);
-    }
+fn tell(reply: Reply, answer: Result<Submitted, SubmitError>) {
+    // A client that has gone away is not told.
+    let _ = reply.send(answer);
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What is counted. Every refusal and every loss has a number, so that an
-//! operator sees it without reading logs.
+//! What is counted. Every refusal and every loss has a number among the node's
+//! metrics, so that an operator sees it without reading logs.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -111,6 +111,12 @@ async fn a_proposal_is_refused_for_what_is_wrong_with_it() {
     let mut late = good.proposal.clone();
     late.valid_until_block = 0;
     refused(encode(&late.sign(&alice())), 422, "EXPIRED").await;
+    node.post("/v1/transactions", OCTETS, vec![1]).await;
+    let metrics = node.get_as("/metrics", "*/*").await.text().await.unwrap();
+    for (reason, times) in [("UNKNOWN_CONTRACT", 2), ("EXPIRED", 2), ("MALFORMED", 1)] {
+        let counted = format!("logothete_refusals_total{{reason=\"{reason}\"}} {times}\n");
+        assert!(metrics.contains(&counted), "{counted}{metrics}");
+    }
 }
 
 #[tokio::test]

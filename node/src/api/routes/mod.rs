@@ -153,11 +153,18 @@ impl State {
         done.await.unwrap_or_else(|_| Err(Failure::stopping()))
     }
 
+    /// Counts what a client sent and is not taken.
+    fn counted(&self, why: impl Into<Failure>) -> Failure {
+        let failure = why.into();
+        self.services.metrics.refused(failure.code());
+        failure
+    }
+
     /// A place for a request that brings many calls.
     async fn place_for_many(&self) -> Result<OwnedSemaphorePermit, Failure> {
         let place = self.together.clone().acquire_owned();
         let place = tokio::time::timeout(MAX_WAIT_FOR_PLACE, place).await;
-        let busy = |_| Failure::busy("too many calls are worked on here");
+        let busy = |_| self.counted(Failure::busy("too many calls are worked on here"));
         place.map_err(busy)?.map_err(|_| Failure::stopping())
     }
 

@@ -1,6 +1,7 @@
 //! What changes the world, or asks what would: proposals and transactions.
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -23,11 +24,13 @@ const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 impl State {
     fn proposal(&self, bytes: &[u8]) -> Result<SignedProposal, Failure> {
         let limits = self.services.genesis.limits();
-        Ok(
-            SignedProposal::from_bytes(bytes, &limits).inspect_err(|refusal| {
-                self.services.metrics.refused(refusal.code());
-            })?,
-        )
+        let proposal = SignedProposal::from_bytes(bytes, &limits);
+        proposal.map_err(|refusal| self.counted(refusal))
+    }
+
+    async fn submit(&self, bytes: Bytes) -> Result<Submitted, Failure> {
+        let submitted = self.services.submit.submit(bytes).await;
+        submitted.map_err(|error| self.counted(error))
     }
 
     /// What becomes of each, unless there is no room for them.
@@ -39,9 +42,7 @@ impl State {
         let submit = &self.services.submit;
         if !submit.has_room() {
             let held = submit.pool_usage().0;
-            let full = SubmitError::PoolFull { held };
-            self.services.metrics.refused(full.code());
-            return Err(full.into());
+            return Err(self.counted(SubmitError::PoolFull { held }));
         }
         let endorsed = self.services.endorse.endorse(proposals).await;
         let endorsed = match endorsed {
@@ -61,15 +62,12 @@ impl State {
     /// What a proposal was refused for; of a committed one, with its place.
     async fn refused(&self, failure: EndorseFailure) -> Failure {
         let mut place = None;
-        if let EndorseFailure::Endorse(error) = &failure {
-            self.services.metrics.refused(error.code());
-            if let EndorseError::AlreadyCommitted { id } = error {
-                let id = *id;
-                let found = self.read(move |ledger| Ok(ledger.location(&id)?)).await;
-                place = found.ok().flatten().map(Place::from);
-            }
+        if let EndorseFailure::Endorse(EndorseError::AlreadyCommitted { id }) = &failure {
+            let id = *id;
+            let found = self.read(move |ledger| Ok(ledger.location(&id)?)).await;
+            place = found.ok().flatten().map(Place::from);
         }
-        Failure::from(failure).committed(place)
+        self.counted(failure).committed(place)
     }
 }
 
@@ -151,7 +149,7 @@ pub(super) async fn submit(
     extract::State(state): extract::State<State>,
     SignedBytes(bytes): SignedBytes,
 ) -> Result<(StatusCode, Json<SubmitAnswer>), Failure> {
-    let (status, answer) = taken(&state.services.submit.submit(bytes).await?);
+    let (status, answer) = taken(&state.submit(bytes).await?);
     Ok((status, Json(answer)))
 }
 
@@ -209,7 +207,7 @@ pub(super) async fn endorse_together(
         answers[place] = match endorsed {
             Ok(_) if length >= MAX_ANSWER_BYTES => {
                 let message = format!("there are {length} bytes of answers before this one");
-                Failure::busy(message).answer()
+                state.counted(Failure::busy(message)).answer()
             }
             Ok(endorsed) => Answer::new(StatusCode::OK, crypto::encode(&endorsed)),
             Err(failure) => failure.answer(),
@@ -230,13 +228,13 @@ pub(super) async fn submit_together(
 ) -> Result<Response, Failure> {
     let _place = state.place_for_many().await?;
     let calls = apart(&bytes)?.into_iter();
-    let submitted = join_all(calls.map(|call| state.services.submit.submit(call.into()))).await;
+    let submitted = join_all(calls.map(|call| state.submit(call.into()))).await;
     let answers = submitted.into_iter().map(|submitted| match submitted {
         Ok(submitted) => {
             let (status, answer) = taken(&submitted);
             Answer::new(status, serde_json::to_vec(&answer).unwrap_or_default())
         }
-        Err(error) => Failure::from(error).answer(),
+        Err(failure) => failure.answer(),
     });
     let answers: Vec<Answer> = answers.collect();
     Ok(octets(crypto::encode(&answers)))
