@@ -116,3 +116,31 @@ fn organisations_agree_on_a_policy_and_it_holds_from_then_on() {
     network.ok(&["testnet", "kill", "3"]);
     put(&network, "c", "alice", 6);
 }
+
+/// Endorsements are gathered where the key is not, and it signs where no network is.
+#[test]
+fn a_key_that_stays_offline_signs_proposal_and_transaction() {
+    let (network, offline) = (Network::up(), Network::folder());
+    let files = ["proposal.json", "unsigned.json", "tx.json"].map(|name| network.file(name));
+    let [proposal, unsigned, transaction] = files.each_ref().map(|file| file.to_str().unwrap());
+    std::fs::create_dir_all(offline.path().join("keys")).unwrap();
+    for file in ["genesis.json", "network.toml"] {
+        std::fs::copy(network.path().join(file), offline.path().join(file)).unwrap();
+    }
+    for key in ["keys/alice.pem", "keys/bob.pem"] {
+        std::fs::rename(network.path().join(key), offline.path().join(key)).unwrap();
+    }
+    let call = ["tx", "propose", "kv", "put", "k", "v"];
+    let made = offline.ok(&[&call[..], &["--as", "bob", "--out", proposal]].concat());
+    let endorse = ["tx", "endorse", proposal, "--out"];
+    network.ends(&[&endorse[..], &[transaction, "--as", "bob"]].concat(), 2);
+    network.ok(&[&endorse[..], &[unsigned, "--unsigned"]].concat());
+    network.ends(&["tx", "send", unsigned], 2);
+    let sign = ["tx", "sign", unsigned, "--out", transaction, "--as"];
+    offline.ends(&[&sign[..], &["alice"]].concat(), 2);
+    let signed = offline.ok(&[&sign[..], &["bob"]].concat());
+    assert_eq!(signed["transaction_id"], made["transaction_id"]);
+    assert_eq!(signed["args"], serde_json::json!(["k", "v"]));
+    assert_eq!(signed["writes"], serde_json::json!(["k"]));
+    assert_eq!(network.ok(&["tx", "send", transaction])["code"], "VALID");
+}

@@ -6,6 +6,7 @@ use crypto::{PublicKey, SigningKey};
 use futures::future::join_all;
 use ledger::{
     AssembleError, EndorsementPolicy, ProposalResponse, SignedProposal, Transaction, TransactionId,
+    UnsignedTransaction,
 };
 use node::api::ClientError;
 
@@ -40,6 +41,19 @@ impl Client {
         if creator != found {
             return Err(Error::WrongKey { creator, found });
         }
+        Ok(self.endorse_unsigned(signed).await?.sign(key))
+    }
+
+    /// Has a proposal endorsed, and leaves it to whoever has the creator's key to sign
+    /// the transaction ([`UnsignedTransaction::sign`]).
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::endorse`].
+    pub async fn endorse_unsigned(
+        &self,
+        signed: &SignedProposal,
+    ) -> Result<UnsignedTransaction, Error> {
         let mut disagreement = Disagreement::default();
         let mut liars = Liars::default();
         let mut busy = None;
@@ -69,7 +83,7 @@ impl Client {
             };
             let (nodes, responses): (Vec<&Node>, Vec<_>) = alike.into_iter().unzip();
             let (proposal, verifier) = (signed.proposal.clone(), self.verifier());
-            match Transaction::from_verified(proposal, responses, key, verifier) {
+            match UnsignedTransaction::from_responses(proposal, responses, verifier) {
                 Ok(transaction) => return Ok(transaction),
                 Err(error) => liars.note(&nodes, error)?,
             }

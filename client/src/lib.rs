@@ -79,5 +79,8 @@ pub use submit::{Submit, TIMEOUT, is_conflict};
 pub use consensus::ReplicaId;
 pub use crypto::SigningKey;
 pub use genesis::Genesis;
-pub use ledger::{Locator, Receipt, SignedProposal, Transaction, TransactionId, ValidationCode};
+pub use ledger::{
+    Locator, Receipt, SignedProposal, Transaction, TransactionId, UnsignedTransaction,
+    ValidationCode,
+};
 pub use node::api::{ApiClient, ClientError};

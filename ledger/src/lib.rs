@@ -65,7 +65,8 @@ pub use store::{
 };
 pub use transaction::{
     AssembleError, CheckedTransaction, Limits, Locator, ParseLocatorError, Refusal, Signer,
-    Transaction, TransactionHash, UncheckedTransaction, check_together, check_transactions,
+    Transaction, TransactionHash, UncheckedTransaction, UnsignedTransaction, check_together,
+    check_transactions,
 };
 pub use validation::{Reason, Shortfall, ValidationCode, Verdict, validate};
 pub use verify::{

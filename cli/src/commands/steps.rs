@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use client::{Call, SignedProposal, Transaction};
+use client::{Call, SignedProposal, Transaction, UnsignedTransaction};
+use crypto::SigningKey;
 use crypto::codec::{Decode, Encode};
+use ledger::Proposal;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -26,6 +28,7 @@ struct SignedFile {
 }
 
 const PROPOSAL: &str = "proposal";
+const UNSIGNED: &str = "unsigned transaction";
 const TRANSACTION: &str = "transaction";
 
 pub(crate) fn propose(global: &Global, call: Call, identity: &Identity, out: &Path) -> Outcome {
@@ -41,21 +44,68 @@ pub(crate) fn propose(global: &Global, call: Call, identity: &Identity, out: &Pa
 pub(crate) async fn endorse(
     global: &Global,
     file: &Path,
-    identity: &Identity,
+    identity: Option<&Identity>,
     out: &Path,
 ) -> Outcome {
     let network = Network::open(global)?;
-    let key = network.key(&identity.name)?;
     let signed: SignedProposal = read(file, PROPOSAL)?;
-    if signed.proposal.creator != key.public() {
+    let key = identity.map(|identity| key_of(&network, identity, &signed.proposal));
+    let key = key.transpose()?;
+    let unsigned = network.client.endorse_unsigned(&signed).await?;
+    let id = unsigned.proposal.id().to_string();
+    if let Some(key) = key {
+        write_transaction(out, &unsigned.sign(&key))?;
+        wrote(global, TRANSACTION, &id, out);
+    } else {
+        write(out, UNSIGNED, &id, &unsigned)?;
+        wrote(global, UNSIGNED, &id, out);
+    }
+    Ok(())
+}
+
+/// Signs what was endorsed elsewhere, and shows what that is.
+pub(crate) fn sign(global: &Global, file: &Path, identity: &Identity, out: &Path) -> Outcome {
+    let network = Network::open(global)?;
+    let unsigned: UnsignedTransaction = read(file, UNSIGNED)?;
+    let key = key_of(&network, identity, &unsigned.proposal)?;
+    let transaction = unsigned.sign(&key);
+    write_transaction(out, &transaction)?;
+    let proposal = &transaction.proposal;
+    let answer = json!({
+        "transaction_id": proposal.id(),
+        "file": out,
+        "contract": proposal.contract,
+        "function": proposal.function,
+        "args": proposal.args,
+        "writes": transaction.rwset.touched(),
+        "response": String::from_utf8_lossy(&transaction.response.payload),
+    });
+    global.output.print(&answer, |_| {
+        let call = [&proposal.contract, &proposal.function].into_iter();
+        let call: Vec<_> = call.chain(&proposal.args).map(String::as_str).collect();
+        format!(
+            "signed {}\nwhich writes {}\nwrote the {TRANSACTION} {} to {}",
+            call.join(" "),
+            transaction.rwset.touched().join(" "),
+            proposal.id(),
+            out.display()
+        )
+    });
+    Ok(())
+}
+
+/// The key of whoever has made this proposal, for this network.
+fn key_of(network: &Network, identity: &Identity, proposal: &Proposal) -> Outcome<SigningKey> {
+    let key = network.key(&identity.name)?;
+    if proposal.creator != key.public() {
         let message = format!("the proposal is not by {}", identity.name);
         return Err(Failure::usage(message).hint("`--as` names who made it"));
     }
-    let transaction = network.client.endorse(&signed, &key).await?;
-    write_transaction(out, &transaction)?;
-    let id = transaction.proposal.id().to_string();
-    wrote(global, TRANSACTION, &id, out);
-    Ok(())
+    if proposal.network != network.genesis().network_id() {
+        let message = "the proposal is for another network";
+        return Err(Failure::usage(message).hint("`--network` names the folder of its own"));
+    }
+    Ok(key)
 }
 
 pub(crate) async fn send(global: &Global, file: &Path, timeout: Duration) -> Outcome {

@@ -127,29 +127,14 @@ impl Transaction {
     pub fn assemble(
         proposal: Proposal,
         action: EndorsedAction,
-        mut endorsements: Vec<Endorsement>,
+        endorsements: Vec<Endorsement>,
         key: &SigningKey,
     ) -> Self {
-        assert_eq!(proposal.creator, key.public(), "the creator signs");
-        endorsements.sort_by_key(|each| each.endorser);
-        endorsements.dedup_by_key(|each| each.endorser);
-        let mut transaction = Self {
-            proposal,
-            contract_version: action.contract_version,
-            rwset: action.rwset,
-            response: action.response,
-            endorsements,
-            signature: Signature([0; SIGNATURE_BYTES]),
-        };
-        let bytes = encode(&transaction);
-        let body = &bytes[..bytes.len() - SIGNATURE_BYTES];
-        let network = &transaction.proposal.network;
-        transaction.signature = key.sign(Domain::Transaction, network, body);
-        transaction
+        UnsignedTransaction::assemble(proposal, action, endorsements).sign(key)
     }
 
-    /// Puts a transaction together from what endorsers answered to `proposal`,
-    /// each of which is checked: one that lies must not spoil the transaction.
+    /// Puts a transaction together from what endorsers answered to `proposal`, as
+    /// [`UnsignedTransaction::from_responses`] does, and signs it.
     ///
     /// # Errors
     ///
@@ -163,22 +148,55 @@ impl Transaction {
         responses: Vec<ProposalResponse>,
         key: &SigningKey,
     ) -> Result<Self, AssembleError> {
-        Self::from_verified(proposal, responses, key, &EndorsementVerifier::default())
+        let verifier = EndorsementVerifier::default();
+        let unsigned = UnsignedTransaction::from_responses(proposal, responses, &verifier)?;
+        Ok(unsigned.sign(key))
+    }
+}
+
+/// A transaction without its creator's signature, which is over the canonical bytes of
+/// this: whoever gathers endorsements need not have the key.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct UnsignedTransaction {
+    /// The call.
+    pub proposal: Proposal,
+    /// The version of the contract that executed it.
+    pub contract_version: u32,
+    /// Its effects.
+    pub rwset: ReadWriteSet,
+    /// Its answer.
+    pub response: Response,
+    /// Who endorses effects and answer, by ascending key.
+    pub endorsements: Vec<Endorsement>,
+}
+
+impl UnsignedTransaction {
+    fn assemble(
+        proposal: Proposal,
+        action: EndorsedAction,
+        mut endorsements: Vec<Endorsement>,
+    ) -> Self {
+        endorsements.sort_by_key(|each| each.endorser);
+        endorsements.dedup_by_key(|each| each.endorser);
+        Self {
+            proposal,
+            contract_version: action.contract_version,
+            rwset: action.rwset,
+            response: action.response,
+            endorsements,
+        }
     }
 
-    /// Does that for one who puts many together, with the same `verifier`.
+    /// Puts a transaction together from what endorsers answered to `proposal`,
+    /// each of which is checked: one that lies must not spoil the transaction.
+    /// Whoever puts many together does so with one `verifier`.
     ///
     /// # Errors
     ///
     /// [`AssembleError`] when the answers do not make a transaction.
-    ///
-    /// # Panics
-    ///
-    /// When `key` is not the creator's.
-    pub fn from_verified(
+    pub fn from_responses(
         proposal: Proposal,
         mut responses: Vec<ProposalResponse>,
-        key: &SigningKey,
         verifier: &EndorsementVerifier,
     ) -> Result<Self, AssembleError> {
         let first = responses.first().ok_or(AssembleError::NoResponse)?;
@@ -199,7 +217,32 @@ impl Transaction {
             endorsements.push(answer.endorsement.clone());
         }
         let action = responses.swap_remove(0).into_action();
-        Ok(Self::assemble(proposal, action, endorsements, key))
+        Ok(Self::assemble(proposal, action, endorsements))
+    }
+
+    /// Signs it.
+    ///
+    /// # Panics
+    ///
+    /// When `key` is not the creator's.
+    #[must_use]
+    pub fn sign(self, key: &SigningKey) -> Transaction {
+        let Self {
+            proposal: Proposal {
+                creator, network, ..
+            },
+            ..
+        } = &self;
+        assert_eq!(*creator, key.public(), "the creator signs");
+        let signature = key.sign(Domain::Transaction, network, &encode(&self));
+        Transaction {
+            proposal: self.proposal,
+            contract_version: self.contract_version,
+            rwset: self.rwset,
+            response: self.response,
+            endorsements: self.endorsements,
+            signature,
+        }
     }
 }
 
