@@ -8,7 +8,7 @@ mod exit;
 mod network;
 mod output;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -57,7 +57,7 @@ fn log(command: &Command) {
     let filter = EnvFilter::try_from_env("LOGOTHETE_LOG").unwrap_or_else(|_| default.into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(output::is_colourful())
         .with_writer(std::io::stderr)
         .init();
 }

@@ -38,6 +38,11 @@ impl Format {
     }
 }
 
+/// Whether stderr is for eyes that want colours and bars: `NO_COLOR` says no.
+pub(crate) fn is_colourful() -> bool {
+    anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
+}
+
 /// A table without lines, so that it can be read by people and by `awk`.
 pub(crate) fn table<const N: usize>(
     header: [&str; N],

@@ -43,6 +43,8 @@ fn a_node_tells_where_it_stands_and_what_it_is() {
     );
     let votes = "logothete_frames{class=\"consensus\",fate=\"dropped\"} ";
     assert!(metrics.contains(votes), "{metrics}");
+    let strangers = "logothete_links_refused{reason=\"stranger\"} 0";
+    assert!(metrics.contains(strangers), "{metrics}");
 
     let (status, answer) = json(&api, "/v1/nothing");
     assert_eq!(

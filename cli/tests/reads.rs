@@ -116,6 +116,31 @@ fn keys(listed: &Value) -> Vec<&str> {
     rows.map(|row| row["key"].as_str().unwrap()).collect()
 }
 
+/// A node shows at most 100 blocks at a time.
+#[test]
+fn as_many_blocks_are_listed_as_are_asked_for() {
+    let network = Network::up();
+    let file = network.file("calls");
+    write_calls(&file, 130);
+    let file = file.to_str().unwrap();
+    network.ok(&["tx", "import", file, "--in-flight", "1"]);
+    let numbers = |args: &[&str]| -> Vec<u64> {
+        let listed = network.ok(&[&["block", "list"], args].concat());
+        let blocks = listed.as_array().unwrap().iter();
+        let number = |block: &Value| block["header"]["number"].as_u64().unwrap();
+        blocks.map(number).collect()
+    };
+    let latest = network.ok(&["block", "get", "latest"]);
+    let height = latest["header"]["number"].as_u64().unwrap();
+    assert!(height >= 120, "a block for nearly every call");
+    assert!(numbers(&["--limit", "1000"]).into_iter().eq(0..=height));
+    let newest = numbers(&["--limit", "110"]);
+    assert!(newest.into_iter().eq(height - 109..=height));
+    let some = numbers(&["--from", "3", "--limit", "110"]);
+    assert!(some.into_iter().eq(3..113));
+    network.ends(&["block", "get", "foo"], 2);
+}
+
 #[test]
 fn the_keys_of_a_contract_are_listed_by_one_node_or_by_a_quorum() {
     let network = Network::up();

@@ -6,6 +6,8 @@
 //! keys/NAME.pem    who can sign
 //! nodes/NAME/      of a local network: a home per node, with node.log and node.pid
 //! ```
+//!
+//! Commands leave `light.json` and `pending.json` there.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -230,7 +232,16 @@ pub(crate) fn remove(path: &Path) -> Result<(), TestnetError> {
         let path = path.to_owned();
         return Err(TestnetError::NoNetwork { path });
     }
-    for name in ["genesis.json", "nodes", "keys", "lifeline", "network.toml"] {
+    let all = [
+        "genesis.json",
+        "nodes",
+        "keys",
+        "lifeline",
+        "light.json",
+        "pending.json",
+        "network.toml",
+    ];
+    for name in all {
         let entry = path.join(name);
         let removed = match fs::symlink_metadata(&entry) {
             Ok(found) if found.is_dir() => fs::remove_dir_all(&entry),

@@ -214,6 +214,10 @@ async fn an_interrupted_removal_is_finished_by_the_next_up_or_down() {
     assert!(running.created);
     assert_ne!(running.testnet.folder().genesis().network_id(), id);
     running.testnet.down(PATIENCE).await.unwrap();
+    // What commands have left there.
+    for file in ["light.json", "pending.json"] {
+        fs::write(place.network().join(file), "{}").unwrap();
+    }
     fs::remove_file(&genesis).unwrap();
     assert!(Testnet::finish_wipe(&place.network()).unwrap());
     assert!(!place.network().exists());

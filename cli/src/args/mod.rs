@@ -54,7 +54,7 @@ pub(crate) struct Global {
         default_value = "text"
     )]
     pub(crate) output: Format,
-    /// The node to talk to first, by name or number
+    /// The node that is asked, by name or number; transactions go on to others if it is gone
     #[arg(long, global = true, value_name = "NODE", env = "LOGOTHETE_NODE")]
     pub(crate) node: Option<String>,
 }
@@ -324,6 +324,10 @@ pub(crate) enum TxCommand {
         retry_conflicts: u32,
     },
     /// Submit a file of calls, each exactly once however often it is imported
+    ///
+    /// The same call of the same signer is the same transaction in whatever file it
+    /// stands; only within one file it counts as often as it stands there. What is to be
+    /// done again, tomorrow's payments say, needs another label.
     Import {
         /// One {"contract", "function", "args"} per line
         file: PathBuf,
@@ -332,6 +336,9 @@ pub(crate) enum TxCommand {
         /// How many calls are under way at a time
         #[arg(long, default_value_t = 256, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
         in_flight: u32,
+        /// Makes the calls others than those of every other label, and of none
+        #[arg(long, value_name = "TEXT")]
+        label: Option<String>,
     },
     /// Make and sign a proposal, offline
     Propose {
@@ -346,6 +353,19 @@ pub(crate) enum TxCommand {
     /// Have a proposal endorsed, and sign the transaction
     Endorse {
         /// The proposal
+        file: PathBuf,
+        #[command(flatten)]
+        identity: Identity,
+        /// Sign nothing: the key is elsewhere, for `tx sign`
+        #[arg(long)]
+        unsigned: bool,
+        /// The file to write
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Sign a transaction that was endorsed elsewhere, offline, and show what it does
+    Sign {
+        /// The transaction, as `tx endorse --unsigned` wrote it
         file: PathBuf,
         #[command(flatten)]
         identity: Identity,

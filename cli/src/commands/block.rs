@@ -3,14 +3,17 @@
 use node::api::types::BlockAnswer;
 
 use crate::args::Global;
-use crate::exit::Outcome;
+use crate::exit::{Failure, Outcome};
 use crate::network::Network;
 use crate::output::{short, table};
 
 pub(crate) async fn list(global: &Global, from: Option<u64>, limit: u64) -> Outcome {
     let network = Network::open(global)?;
-    let blocks = network.ask(async |node| node.blocks(from, limit).await);
-    global.output.print(&blocks.await?, |blocks| {
+    let blocks = match from {
+        Some(from) => forward(&network, from, limit).await?,
+        None => newest(&network, limit).await?,
+    };
+    global.output.print(&blocks, |blocks| {
         let rows = blocks.iter().map(|block| {
             let header = &block.header;
             let valid = block.transactions.iter().filter(|it| it.code == "VALID");
@@ -38,7 +41,53 @@ pub(crate) async fn list(global: &Global, from: Option<u64>, limit: u64) -> Outc
     Ok(())
 }
 
+/// Blocks from a number on. A node answers with as many as it likes at a time.
+async fn forward(network: &Network, from: u64, limit: u64) -> Outcome<Vec<BlockAnswer>> {
+    let (mut blocks, mut next): (Vec<BlockAnswer>, _) = (Vec::new(), from);
+    loop {
+        let left = limit.saturating_sub(blocks.len() as u64);
+        let page = network.ask(async |node| node.blocks(Some(next), left).await);
+        let page = page.await?;
+        let Some(last) = page.last().map(|block| block.header.number) else {
+            return Ok(blocks);
+        };
+        if page[0].header.number != next || last < next {
+            return Err(Failure::failed(
+                "a node shows other blocks than it was asked for",
+            ));
+        }
+        blocks.extend(page);
+        next = last.saturating_add(1);
+        if blocks.len() as u64 >= limit {
+            return Ok(blocks);
+        }
+    }
+}
+
+/// The newest blocks: a node shows the last of them, the others stand before those.
+async fn newest(network: &Network, limit: u64) -> Outcome<Vec<BlockAnswer>> {
+    let shown = network.ask(async |node| node.blocks(None, limit).await);
+    let shown = shown.await?;
+    let (Some(first), Some(last)) = (shown.first(), shown.last()) else {
+        return Ok(shown);
+    };
+    let (first, last) = (first.header.number, last.header.number);
+    let from = last.saturating_add(1).saturating_sub(limit);
+    let before = first.saturating_sub(from);
+    if before == 0 {
+        return Ok(shown);
+    }
+    let mut blocks = forward(network, from, before).await?;
+    blocks.extend(shown);
+    Ok(blocks)
+}
+
 pub(crate) async fn get(global: &Global, block: &str) -> Outcome {
+    let is_hash = block.parse::<crypto::Digest>().is_ok();
+    if block != "latest" && !is_hash && block.parse::<u64>().is_err() {
+        let message = format!("{block:?} is no block: a number, a hash or `latest` is");
+        return Err(Failure::usage(message));
+    }
     let network = Network::open(global)?;
     let block = network.ask(async |node| node.block(block).await);
     global.output.print(&block.await?, |block| {

@@ -14,6 +14,10 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::network::own_binary;
 use crate::output::{Format, short};
 
+/// What is written into its folder for commands to read.
+const EVIDENCE: &str = "evidence.json";
+const RECEIPT: &str = "receipt.json";
+
 /// The stage: a network of its own, and the commands on it.
 struct Stage {
     binary: PathBuf,
@@ -40,6 +44,10 @@ pub(crate) async fn demo(global: &Global, keep: bool) -> Outcome {
             folder.display()
         ));
     } else {
+        for file in [EVIDENCE, RECEIPT] {
+            // It may not have come so far.
+            let _ = std::fs::remove_file(folder.join(file));
+        }
         stage.run(&["testnet", "down", "--wipe"]).await?;
     }
     told?;
@@ -152,7 +160,7 @@ impl Stage {
         let held = self.json(&["evidence", "list"]).await?;
         let id = held["evidence"][0]["id"].as_str();
         let id = id.ok_or_else(|| Failure::failed("nobody has proof of the lie"))?;
-        let file = self.network.join("evidence.json").display().to_string();
+        let file = self.network.join(EVIDENCE).display().to_string();
         self.show(&["evidence", "get", id, "--out", &file]).await?;
         self.show(&["verify", "evidence", &file]).await?;
         self.act("It is told to behave, and takes part again as a backup.");
@@ -165,7 +173,7 @@ impl Stage {
         self.act("The whole chain, executed again from genesis on.");
         self.show(&["verify", "chain"]).await?;
         self.act("A receipt proves a verdict to anyone who has the genesis document. Change one digit, and it proves nothing.");
-        let receipt = self.network.join("receipt.json");
+        let receipt = self.network.join(RECEIPT);
         let file = receipt.display().to_string();
         let id = self.newest_transaction().await?;
         self.show(&["tx", "receipt", &id, "--out", &file]).await?;

@@ -29,7 +29,7 @@ const MEANINGS: &[(&str, &str, &str)] = &[
     (
         "ENDORSEMENT_POLICY_FAILURE",
         "The endorsers are not those that the contract's policy asks for.",
-        "Have the proposal endorsed by members that meet the policy; `logothete genesis inspect` shows it.",
+        "Have the proposal endorsed by members that meet the policy; `logothete contract list` shows it, `logothete tx explain` which key has one of its own.",
     ),
     (
         "DUPLICATE_TRANSACTION",
@@ -39,7 +39,7 @@ const MEANINGS: &[(&str, &str, &str)] = &[
     (
         "UNKNOWN_CREATOR",
         "Whoever signed is not a member of the network.",
-        "Sign with the key of a member; `logothete genesis inspect` lists them.",
+        "Sign with the key of a member; `logothete member list` shows them.",
     ),
     (
         "CREATOR_NOT_PERMITTED",
@@ -193,6 +193,11 @@ const MEANINGS: &[(&str, &str, &str)] = &[
         "NOT_FOUND",
         "There is no such thing, or not yet.",
         "Check the name; a transaction that was just handed in takes a moment.",
+    ),
+    (
+        "NOT_FOR_TESTING",
+        "Only nodes of a network for testing can be told to misbehave.",
+        "A genesis document that says `testing` makes such a network, as `logothete testnet up` does.",
     ),
     (
         "BAD_REQUEST",

@@ -92,12 +92,17 @@ fn inspect(global: &Global, genesis: &Genesis) {
         let contracts = genesis.contracts().iter();
         let contracts = contracts.map(|it| [it.name.clone(), it.policy.to_string()]);
         format!(
-            "{} ({})\n{} replicas, of which {} may lie; a quorum is {}\n\n{}\n\n{}\n\n{}",
+            "{} ({})\n{} replicas, of which {} may lie; a quorum is {}{}\n\n{}\n\n{}\n\n{}",
             genesis.name(),
             genesis.network_id(),
             replicas.n(),
             replicas.f(),
             replicas.quorum(),
+            if genesis.document().testing {
+                "\nfor testing: whoever reaches a node's API can make it misbehave"
+            } else {
+                ""
+            },
             table(["ID", "NODE", "ORGANISATION", "KEY", "ADDRESSES"], nodes),
             table(["MEMBER", "ORGANISATION", "ROLE", "KEY"], members),
             table(["CONTRACT", "ENDORSEMENT POLICY"], contracts),

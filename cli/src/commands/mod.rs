@@ -92,7 +92,8 @@ async fn transactions(global: &crate::args::Global, command: TxCommand) -> Outco
             file,
             identity,
             in_flight,
-        } => import::import(global, &file, &identity, in_flight).await,
+            label,
+        } => import::import(global, &file, &identity, in_flight, label.as_deref()).await,
         TxCommand::Propose {
             call,
             identity,
@@ -101,8 +102,17 @@ async fn transactions(global: &crate::args::Global, command: TxCommand) -> Outco
         TxCommand::Endorse {
             file,
             identity,
+            unsigned,
             out,
-        } => steps::endorse(global, &file, &identity, &out).await,
+        } => {
+            let identity = (!unsigned).then_some(&identity);
+            steps::endorse(global, &file, identity, &out).await
+        }
+        TxCommand::Sign {
+            file,
+            identity,
+            out,
+        } => steps::sign(global, &file, &identity, &out),
         TxCommand::Send { file, timeout } => steps::send(global, &file, timeout).await,
         TxCommand::List(args) => listing::list(global, args).await,
         TxCommand::Get { id } => transaction::get(global, &id).await,

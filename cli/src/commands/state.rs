@@ -117,7 +117,8 @@ fn tell(global: &Global, listed: &Listed) {
 async fn history(global: &Global, at: &KeyArgs) -> Outcome {
     let network = Network::open(global)?;
     let history = network.ask(async |node| node.history(&at.contract, &at.key).await);
-    global.output.print(&history.await?, |history| {
+    let history = history.await?;
+    global.output.print(&history, |history| {
         let rows = history.entries.iter().map(|entry| {
             [
                 format!("{}.{}", entry.version.block, entry.version.index),
@@ -133,5 +134,11 @@ async fn history(global: &Global, at: &KeyArgs) -> Outcome {
         });
         table(["VERSION", "TRANSACTION", "VALUE"], rows)
     });
+    if let Some(next) = history.next {
+        global.output.note(format!(
+            "there are more writes, from {}.{} on; a node's API goes on from there",
+            next.block, next.index
+        ));
+    }
     Ok(())
 }

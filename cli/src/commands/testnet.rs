@@ -171,9 +171,14 @@ async fn take_down(global: &Global, wipe: bool) -> Outcome {
 
 fn wiped(global: &Global) {
     let answer = json!({"wiped": global.network});
-    global
-        .output
-        .print(&answer, |_| format!("removed {}", global.network.display()));
+    global.output.print(&answer, |_| {
+        let folder = global.network.display();
+        if global.network.exists() {
+            format!("removed the network; what else there is in {folder} stays")
+        } else {
+            format!("removed {folder}")
+        }
+    });
 }
 
 fn print_status(global: &Global, status: &NetworkStatus) {

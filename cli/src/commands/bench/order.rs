@@ -242,6 +242,8 @@ async fn agree(lanes: &mut [Lane]) -> Outcome<Ordered> {
 #[derive(Debug, Serialize)]
 struct Report {
     committed: u64,
+    /// None: payloads mean nothing.
+    invalid: u64,
     failed: u64,
     seconds: f64,
     per_second: f64,
@@ -249,6 +251,10 @@ struct Report {
     latency_ms: Percentiles,
     /// Of all nodes together.
     cpu_us_per_transaction: f64,
+    /// Nothing, since nobody signs payloads.
+    floor_us_per_transaction: f64,
+    /// None, to nothing.
+    ratio_to_floor: Option<f64>,
     /// Of all nodes together.
     disk_bytes_per_transaction: f64,
     peak_rss_mib_per_node: f64,
@@ -266,11 +272,14 @@ impl Report {
         let each = |total: u64| total as f64 / executed.max(1.0);
         Self {
             committed: done.executed,
+            invalid: 0,
             failed: done.failed,
             seconds,
             per_second: executed / seconds.max(1e-9),
             latency_ms: done.latencies.percentiles(),
             cpu_us_per_transaction: each(spent.cpu_micros),
+            floor_us_per_transaction: 0.0,
+            ratio_to_floor: None,
             disk_bytes_per_transaction: each(spent.disk_bytes),
             peak_rss_mib_per_node: spent.peak_rss as f64 / 1_048_576.0,
             view_changes: spent.view,

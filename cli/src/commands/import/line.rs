@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use client::Call;
 use crypto::Domain;
@@ -30,6 +31,8 @@ pub(super) struct Line {
     pub(super) number: u64,
     /// How many equal calls stand before it.
     occurrence: u64,
+    /// Under which label it is imported, if any.
+    label: Option<Arc<str>>,
     /// The call, or why the line is none.
     pub(super) call: Result<Call, String>,
 }
@@ -54,7 +57,11 @@ impl Line {
             occurrence: self.occurrence,
             attempt,
         };
-        Domain::ImportNonce.hash(&crypto::encode(&source)).0
+        let source = match &self.label {
+            None => crypto::encode(&source),
+            Some(label) => crypto::encode(&(source, label)),
+        };
+        Domain::ImportNonce.hash(&source).0
     }
 }
 
@@ -63,12 +70,13 @@ pub(super) struct Lines {
     reader: BufReader<File>,
     number: u64,
     total: u64,
+    label: Option<Arc<str>>,
     seen: HashMap<[u8; 32], u64>,
 }
 
 impl Lines {
-    /// Opens the file and counts its lines.
-    pub(super) fn open(path: &Path) -> Outcome<Self> {
+    /// Opens the file and counts its lines, which are imported under this label.
+    pub(super) fn open(path: &Path, label: Option<&str>) -> Outcome<Self> {
         let unreadable = |error: std::io::Error| {
             Failure::failed(format!("cannot read {}", path.display())).cause(error)
         };
@@ -88,6 +96,7 @@ impl Lines {
             reader: open()?,
             number: 0,
             total,
+            label: label.map(Arc::from),
             seen: HashMap::new(),
         })
     }
@@ -132,6 +141,7 @@ impl Iterator for Lines {
             let mut line = Line {
                 number: self.number,
                 occurrence: 0,
+                label: self.label.clone(),
                 call,
             };
             if let Ok(call) = &line.call {
@@ -150,25 +160,40 @@ mod tests {
 
     use super::*;
 
-    fn lines(text: &str) -> Vec<Line> {
+    fn labelled(text: &str, label: Option<&str>) -> Vec<Line> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
-        Lines::open(file.path()).unwrap().collect()
+        Lines::open(file.path(), label).unwrap().collect()
+    }
+
+    fn lines(text: &str) -> Vec<Line> {
+        labelled(text, None)
+    }
+
+    fn nonces(lines: &[Line]) -> Vec<[u8; 32]> {
+        let nonce = |line: &Line| line.nonce(line.call.as_ref().unwrap(), 0);
+        lines.iter().map(nonce).collect()
     }
 
     #[test]
     fn equal_lines_are_told_apart_by_their_count_and_always_alike() {
         let one = r#"{"contract":"kv","function":"put","args":["a","1"]}"#;
         let text = format!("{one}\n\n{one}\n");
-        let nonces = |lines: &[Line]| -> Vec<[u8; 32]> {
-            let nonce = |line: &Line| line.nonce(line.call.as_ref().unwrap(), 0);
-            lines.iter().map(nonce).collect()
-        };
         let (first, again) = (lines(&text), lines(&text));
         assert_eq!(first.len(), 2);
         assert_eq!(nonces(&first), nonces(&again));
         assert_ne!(nonces(&first)[0], nonces(&first)[1]);
         assert_eq!(first[1].number, 3);
+    }
+
+    /// What is to be done every day is the same line every day.
+    #[test]
+    fn a_line_under_another_label_is_another_transaction_and_under_the_same_the_same() {
+        let one = r#"{"contract":"kv","function":"put","args":["a","1"]}"#;
+        let labels = [None, Some("monday"), Some("tuesday"), Some("monday")];
+        let [none, monday, tuesday, again] = labels.map(|label| nonces(&labelled(one, label)));
+        assert!(none != monday && monday != tuesday && none != tuesday);
+        assert_eq!(monday, again);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Submitting a file of calls, each exactly once however often it is imported.
 //!
-//! The nonce of a line follows from its content, so the same line is always the
-//! same transaction, and the chain takes each but once. Verdicts are not asked
+//! The nonce of a line follows from its content and from a label, so the same line
+//! under the same label is always the same transaction, and the chain takes each but
+//! once. Verdicts are not asked
 //! for one by one: blocks are followed as they are attested, and each is verified.
 
 mod line;
@@ -16,6 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::args::{Global, Identity};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::network::Network;
+use crate::output::is_colourful;
 use line::Lines;
 use send::{Sender, Verdict};
 
@@ -31,10 +33,11 @@ pub(crate) async fn import(
     file: &Path,
     identity: &Identity,
     in_flight: u32,
+    label: Option<&str>,
 ) -> Outcome {
     let network = Network::open(global)?;
     let key = network.key(&identity.name)?;
-    let lines = Lines::open(file)?;
+    let lines = Lines::open(file, label)?;
     let bar = progress(lines.total());
     let follower = network.client.follow().await?;
     let sender = Sender::new(network.client, key, follower);
@@ -89,8 +92,11 @@ fn conclude(summary: &Summary, first_failure: Option<Failure>) -> Outcome {
     }
 }
 
-/// A bar on a terminal, nothing elsewhere.
+/// A bar on a terminal that wants such things, nothing elsewhere.
 fn progress(total: u64) -> ProgressBar {
+    if !is_colourful() {
+        return ProgressBar::hidden();
+    }
     let bar = ProgressBar::new(total);
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len}  {per_sec}  {eta} left");
     if let Ok(style) = style {
