@@ -102,6 +102,7 @@ impl Replica {
             self.execution_asked = self.execution_asked.max(position.last_executed);
         }
         self.executing = self.executing.split_off(&position.last_executed.next());
+        self.hold_times_again();
         self.catch_up.forget_through(position.last_executed);
         if let Some(stable) = position.stable
             && stable.checkpoint.sequence > self.watermarks().low

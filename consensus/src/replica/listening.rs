@@ -18,10 +18,17 @@ pub(super) enum Listening {
     /// It has yet to learn where the others stand.
     Learning {
         /// What each of them has executed, as far as they have said.
-        heard: BTreeMap<ReplicaId, SequenceNumber>,
+        heard: BTreeMap<ReplicaId, Said>,
     },
     /// It votes again once this sequence number is stable.
     Until(SequenceNumber),
+}
+
+/// What a replica has said that it has executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Said {
+    least: SequenceNumber,
+    last: SequenceNumber,
 }
 
 impl Listening {
@@ -46,26 +53,37 @@ impl Replica {
         self.emit(Effect::Persist(Record::Listening { until }));
     }
 
-    /// `from`, which does not listen itself, says what it has executed. Once `n - f` others have said so (or
-    /// all, if they are fewer), the `f+1`-th highest is at most what a correct
-    /// one has executed, and nothing was voted for beyond a log window above it.
+    /// `from`, which does not listen itself, says what it has executed. This replica may
+    /// have voted up to a log window above a checkpoint that a quorum had attested, so
+    /// that at most `n - q` others have not executed that, and `f` who have may say less:
+    /// of `n - q + f + 1` others one says the truth of it, and the greatest of what these
+    /// say is not below that checkpoint. Nor is it a lie that would have this replica wait
+    /// for ever, once more others than may lie have come as far (the estimation of TOCS '02 has the
+    /// same two bounds). They come, or it learns on.
     pub(super) fn learn_where_others_stand(&mut self, from: ReplicaId, executed: SequenceNumber) {
         let replicas = &self.config.replicas;
-        let needed = (replicas.n() - replicas.f()).min(replicas.n() - 1);
+        let needed = replicas.n() - replicas.quorum() + replicas.weak_quorum();
         let weak_quorum = replicas.weak_quorum();
         let Listening::Learning { heard } = &mut self.listening else {
             return;
         };
-        heard.insert(from, executed);
-        if heard.len() < needed {
+        let said = heard.entry(from).or_insert(Said {
+            least: executed,
+            last: executed,
+        });
+        said.least = said.least.min(executed);
+        said.last = executed;
+        let mut least: Vec<SequenceNumber> = heard.values().map(|said| said.least).collect();
+        least.sort_unstable();
+        let Some(&bound) = least.get(needed - 1) else {
+            return;
+        };
+        if heard.values().filter(|said| said.last >= bound).count() < weak_quorum {
             return;
         }
-        let mut stands: Vec<SequenceNumber> = heard.values().copied().collect();
-        stands.sort_unstable_by(|a, b| b.cmp(a));
-        let stands = stands.get(weak_quorum - 1).copied().unwrap_or_default();
         // What a quorum attests cannot be a lie.
         let attested = self.catch_up.attested().unwrap_or_default();
-        let until = stands
+        let until = bound
             .max(attested)
             .max(self.last_executed)
             .saturating_add(self.config.log_window);

@@ -176,6 +176,26 @@ impl Replica {
         executing.or_else(|| self.log.held(previous)?.time)
     }
 
+    /// The time at which a batch with an agreed one is executed after another: time
+    /// goes forward.
+    fn time_after(previous: u64, agreed: u64) -> u64 {
+        agreed.max(previous.saturating_add(1))
+    }
+
+    /// What was caught up with may be another batch than this replica had there: the
+    /// times of those that it examined behind it follow from that.
+    pub(super) fn hold_times_again(&mut self) {
+        let mut sequence = self.execution_asked.next();
+        while let Some(previous) = self.time_before(sequence)
+            && let Some(held) = self.log.held_mut(sequence)
+            && held.time.is_some()
+        {
+            let agreed = held.proposed.batch.timestamp_ms;
+            held.time = Some(Self::time_after(previous, agreed));
+            sequence = sequence.next();
+        }
+    }
+
     /// Holds the time of the PRE-PREPARE that waits at `sequence`, and of those
     /// that wait behind it, against the time of its predecessor. What a new view
     /// re-proposes was found in order when it was proposed, and may since have
@@ -206,7 +226,7 @@ impl Replica {
                 return;
             }
             held.check = Check::Asked;
-            held.time = Some(batch.timestamp_ms.max(previous.saturating_add(1)));
+            held.time = Some(Self::time_after(previous, batch.timestamp_ms));
             self.emit(Effect::CheckBatch {
                 view: statement.view,
                 sequence,
@@ -407,6 +427,12 @@ impl Replica {
             };
             let batch = held.proposed.batch.clone();
             let timestamp_ms = held.time.expect("what passed was examined");
+            let previous = self.time_before(sequence);
+            assert_eq!(
+                previous.map(|previous| Self::time_after(previous, batch.timestamp_ms)),
+                Some(timestamp_ms),
+                "a batch is executed after the one that was executed before it"
+            );
             self.execution_asked = sequence;
             self.executing.insert(sequence, timestamp_ms);
             self.emit(Effect::Execute {
