@@ -202,14 +202,19 @@ impl Client {
                 answered => return Ok(answered?),
             }
         }
-        Err(match last {
+        Err(self.nobody(last))
+    }
+
+    /// The error that none of the nodes has answered, the last for this reason.
+    pub(crate) fn nobody(&self, last: Option<ClientError>) -> Error {
+        match last {
             Some(error) if self.insists => error.into(),
             Some(last) => Error::NoNode { last },
             None => Error::NoNodes,
-        })
+        }
     }
 
-    fn nodes_to_ask(&self) -> Vec<&Node> {
+    pub(crate) fn nodes_to_ask(&self) -> Vec<&Node> {
         if self.insists {
             vec![&self.nodes()[self.first]]
         } else {

@@ -51,22 +51,55 @@ impl Follower {
 }
 
 impl Client {
-    /// Begins to follow the chain after the newest block of a node that is
-    /// reachable; every block is verified. To be called within a tokio runtime.
+    /// Begins to follow the chain after the newest certified block that is shown by one of
+    /// more nodes than may be faulty; every block is verified. To be called within a tokio
+    /// runtime.
     ///
     /// # Errors
     ///
     /// What [`Client::ask`] fails with.
     pub async fn follow(&self) -> Result<Follower, Error> {
-        let status = self.ask(async |node| node.status().await).await?;
         // What was committed and not attested by then is met again.
-        let next = status.certified.saturating_add(1);
+        let next = self.newest_certified().await?.saturating_add(1);
         let waiting = Waiting::default();
         let task = tokio::spawn(follow(self.clone(), next, waiting.clone()));
         Ok(Follower {
             waiting,
             task: task.abort_handle(),
         })
+    }
+
+    /// The newest of the blocks that the nodes show with a certificate which holds. One
+    /// that lies could name a block that will never be, or one long ago.
+    async fn newest_certified(&self) -> Result<u64, Error> {
+        let enough = self.genesis().replica_set().weak_quorum();
+        let (mut shown, mut last) = (Vec::new(), None);
+        for node in self.nodes_to_ask() {
+            let answer = self.certified_at(node).await;
+            node.heed(&answer);
+            match answer {
+                Ok(number) => shown.push(number),
+                Err(error) => last = Some(error),
+            }
+            if shown.len() == enough {
+                break;
+            }
+        }
+        let newest = shown.into_iter().max();
+        newest.ok_or_else(|| self.nobody(last))
+    }
+
+    async fn certified_at(&self, node: &Node) -> Result<u64, ClientError> {
+        let certified = node.api().status().await?.certified;
+        // Block 0 is genesis itself.
+        if certified > 0 {
+            let stored = node.api().stored_block(certified, None).await?;
+            if verified(self, certified, &stored).is_none() {
+                let reason = format!("block {certified} is not attested as it shows it");
+                return Err(node.api().nonsense(reason));
+            }
+        }
+        Ok(certified)
     }
 
     /// Hands in a transaction like [`Client::order`] and learns its verdict from

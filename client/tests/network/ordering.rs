@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use client::{Error, TIMEOUT, ValidationCode};
 
-use crate::common::{Network, PATIENCE, alice, client_at, free_addresses, put};
+use crate::common::{Network, PATIENCE, alice, client_at, free_addresses, put, soon};
 use crate::relay::{Lie, Relay};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,6 +100,23 @@ async fn what_a_liar_and_one_that_is_behind_refuse_is_asked_of_others_too() {
     let transaction = honest.endorse(&signed, &alice()).await.unwrap();
     let lied_to = network.client_at(&apis).order(transaction, PATIENCE).await;
     assert_eq!(lied_to.unwrap().code(), ValidationCode::Valid);
+}
+
+/// Or it would wait for a block that will never be.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_follows_the_blocks_begins_where_the_chain_is_and_not_where_a_liar_says() {
+    let network = Network::start().await;
+    let mut apis = network.apis.clone();
+    let (api, relay) = Relay::start(&apis[0], Lie::FarAhead).await;
+    apis[0] = api;
+    let client = network.client_at(&apis);
+    let _follower = client.follow().await.unwrap();
+    let begins = async {
+        while !relay.was_asked("/v1/blocks/1") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    soon("the first block is asked for", begins).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

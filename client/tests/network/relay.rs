@@ -34,6 +34,8 @@ pub(crate) enum Lie {
     OtherPolicies,
     /// It has no room for the first transaction.
     NoRoomAtFirst(AtomicBool),
+    /// It says that it has a certified block of the far future.
+    FarAhead,
     /// It takes transactions and throws them away.
     ThrowsAway,
     /// It shows this receipt for every transaction, as if others had written in
@@ -50,6 +52,8 @@ pub(crate) struct Relay {
     lie: Lie,
     /// The transactions that were handed in here, as they came.
     handed_in: Mutex<Vec<Vec<u8>>>,
+    /// The paths that were asked for here.
+    asked: Mutex<BTreeSet<String>>,
 }
 
 impl Relay {
@@ -60,12 +64,17 @@ impl Relay {
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             lie,
             handed_in: Mutex::default(),
+            asked: Mutex::default(),
         });
         let router = Router::new().fallback(answer).with_state(relay.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, router).await });
         (format!("http://{address}"), relay)
+    }
+
+    pub(crate) fn was_asked(&self, path: &str) -> bool {
+        self.asked.lock().unwrap().contains(path)
     }
 
     pub(crate) fn handed_in(&self) -> Vec<Vec<u8>> {
@@ -143,6 +152,7 @@ async fn answer(State(relay): State<Arc<Relay>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body: Vec<u8> = to_bytes(body, MANY_BYTES).await.unwrap().into();
     let path = parts.uri.path();
+    relay.asked.lock().unwrap().insert(path.to_owned());
     if parts.method == Method::POST && path == "/v1/transactions" {
         relay.handed_in.lock().unwrap().push(body.clone());
     }
@@ -165,6 +175,11 @@ async fn answer(State(relay): State<Arc<Relay>>, request: Request) -> Response {
     }
     if path == "/v1/proposals" && status.is_success() {
         bytes = relay.endorsed(bytes);
+    }
+    if path == "/v1/status" && matches!(relay.lie, Lie::FarAhead) {
+        let mut status: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        status["certified"] = 1_000_000_u64.into();
+        bytes = status.to_string().into_bytes();
     }
     (status, Body::from(bytes)).into_response()
 }

@@ -14,6 +14,13 @@ use crate::request::Request;
 /// most likely on its way, sent by the node that the client chose.
 const FETCH_AFTER: Duration = Duration::from_millis(50);
 
+/// For how many batches transactions are fetched at a time: the first, for the others
+/// are executed after those.
+const FETCHED_AT_ONCE: usize = 8;
+
+/// Where a batch stands that is proposed.
+pub(crate) type Place = (SequenceNumber, View);
+
 /// Which batch the replica asks about.
 #[derive(Clone, Copy)]
 pub(super) struct Question {
@@ -28,11 +35,14 @@ struct Awaited {
     requests: Vec<RequestDigest>,
     proposer: ReplicaId,
     ask_at: Instant,
+    is_asked: bool,
 }
 
 /// Transactions to be fetched, and from whom first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Missing {
+    /// Of which batch.
+    pub(crate) place: Place,
     /// Their hashes.
     pub(crate) hashes: Vec<RequestDigest>,
     /// The primary that proposed them.
@@ -46,7 +56,7 @@ pub(super) struct Batches<R> {
     /// How many bytes the transactions of a batch may have together, unless it
     /// is one alone.
     max_bytes: usize,
-    awaited: BTreeMap<(SequenceNumber, View), Awaited>,
+    awaited: BTreeMap<Place, Awaited>,
     /// Held apart from the pool, which lets go of a transaction as soon as one
     /// block has it: a lying primary may name it in two batches.
     held: BTreeMap<(SequenceNumber, BatchDigest), Vec<Arc<R>>>,
@@ -90,6 +100,7 @@ impl<R: Request> Batches<R> {
             requests: batch.requests.clone(),
             proposer,
             ask_at: now + FETCH_AFTER,
+            is_asked: false,
         };
         let place = (question.sequence, question.view);
         self.awaited.insert(place, awaited);
@@ -218,24 +229,30 @@ impl<R: Request> Batches<R> {
             .any(|awaited| awaited.requests.contains(hash))
     }
 
-    /// What is missing for longer than it takes to arrive by itself; asked for
-    /// again after ten times as long.
-    pub(super) fn overdue(&mut self, pool: &Pool<R>, now: Instant) -> Vec<Missing> {
-        let mut overdue = Vec::new();
-        for awaited in self.awaited.values_mut() {
+    /// All that is to be fetched, when something is missing for longer than it takes to
+    /// arrive by itself; said again after ten times as long.
+    pub(super) fn overdue(&mut self, pool: &Pool<R>, now: Instant) -> Option<Vec<Missing>> {
+        if self.next_due()? > now {
+            return None;
+        }
+        let (fetched, mut overdue) = (&self.fetched, Vec::new());
+        for (place, awaited) in &mut self.awaited {
             if awaited.ask_at <= now {
                 awaited.ask_at = now + FETCH_AFTER * 10;
-                let fetched = &self.fetched;
+                awaited.is_asked = true;
+            }
+            if awaited.is_asked && overdue.len() < FETCHED_AT_ONCE {
                 let missing = |hash: &&RequestDigest| {
                     pool.get(hash).is_none() && !fetched.contains_key(*hash)
                 };
                 overdue.push(Missing {
+                    place: *place,
                     hashes: awaited.requests.iter().filter(missing).copied().collect(),
                     proposer: awaited.proposer,
                 });
             }
         }
-        overdue
+        Some(overdue)
     }
 
     /// When [`Batches::overdue`] has something to say next.
@@ -310,11 +327,12 @@ mod tests {
         assert!(asked.is_none());
         assert!(batches.awaits(&all[1].digest()));
         assert!(
-            batches.overdue(&pool, now).is_empty(),
+            batches.overdue(&pool, now).is_none(),
             "it may be on its way"
         );
-        let missing = batches.overdue(&pool, now + FETCH_AFTER);
+        let missing = batches.overdue(&pool, now + FETCH_AFTER).unwrap();
         assert_eq!(missing[0].hashes, [all[1].digest()]);
+        assert!(batches.overdue(&pool, now + FETCH_AFTER).is_none());
         assert!(batches.settled(&pool).is_empty());
         batches.fetched(all[1].clone());
         let answers = batches.settled(&pool);

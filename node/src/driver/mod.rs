@@ -42,7 +42,7 @@ use crate::request::Request;
 use crate::services::ConsensusStatus;
 
 use batches::Batches;
-pub(crate) use batches::Missing;
+pub(crate) use batches::{Missing, Place};
 use outbox::Faults;
 use pacing::Pacing;
 use phases::Phases;
@@ -131,7 +131,7 @@ pub(crate) struct Wiring<R: Request = CheckedTransaction> {
     /// Whoever applies blocks.
     pub(crate) committer: CommitterHandle<R>,
     /// Whoever fetches what is missing.
-    pub(crate) fetcher: mpsc::Sender<Missing>,
+    pub(crate) fetcher: watch::Sender<Vec<Missing>>,
     /// Whoever catches up.
     pub(crate) sync: mpsc::Sender<SequenceNumber>,
     /// What is seen of changes of the view.
@@ -389,9 +389,8 @@ impl<R: Request> Driver<R> {
             self.timers.remove(&timer);
             self.inputs.push_back(Input::TimerFired(timer));
         }
-        for missing in self.batches.overdue(&self.pool, now) {
-            // No room: it is asked for again, as long as it is wanted.
-            let _ = self.wiring.fetcher.try_send(missing);
+        if let Some(missing) = self.batches.overdue(&self.pool, now) {
+            self.wiring.fetcher.send_replace(missing);
         }
         if self.forward_at <= now {
             let timeout = self.replica.request_timeout();

@@ -1,46 +1,106 @@
 //! Fetches transactions that a batch names and that never arrived.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use consensus::{ReplicaId, RequestDigest};
 use ledger::{Ledger, TransactionHash};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio_util::bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
+use super::turns::Turns;
 use super::{MAX_TRANSACTIONS, RESPONSE_BYTES, Request, Response};
-use crate::driver::Missing;
+use crate::driver::{Missing, Place};
 use crate::ingress::Arrival;
-use crate::network::{NetworkHandle, PeerId};
+use crate::network::{NetworkHandle, PeerId, RequestError};
+use crate::services::BoxFuture;
 
 /// How long one peer is given.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// After how long another is asked beside it: well below the time that a request may
+/// wait, for the primary that named a transaction may be faulty, and silent.
+const SILENCE: Duration = Duration::from_millis(100);
+
+/// Whoever can be asked.
+pub(crate) trait Peers: Send + Sync {
+    /// Those who are connected.
+    fn connected(&self) -> Vec<PeerId>;
+
+    /// What a peer answers.
+    fn ask(&self, peer: PeerId, request: Bytes) -> BoxFuture<'_, Result<Bytes, RequestError>>;
+}
+
+impl Peers for NetworkHandle {
+    fn connected(&self) -> Vec<PeerId> {
+        let connected = self.peers().into_iter().filter(|peer| peer.connected);
+        connected.map(|peer| peer.id).collect()
+    }
+
+    fn ask(&self, peer: PeerId, request: Bytes) -> BoxFuture<'_, Result<Bytes, RequestError>> {
+        Box::pin(self.request(peer, request, PATIENCE))
+    }
+}
+
 /// See the module.
 pub(crate) struct Fetcher {
     pub(crate) ledger: Arc<Ledger>,
-    pub(crate) network: NetworkHandle,
+    pub(crate) peers: Arc<dyn Peers>,
     pub(crate) ingress: mpsc::Sender<Arrival>,
     /// By what a batch names what was brought.
     pub(crate) digest_of: fn(&[u8]) -> RequestDigest,
 }
 
 impl Fetcher {
-    /// Works until `stop` is cancelled. What is not found is asked for again by
-    /// the driver, as long as it is wanted.
-    pub(crate) async fn run(self, mut wanted: mpsc::Receiver<Missing>, stop: CancellationToken) {
+    /// Works until `stop` is cancelled, on all batches that lack something and on no
+    /// others: what no view waits for any more must not be in the way of what one does.
+    /// What is not found is asked for again when the driver says so again.
+    pub(crate) async fn run(
+        self,
+        mut wanted: watch::Receiver<Vec<Missing>>,
+        stop: CancellationToken,
+    ) {
+        let fetcher = Arc::new(self);
+        let mut tasks = JoinSet::new();
+        let mut running: BTreeMap<Place, AbortHandle> = BTreeMap::new();
         loop {
-            let missing = tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                missing = wanted.recv() => missing,
-            };
-            let Some(missing) = missing else { return };
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                () = self.fetch(missing) => {}
+                changed = wanted.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    let wanted = wanted.borrow_and_update().clone();
+                    running.retain(|place, task| {
+                        let is_wanted = wanted.iter().any(|missing| missing.place == *place);
+                        if !is_wanted {
+                            task.abort();
+                        }
+                        is_wanted
+                    });
+                    for missing in wanted {
+                        let fetcher = fetcher.clone();
+                        running.entry(missing.place).or_insert_with(|| {
+                            tasks.spawn(async move {
+                                let place = missing.place;
+                                fetcher.fetch(missing).await;
+                                place
+                            })
+                        });
+                    }
+                }
+                Some(ended) = tasks.join_next() => match ended {
+                    Ok(place) => drop(running.remove(&place)),
+                    Err(error) if error.is_panic() => {
+                        std::panic::resume_unwind(error.into_panic())
+                    }
+                    // It was not wanted any more.
+                    Err(_) => {}
+                },
             }
         }
     }
@@ -57,15 +117,18 @@ impl Fetcher {
         let held: HashSet<RequestDigest> = own.iter().map(|it| (self.digest_of)(it)).collect();
         wanted.retain(|hash| !held.contains(hash));
         self.deliver(own).await;
-        for peer in self.askable(missing.proposer) {
-            if wanted.is_empty() {
-                return;
-            }
+        let mut turns = Turns::new(self.askable(missing.proposer), SILENCE);
+        while !wanted.is_empty() {
             let request = Request::Transactions(wanted.iter().map(|hash| hash.0).collect());
-            let asked = self
-                .network
-                .request(peer, request.encode().into(), PATIENCE);
-            let Ok(bytes) = asked.await else { continue };
+            let request = Bytes::from(request.encode());
+            let ask = |peer| {
+                let asked = self.peers.ask(peer, request.clone());
+                async move { (peer, asked.await) }
+            };
+            let Some((peer, answer)) = turns.next(ask).await else {
+                return;
+            };
+            let Ok(bytes) = answer else { continue };
             let Ok(Response::Transactions(bodies)) = Response::decode(&bytes) else {
                 tracing::warn!(%peer, "answered a request for transactions with something else");
                 continue;
@@ -91,9 +154,112 @@ impl Fetcher {
     }
 
     fn askable(&self, first: ReplicaId) -> Vec<PeerId> {
-        let connected = self.network.peers().into_iter().filter(|p| p.connected);
-        let mut peers: Vec<PeerId> = connected.map(|peer| peer.id).collect();
+        let mut peers = self.peers.connected();
         peers.sort_by_key(|peer| (peer.0 != first.0, peer.0));
         peers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use consensus::{SequenceNumber, View};
+    use crypto::Digest;
+    use ledger::CheckedTransaction;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::request::Request as _;
+    use crate::testing::{genesis, transaction};
+
+    const SOON: Duration = Duration::from_mins(1);
+
+    /// Replica 0 never answers; the others have one transaction.
+    struct Scripted {
+        has: Arc<CheckedTransaction>,
+        asked: mpsc::UnboundedSender<PeerId>,
+    }
+
+    impl Peers for Scripted {
+        fn connected(&self) -> Vec<PeerId> {
+            (0..3).map(PeerId).collect()
+        }
+
+        fn ask(&self, peer: PeerId, request: Bytes) -> BoxFuture<'_, Result<Bytes, RequestError>> {
+            let _ = self.asked.send(peer);
+            Box::pin(async move {
+                if peer == PeerId(0) {
+                    return std::future::pending().await;
+                }
+                let Ok(Request::Transactions(wanted)) = Request::decode(&request) else {
+                    panic!("transactions are asked for");
+                };
+                let has = wanted.contains(&self.has.digest().0);
+                let found = has.then(|| self.has.bytes().to_vec()).into_iter();
+                Ok(Response::Transactions(found.collect()).encode().into())
+            })
+        }
+    }
+
+    struct Bench {
+        wanted: watch::Sender<Vec<Missing>>,
+        brought: mpsc::Receiver<Arrival>,
+        asked: mpsc::UnboundedReceiver<PeerId>,
+        _folder: TempDir,
+        _stop: tokio_util::sync::DropGuard,
+    }
+
+    fn fetcher(has: &Arc<CheckedTransaction>) -> Bench {
+        let folder = TempDir::new().unwrap();
+        let ledger = Ledger::open(&folder.path().join("data"), &genesis().ledger_genesis());
+        let (ingress, brought) = mpsc::channel(8);
+        let (sender, wanted) = watch::channel(Vec::new());
+        let (note, asked) = mpsc::unbounded_channel();
+        let stop = CancellationToken::new();
+        let fetcher = Fetcher {
+            ledger: Arc::new(ledger.unwrap()),
+            peers: Arc::new(Scripted {
+                has: has.clone(),
+                asked: note,
+            }),
+            ingress,
+            digest_of: CheckedTransaction::digest_of,
+        };
+        tokio::spawn(fetcher.run(wanted, stop.clone()));
+        Bench {
+            wanted: sender,
+            brought,
+            asked,
+            _folder: folder,
+            _stop: stop.drop_guard(),
+        }
+    }
+
+    fn missing(sequence: u64, view: u64, hash: RequestDigest) -> Missing {
+        Missing {
+            place: (SequenceNumber(sequence), View(view)),
+            hashes: vec![hash],
+            proposer: ReplicaId(0),
+        }
+    }
+
+    /// A faulty primary names what nobody has, in more batches than are fetched for, and
+    /// is silent. It must not keep the next view from what somebody has.
+    #[tokio::test]
+    async fn what_nobody_has_is_in_the_way_of_nothing() {
+        let there = transaction(1, 0);
+        let mut bench = fetcher(&there);
+        let nobodys = |sequence| missing(sequence, 0, RequestDigest(Digest([9; 32])));
+        bench.wanted.send((1..=64).map(nobodys).collect()).unwrap();
+        let mut silent = 0;
+        while silent < 64 {
+            silent += usize::from(bench.asked.recv().await.unwrap() == PeerId(0));
+        }
+        let next = vec![missing(1, 1, there.digest())];
+        bench.wanted.send(next).unwrap();
+        let brought = tokio::time::timeout(SOON, bench.brought.recv());
+        let Some(Arrival::Fetched(bodies)) = brought.await.unwrap() else {
+            panic!("what was wanted is brought");
+        };
+        assert_eq!(bodies, [there.bytes().to_vec()]);
     }
 }

@@ -7,6 +7,7 @@
 mod attested;
 mod missing;
 mod serve;
+mod turns;
 
 use crypto::codec::{self, CodecError, Decode, Encode};
 use crypto::{Digest, Signature};
@@ -16,6 +17,7 @@ use ledger::{Block, BlockCertificate};
 pub(crate) use attested::{AttestedBlock, attested_prefix};
 pub(crate) use missing::Fetcher;
 pub(crate) use serve::Server;
+pub(crate) use turns::Turns;
 
 /// How many transactions are asked for at a time.
 pub(crate) const MAX_TRANSACTIONS: usize = 1024;

@@ -50,9 +50,6 @@ use parts::Parts;
 /// How many events wait for the driver at most; more make their senders wait.
 pub(crate) const EVENTS: usize = 1024;
 
-/// How many questions for missing transactions wait; more are asked again later.
-pub(crate) const MISSING: usize = 64;
-
 /// What a frame of transactions has besides the transactions.
 pub(crate) const FRAME_SLACK: usize = 1024;
 
@@ -276,7 +273,7 @@ async fn add_replica(
     // The replica asks for nothing beyond its window.
     let window = usize::try_from(common.genesis.parameters().log_window).unwrap_or(usize::MAX);
     let (executed_sender, executed) = mpsc::channel(window);
-    let (to_fetcher, missing) = mpsc::channel(MISSING);
+    let (to_fetcher, missing) = watch::channel(Vec::new());
     let (to_sync, catch_up) = mpsc::channel(1);
     let (status, consensus) = watch::channel(ConsensusStatus::default());
     let (progress_sender, progress) = watch::channel(Progress {
@@ -316,7 +313,7 @@ async fn add_replica(
     };
     let fetcher = Fetcher {
         ledger: common.ledger.clone(),
-        network: common.network.clone(),
+        peers: Arc::new(common.network.clone()),
         ingress: to_ingress,
         digest_of: CheckedTransaction::digest_of,
     };

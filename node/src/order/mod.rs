@@ -37,8 +37,8 @@ use crate::metrics::Metrics;
 use crate::network::{Inbox, Network, NetworkHandle};
 use crate::node::parts::Parts;
 use crate::node::{
-    EVENTS, FAREWELL, FRAME_SLACK, MISSING, NodeError, batch_limits, consensus_config,
-    network_config, open_ledger,
+    EVENTS, FAREWELL, FRAME_SLACK, NodeError, batch_limits, consensus_config, network_config,
+    open_ledger,
 };
 use crate::pool::{Pool, PoolBudget};
 use crate::request::Request as _;
@@ -48,6 +48,9 @@ use bundle::Bundle;
 use clients::{BUNDLE_BYTES, Clients, Waiting};
 use fold::{Fold, Outcomes};
 use peers::Peers;
+
+/// How many answers of the fetcher wait to be taken in; more make it wait.
+const BROUGHT: usize = 64;
 
 /// Why a node that only orders did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -182,8 +185,8 @@ async fn add_replica(
     // The replica asks for nothing beyond its window.
     let window = usize::try_from(parameters.log_window).unwrap_or(usize::MAX);
     let (executed_sender, executed) = mpsc::channel(window);
-    let (to_fetcher, missing) = mpsc::channel(MISSING);
-    let (to_peers, brought) = mpsc::channel(MISSING);
+    let (to_fetcher, missing) = watch::channel(Vec::new());
+    let (to_peers, brought) = mpsc::channel(BROUGHT);
     let (to_sync, catch_up) = mpsc::channel(1);
     let (shown, status) = watch::channel(ConsensusStatus::default());
     let (to_fold, jobs) = committer::jobs(window);
@@ -210,7 +213,7 @@ async fn add_replica(
     };
     let fetcher = Fetcher {
         ledger: common.ledger.clone(),
-        network: common.network.clone(),
+        peers: Arc::new(common.network.clone()),
         ingress: to_peers,
         digest_of: Bundle::digest_of,
     };

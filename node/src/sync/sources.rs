@@ -20,13 +20,15 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// The one of these peers to ask: each once, then the quickest.
-    pub(super) fn quickest(&self, of: &[PeerId]) -> Option<PeerId> {
-        let cost = |peer: &PeerId| self.cost.get(peer).copied().unwrap_or(0);
-        of.iter().copied().min_by_key(cost)
+    /// These peers in the order to ask them in: each once, then the quickest first.
+    pub(super) fn in_order(&self, of: &[PeerId]) -> Vec<PeerId> {
+        let mut peers = of.to_vec();
+        peers.sort_by_key(|peer| self.cost.get(peer).copied().unwrap_or(0));
+        peers
     }
 
-    /// Takes note of how long a peer took for so many bytes of blocks.
+    /// Takes note of how long a peer took for so many bytes of blocks; none, where it
+    /// was silent.
     pub(super) fn served(&mut self, peer: PeerId, bytes: u128, took: Duration) {
         let cost = took.as_nanos().saturating_mul(1024) / bytes.max(1);
         self.cost.insert(peer, cost.max(1));
@@ -54,7 +56,7 @@ mod tests {
         let mut sources = Sources::default();
         let mut asked = Vec::new();
         for _ in 0..8 {
-            let peer = sources.quickest(&peers).unwrap();
+            let peer = sources.in_order(&peers)[0];
             asked.push(peer.0);
             // One block just before patience ends; much, and quickly; no faster with less.
             let (bytes, took) = match peer.0 {
@@ -67,8 +69,18 @@ mod tests {
         assert_eq!(asked, [1, 2, 3, 2, 2, 2, 2, 2]);
         // Who was quick and is so no longer is left, and who is gone is not asked.
         sources.served(PeerId(2), BLOCK_BYTES, Duration::from_secs(9));
-        assert_eq!(sources.quickest(&peers), Some(PeerId(3)));
-        assert_eq!(sources.quickest(&peers[..1]), Some(PeerId(1)));
-        assert_eq!(sources.quickest(&[]), None);
+        assert_eq!(sources.in_order(&peers)[0], PeerId(3));
+        assert_eq!(sources.in_order(&peers[..1]), [PeerId(1)]);
+        assert_eq!(sources.in_order(&[]), []);
+    }
+
+    /// It would be the first to be asked, again and again, as long as nothing is known of it.
+    #[test]
+    fn who_was_silent_is_asked_last() {
+        let peers = [PeerId(1), PeerId(2), PeerId(3)];
+        let mut sources = Sources::default();
+        sources.served(PeerId(1), 0, Duration::from_secs(1));
+        sources.served(PeerId(2), BLOCK_BYTES, Duration::from_secs(9));
+        assert_eq!(sources.in_order(&peers), [3, 2, 1].map(PeerId));
     }
 }

@@ -85,6 +85,22 @@ async fn no_more_connections_are_served_than_there_are_places() {
         .unwrap();
 }
 
+/// The body of such a call is not waited for: it would keep the place.
+#[tokio::test]
+async fn a_call_for_testing_is_refused_where_nothing_is_tested_before_it_is_read() {
+    let node = Node::start().await;
+    for path in ["fault", "cut"] {
+        let mut stream = node.connect().await;
+        let head =
+            format!("POST /v1/testing/{path} HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        let answered = stream.read_exact(&mut answer);
+        soon("an answer", answered).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 403");
+    }
+}
+
 #[tokio::test]
 async fn one_who_takes_no_answers_loses_the_place() {
     let limits = ApiLimits {

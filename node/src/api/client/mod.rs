@@ -462,7 +462,9 @@ impl ApiClient {
         decoded.map_err(|error| self.nonsense(error.to_string()))
     }
 
-    fn nonsense(&self, reason: String) -> ClientError {
+    /// The error that what this node answered is no answer, for whoever can tell.
+    #[must_use]
+    pub fn nonsense(&self, reason: String) -> ClientError {
         ClientError::Nonsense {
             node: self.base.clone(),
             reason,

@@ -2,11 +2,12 @@
 //! cut it off.
 
 use axum::Json;
-use axum::extract::{self, Path};
+use axum::body::Bytes;
+use axum::extract::{self, FromRequest, Path, Request};
 use axum::http::StatusCode;
 use consensus::byzantine::Modes;
 
-use super::State;
+use super::{State, Whole};
 use crate::api::error::Failure;
 use crate::api::types::{CutBody, EvidenceAnswer, EvidenceListAnswer, FaultBody};
 use crate::evidence::evidence_id;
@@ -41,12 +42,26 @@ pub(super) async fn get(
     Ok(Json(answer))
 }
 
+/// A body that networks for testing take, and others do not even read.
+pub(super) struct ForTesting(Bytes);
+
+impl FromRequest<State> for ForTesting {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &State) -> Result<Self, Failure> {
+        let fault = &state.services.fault;
+        fault.check_allowed().map_err(not_for_testing)?;
+        let Whole(body) = Whole::from_request(request, state).await?;
+        Ok(Self(body))
+    }
+}
+
 /// From now on this node misbehaves in this way. Networks for testing only.
 #[utoipa::path(post, path = "/v1/testing/fault", request_body = FaultBody,
     responses((status = 200, body = FaultBody), (status = 400), (status = 403)))]
 pub(super) async fn fault(
     extract::State(state): extract::State<State>,
-    body: axum::body::Bytes,
+    ForTesting(body): ForTesting,
 ) -> Result<Json<FaultBody>, Failure> {
     let body: FaultBody = serde_json::from_slice(&body).map_err(|error| {
         Failure::bad_request("the body is not {\"mode\": \"...\"}").cause(error.to_string())
@@ -68,16 +83,11 @@ pub(super) async fn fault(
     responses((status = 200, body = CutBody), (status = 400), (status = 403)))]
 pub(super) async fn cut(
     extract::State(state): extract::State<State>,
-    body: axum::body::Bytes,
+    ForTesting(body): ForTesting,
 ) -> Result<Json<CutBody>, Failure> {
     let body: CutBody = serde_json::from_slice(&body).map_err(|error| {
         Failure::bad_request("the body is not {\"from\": [...]}").cause(error.to_string())
     })?;
-    state
-        .services
-        .fault
-        .check_allowed()
-        .map_err(not_for_testing)?;
     let from = body.from.iter().map(|id| PeerId(*id)).collect();
     state.services.network.cut(&from);
     Ok(Json(body))

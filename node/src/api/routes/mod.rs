@@ -197,14 +197,13 @@ impl State {
     }
 }
 
-/// Canonical bytes, sent as they are or as JSON.
-struct SignedBytes(Bytes);
+/// A body that arrived in time: whoever sends one for ever would keep a connection.
+struct Whole(Bytes);
 
-impl FromRequest<State> for SignedBytes {
+impl FromRequest<State> for Whole {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &State) -> Result<Self, Failure> {
-        let is_json = content_type(request.headers()).starts_with("application/json");
         let body = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, state));
         let body = body.await.map_err(|_| {
             let status = axum::http::StatusCode::REQUEST_TIMEOUT;
@@ -219,6 +218,19 @@ impl FromRequest<State> for SignedBytes {
             };
             Failure::new(refused, code, "the body is too large or was cut off")
         })?;
+        Ok(Self(body))
+    }
+}
+
+/// Canonical bytes, sent as they are or as JSON.
+struct SignedBytes(Bytes);
+
+impl FromRequest<State> for SignedBytes {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &State) -> Result<Self, Failure> {
+        let is_json = content_type(request.headers()).starts_with("application/json");
+        let Whole(body) = Whole::from_request(request, state).await?;
         if !is_json {
             return Ok(Self(body));
         }
