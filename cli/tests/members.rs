@@ -3,6 +3,8 @@
 mod common;
 
 use common::Network;
+use crypto::Signature;
+use ledger::UnsignedTransaction;
 use serde_json::Value;
 
 fn put(network: &Network, key: &str, name: &str, exit: i32) -> Value {
@@ -138,6 +140,26 @@ fn a_key_that_stays_offline_signs_proposal_and_transaction() {
     network.ends(&["tx", "send", unsigned], 2);
     let sign = ["tx", "sign", unsigned, "--out", transaction, "--as"];
     offline.ends(&[&sign[..], &["alice"]].concat(), 2);
+    // What bob has not proposed does not become his by coming from the network.
+    let mut other: Value = serde_json::from_slice(&std::fs::read(unsigned).unwrap()).unwrap();
+    let bytes = hex::decode(other["bytes"].as_str().unwrap()).unwrap();
+    let read: (Signature, UnsignedTransaction) = crypto::decode(&bytes, bytes.len()).unwrap();
+    let (signature, mut transaction_of_others) = read;
+    transaction_of_others.proposal.args[1] = "w".to_owned();
+    let bytes = crypto::encode(&(signature, transaction_of_others));
+    other["bytes"] = hex::encode(bytes).into();
+    let forged = network.file("forged.json");
+    std::fs::write(&forged, other.to_string()).unwrap();
+    let refused = [
+        "tx",
+        "sign",
+        forged.to_str().unwrap(),
+        "--as",
+        "bob",
+        "--out",
+    ];
+    offline.ends(&[&refused[..], &[transaction]].concat(), 2);
+    assert!(!std::path::Path::new(transaction).exists());
     let signed = offline.ok(&[&sign[..], &["bob"]].concat());
     assert_eq!(signed["transaction_id"], made["transaction_id"]);
     assert_eq!(signed["args"], serde_json::json!(["k", "v"]));

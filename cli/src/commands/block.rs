@@ -78,6 +78,12 @@ async fn newest(network: &Network, limit: u64) -> Outcome<Vec<BlockAnswer>> {
         return Ok(shown);
     }
     let mut blocks = forward(network, from, before).await?;
+    if blocks.len() as u64 != before {
+        // Another node, which is behind, has shown the first of them.
+        return Err(Failure::failed(
+            "the nodes show different blocks: ask again",
+        ));
+    }
     blocks.extend(shown);
     Ok(blocks)
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use client::{Call, SignedProposal, Transaction, UnsignedTransaction};
-use crypto::SigningKey;
 use crypto::codec::{Decode, Encode};
+use crypto::{Signature, SigningKey};
 use ledger::Proposal;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -57,19 +57,30 @@ pub(crate) async fn endorse(
         write_transaction(out, &unsigned.sign(&key))?;
         wrote(global, TRANSACTION, &id, out);
     } else {
-        write(out, UNSIGNED, &id, &unsigned)?;
+        write(out, UNSIGNED, &id, &(signed.signature, unsigned))?;
         wrote(global, UNSIGNED, &id, out);
     }
     Ok(())
 }
 
-/// Signs what was endorsed elsewhere, and shows what that is.
+/// Signs what was endorsed elsewhere, and shows what that is. It must be what the same
+/// key has proposed: what comes from elsewhere may be anything.
 pub(crate) fn sign(global: &Global, file: &Path, identity: &Identity, out: &Path) -> Outcome {
     let network = Network::open(global)?;
-    let unsigned: UnsignedTransaction = read(file, UNSIGNED)?;
+    let (signature, unsigned): (Signature, UnsignedTransaction) = read(file, UNSIGNED)?;
     let key = key_of(&network, identity, &unsigned.proposal)?;
+    let proposal = unsigned.proposal.clone();
+    let proposed = SignedProposal {
+        proposal,
+        signature,
+    };
+    proposed
+        .verify(&network.genesis().network_id())
+        .map_err(|refusal| {
+            let message = format!("{} has not proposed this", identity.name);
+            Failure::usage(message).cause(refusal)
+        })?;
     let transaction = unsigned.sign(&key);
-    write_transaction(out, &transaction)?;
     let proposal = &transaction.proposal;
     let answer = json!({
         "transaction_id": proposal.id(),
@@ -81,17 +92,17 @@ pub(crate) fn sign(global: &Global, file: &Path, identity: &Identity, out: &Path
         "response": String::from_utf8_lossy(&transaction.response.payload),
     });
     global.output.print(&answer, |_| {
-        let call = [&proposal.contract, &proposal.function].into_iter();
-        let call: Vec<_> = call.chain(&proposal.args).map(String::as_str).collect();
         format!(
-            "signed {}\nwhich writes {}\nwrote the {TRANSACTION} {} to {}",
-            call.join(" "),
-            transaction.rwset.touched().join(" "),
-            proposal.id(),
-            out.display()
+            "signs {} {} {:?}\nwhich writes {:?}\ninto {}, the {TRANSACTION} {}",
+            proposal.contract,
+            proposal.function,
+            proposal.args,
+            transaction.rwset.touched(),
+            out.display(),
+            proposal.id()
         )
     });
-    Ok(())
+    write_transaction(out, &transaction)
 }
 
 /// The key of whoever has made this proposal, for this network.
