@@ -14,10 +14,6 @@ use crate::request::Request;
 /// most likely on its way, sent by the node that the client chose.
 const FETCH_AFTER: Duration = Duration::from_millis(50);
 
-/// For how many batches transactions are fetched at a time: the first, for the others
-/// are executed after those.
-const FETCHED_AT_ONCE: usize = 8;
-
 /// Where a batch stands that is proposed.
 pub(crate) type Place = (SequenceNumber, View);
 
@@ -229,30 +225,30 @@ impl<R: Request> Batches<R> {
             .any(|awaited| awaited.requests.contains(hash))
     }
 
-    /// All that is to be fetched, when something is missing for longer than it takes to
-    /// arrive by itself; said again after ten times as long.
-    pub(super) fn overdue(&mut self, pool: &Pool<R>, now: Instant) -> Option<Vec<Missing>> {
+    /// What is to be fetched first, when something is missing for longer than it takes to
+    /// arrive by itself: of the first batch, for the others are executed after it. Said
+    /// again after ten times as long.
+    pub(super) fn overdue(&mut self, pool: &Pool<R>, now: Instant) -> Option<Missing> {
         if self.next_due()? > now {
             return None;
         }
-        let (fetched, mut overdue) = (&self.fetched, Vec::new());
-        for (place, awaited) in &mut self.awaited {
-            if awaited.ask_at <= now {
-                awaited.ask_at = now + FETCH_AFTER * 10;
-                awaited.is_asked = true;
-            }
-            if awaited.is_asked && overdue.len() < FETCHED_AT_ONCE {
-                let missing = |hash: &&RequestDigest| {
-                    pool.get(hash).is_none() && !fetched.contains_key(*hash)
-                };
-                overdue.push(Missing {
-                    place: *place,
-                    hashes: awaited.requests.iter().filter(missing).copied().collect(),
-                    proposer: awaited.proposer,
-                });
-            }
+        for awaited in self.awaited.values_mut().filter(|it| it.ask_at <= now) {
+            awaited.ask_at = now + FETCH_AFTER * 10;
+            awaited.is_asked = true;
         }
-        Some(overdue)
+        let (place, awaited) = self.awaited.iter().find(|(_, it)| it.is_asked)?;
+        let is_missing =
+            |hash: &&RequestDigest| pool.get(hash).is_none() && !self.fetched.contains_key(*hash);
+        Some(Missing {
+            place: *place,
+            hashes: awaited
+                .requests
+                .iter()
+                .filter(is_missing)
+                .copied()
+                .collect(),
+            proposer: awaited.proposer,
+        })
     }
 
     /// When [`Batches::overdue`] has something to say next.
@@ -331,7 +327,7 @@ mod tests {
             "it may be on its way"
         );
         let missing = batches.overdue(&pool, now + FETCH_AFTER).unwrap();
-        assert_eq!(missing[0].hashes, [all[1].digest()]);
+        assert_eq!(missing.hashes, [all[1].digest()]);
         assert!(batches.overdue(&pool, now + FETCH_AFTER).is_none());
         assert!(batches.settled(&pool).is_empty());
         batches.fetched(all[1].clone());
@@ -345,6 +341,28 @@ mod tests {
             2,
             "held although a block took them from the pool"
         );
+    }
+
+    /// The others are executed after it, and it must not wait for their transactions.
+    #[test]
+    fn of_several_batches_that_lack_something_the_first_is_fetched_for() {
+        let (pool, mut batches) = (pool(), Batches::new(1_000_000));
+        let all = [transaction(1, 0), transaction(2, 0)];
+        let now = Instant::now();
+        for (transaction, sequence) in all.iter().zip([7, 3]) {
+            let batch = batch(std::slice::from_ref(transaction));
+            let question = Question {
+                sequence: SequenceNumber(sequence),
+                ..question(&batch)
+            };
+            let asked = batches.check(&pool, question, &batch, ReplicaId(0), now);
+            assert!(asked.is_none());
+        }
+        let missing = batches.overdue(&pool, now + FETCH_AFTER).unwrap();
+        assert_eq!(missing.place, (SequenceNumber(3), View(0)));
+        assert_eq!(missing.hashes, [all[1].digest()]);
+        batches.begin_view(View(1));
+        assert!(batches.overdue(&pool, now + FETCH_AFTER * 20).is_none());
     }
 
     /// A primary that fills blocks beyond what is agreed could make blocks that

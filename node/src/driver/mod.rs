@@ -42,7 +42,7 @@ use crate::request::Request;
 use crate::services::ConsensusStatus;
 
 use batches::Batches;
-pub(crate) use batches::{Missing, Place};
+pub(crate) use batches::Missing;
 use outbox::Faults;
 use pacing::Pacing;
 use phases::Phases;
@@ -131,7 +131,7 @@ pub(crate) struct Wiring<R: Request = CheckedTransaction> {
     /// Whoever applies blocks.
     pub(crate) committer: CommitterHandle<R>,
     /// Whoever fetches what is missing.
-    pub(crate) fetcher: watch::Sender<Vec<Missing>>,
+    pub(crate) fetcher: watch::Sender<Option<Missing>>,
     /// Whoever catches up.
     pub(crate) sync: mpsc::Sender<SequenceNumber>,
     /// What is seen of changes of the view.
@@ -390,7 +390,7 @@ impl<R: Request> Driver<R> {
             self.inputs.push_back(Input::TimerFired(timer));
         }
         if let Some(missing) = self.batches.overdue(&self.pool, now) {
-            self.wiring.fetcher.send_replace(missing);
+            self.wiring.fetcher.send_replace(Some(missing));
         }
         if self.forward_at <= now {
             let timeout = self.replica.request_timeout();

@@ -74,7 +74,7 @@ async fn bench(id: u8, left: impl FnOnce(&mut PendingRecords)) -> Bench {
             executed,
             network,
             committer: handle,
-            fetcher: watch::channel(Vec::new()).0,
+            fetcher: watch::channel(None).0,
             sync: mpsc::channel(1).0,
             chronicle: Arc::default(),
             evidence: Arc::default(),

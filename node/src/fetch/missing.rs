@@ -1,25 +1,24 @@
 //! Fetches transactions that a batch names and that never arrived.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use consensus::{ReplicaId, RequestDigest};
 use ledger::{Ledger, TransactionHash};
 use tokio::sync::{mpsc, watch};
-use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::turns::Turns;
 use super::{MAX_TRANSACTIONS, RESPONSE_BYTES, Request, Response};
-use crate::driver::{Missing, Place};
+use crate::driver::Missing;
 use crate::ingress::Arrival;
 use crate::network::{NetworkHandle, PeerId, RequestError};
 use crate::services::BoxFuture;
 
-/// How long one peer is given.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long one peer is given: on a slow line, shared with other answers, a batch takes its time.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// After how long another is asked beside it: well below the time that a request may
 /// wait, for the primary that named a transaction may be faulty, and silent.
@@ -55,52 +54,40 @@ pub(crate) struct Fetcher {
 }
 
 impl Fetcher {
-    /// Works until `stop` is cancelled, on all batches that lack something and on no
-    /// others: what no view waits for any more must not be in the way of what one does.
-    /// What is not found is asked for again when the driver says so again.
+    /// Works until `stop` is cancelled, for the batch that is wanted and for no other: what
+    /// no view waits for any more must not be in the way of what one does. What is not
+    /// found is asked for again when the driver says so again.
     pub(crate) async fn run(
         self,
-        mut wanted: watch::Receiver<Vec<Missing>>,
+        mut wanted: watch::Receiver<Option<Missing>>,
         stop: CancellationToken,
     ) {
-        let fetcher = Arc::new(self);
-        let mut tasks = JoinSet::new();
-        let mut running: BTreeMap<Place, AbortHandle> = BTreeMap::new();
         loop {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                changed = wanted.changed() => {
-                    if changed.is_err() {
-                        return;
-                    }
-                    let wanted = wanted.borrow_and_update().clone();
-                    running.retain(|place, task| {
-                        let is_wanted = wanted.iter().any(|missing| missing.place == *place);
-                        if !is_wanted {
-                            task.abort();
-                        }
-                        is_wanted
-                    });
-                    for missing in wanted {
-                        let fetcher = fetcher.clone();
-                        running.entry(missing.place).or_insert_with(|| {
-                            tasks.spawn(async move {
-                                let place = missing.place;
-                                fetcher.fetch(missing).await;
-                                place
-                            })
-                        });
-                    }
+            let missing = wanted.borrow_and_update().clone();
+            let place = missing.as_ref().map(|missing| missing.place);
+            let fetch = async {
+                if let Some(missing) = missing {
+                    self.fetch(missing).await;
                 }
-                Some(ended) = tasks.join_next() => match ended {
-                    Ok(place) => drop(running.remove(&place)),
-                    Err(error) if error.is_panic() => {
-                        std::panic::resume_unwind(error.into_panic())
+            };
+            tokio::pin!(fetch);
+            let mut has_ended = false;
+            loop {
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return,
+                    changed = wanted.changed() => {
+                        if changed.is_err() {
+                            return;
+                        }
+                        let now = wanted.borrow_and_update();
+                        let is_same = now.as_ref().map(|missing| missing.place) == place;
+                        if has_ended || !is_same {
+                            break;
+                        }
                     }
-                    // It was not wanted any more.
-                    Err(_) => {}
-                },
+                    () = &mut fetch, if !has_ended => has_ended = true,
+                }
             }
         }
     }
@@ -201,7 +188,7 @@ mod tests {
     }
 
     struct Bench {
-        wanted: watch::Sender<Vec<Missing>>,
+        wanted: watch::Sender<Option<Missing>>,
         brought: mpsc::Receiver<Arrival>,
         asked: mpsc::UnboundedReceiver<PeerId>,
         _folder: TempDir,
@@ -212,7 +199,7 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let ledger = Ledger::open(&folder.path().join("data"), &genesis().ledger_genesis());
         let (ingress, brought) = mpsc::channel(8);
-        let (sender, wanted) = watch::channel(Vec::new());
+        let (sender, wanted) = watch::channel(None);
         let (note, asked) = mpsc::unbounded_channel();
         let stop = CancellationToken::new();
         let fetcher = Fetcher {
@@ -242,24 +229,51 @@ mod tests {
         }
     }
 
-    /// A faulty primary names what nobody has, in more batches than are fetched for, and
-    /// is silent. It must not keep the next view from what somebody has.
+    async fn brought(bench: &mut Bench) -> Vec<Vec<u8>> {
+        let brought = tokio::time::timeout(SOON, bench.brought.recv());
+        match brought.await.unwrap() {
+            Some(Arrival::Fetched(bodies)) => bodies,
+            _ => panic!("what was wanted is brought"),
+        }
+    }
+
+    /// A faulty primary names what nobody has, and is silent when it is asked. It must not
+    /// keep the next view from what somebody has.
     #[tokio::test]
     async fn what_nobody_has_is_in_the_way_of_nothing() {
         let there = transaction(1, 0);
         let mut bench = fetcher(&there);
-        let nobodys = |sequence| missing(sequence, 0, RequestDigest(Digest([9; 32])));
-        bench.wanted.send((1..=64).map(nobodys).collect()).unwrap();
-        let mut silent = 0;
-        while silent < 64 {
-            silent += usize::from(bench.asked.recv().await.unwrap() == PeerId(0));
+        let nobodys = RequestDigest(Digest([9; 32]));
+        for sequence in 1..=64 {
+            bench
+                .wanted
+                .send_replace(Some(missing(sequence, 0, nobodys)));
+            while bench.asked.recv().await != Some(PeerId(0)) {}
         }
-        let next = vec![missing(1, 1, there.digest())];
-        bench.wanted.send(next).unwrap();
-        let brought = tokio::time::timeout(SOON, bench.brought.recv());
-        let Some(Arrival::Fetched(bodies)) = brought.await.unwrap() else {
-            panic!("what was wanted is brought");
+        let next = missing(1, 1, there.digest());
+        bench.wanted.send_replace(Some(next));
+        assert_eq!(brought(&mut bench).await, [there.bytes().to_vec()]);
+    }
+
+    /// Said again, it is not begun anew while it is asked for, and is once that has ended.
+    #[tokio::test]
+    async fn what_is_wanted_still_is_asked_for_again_once_all_have_answered() {
+        let there = transaction(1, 0);
+        let mut bench = fetcher(&there);
+        let wanted = Some(missing(1, 0, there.digest()));
+        bench.wanted.send_replace(wanted.clone());
+        assert_eq!(brought(&mut bench).await, [there.bytes().to_vec()]);
+        // As the driver does, which does not know when that is.
+        let sender = bench.wanted.clone();
+        let saying = async {
+            loop {
+                sender.send_replace(wanted.clone());
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
         };
-        assert_eq!(bodies, [there.bytes().to_vec()]);
+        tokio::select! {
+            () = saying => {}
+            again = brought(&mut bench) => assert_eq!(again, [there.bytes().to_vec()]),
+        }
     }
 }

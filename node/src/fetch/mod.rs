@@ -17,7 +17,6 @@ use ledger::{Block, BlockCertificate};
 pub(crate) use attested::{AttestedBlock, attested_prefix};
 pub(crate) use missing::Fetcher;
 pub(crate) use serve::Server;
-pub(crate) use turns::Turns;
 
 /// How many transactions are asked for at a time.
 pub(crate) const MAX_TRANSACTIONS: usize = 1024;

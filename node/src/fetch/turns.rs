@@ -11,53 +11,40 @@ use futures::stream::FuturesUnordered;
 use crate::network::PeerId;
 
 /// Peers that are asked something, in their order.
-pub(crate) struct Turns<F> {
+pub(super) struct Turns<F> {
     left: VecDeque<PeerId>,
     asked: FuturesUnordered<F>,
-    unanswered: Vec<PeerId>,
     silence: Duration,
 }
 
-impl<T, F: Future<Output = (PeerId, T)>> Turns<F> {
-    /// Nobody is asked yet; whoever is silent for so long has another asked beside it.
-    pub(crate) fn new(peers: Vec<PeerId>, silence: Duration) -> Self {
+impl<F: Future> Turns<F> {
+    /// Nobody is asked yet. Another is asked beside one that is silent for so long, and
+    /// one more after twice as long again: they may all be on a slow line, which has to
+    /// bring every answer.
+    pub(super) fn new(peers: Vec<PeerId>, silence: Duration) -> Self {
         Self {
             left: peers.into(),
             asked: FuturesUnordered::new(),
-            unanswered: Vec::new(),
             silence,
         }
     }
 
     /// The next answer, whosever it is; none once all have answered.
-    pub(crate) async fn next(&mut self, ask: impl Fn(PeerId) -> F) -> Option<(PeerId, T)> {
+    pub(super) async fn next(&mut self, ask: impl Fn(PeerId) -> F) -> Option<F::Output> {
         loop {
-            if self.asked.is_empty() && !self.ask_one_more(&ask) {
-                return None;
+            if self.asked.is_empty() {
+                let peer = self.left.pop_front()?;
+                self.asked.push(ask(peer));
             }
             tokio::select! {
                 biased;
-                Some((peer, answer)) = self.asked.next() => {
-                    self.unanswered.retain(|other| *other != peer);
-                    return Some((peer, answer));
-                }
+                Some(answer) = self.asked.next() => return Some(answer),
                 () = tokio::time::sleep(self.silence), if !self.left.is_empty() => {
-                    self.ask_one_more(&ask);
+                    self.silence = self.silence.saturating_mul(2);
+                    self.asked.extend(self.left.pop_front().map(&ask));
                 }
             }
         }
-    }
-
-    /// Who was asked and is silent.
-    pub(crate) fn unanswered(&self) -> &[PeerId] {
-        &self.unanswered
-    }
-
-    fn ask_one_more(&mut self, ask: impl Fn(PeerId) -> F) -> bool {
-        let next = self.left.pop_front();
-        self.unanswered.extend(next);
-        self.asked.extend(next.map(ask));
-        next.is_some()
     }
 }
 
@@ -76,25 +63,22 @@ mod tests {
         }
     }
 
-    fn turns<F: Future<Output = (PeerId, Option<u32>)>>(peers: &[u32], silence: u64) -> Turns<F> {
-        let peers = peers.iter().copied().map(PeerId).collect();
-        Turns::new(peers, Duration::from_millis(silence))
+    fn turns<F: Future>(peers: &[u32], silence: Duration) -> Turns<F> {
+        Turns::new(peers.iter().copied().map(PeerId).collect(), silence)
     }
 
     #[tokio::test]
     async fn a_silent_peer_is_not_waited_for() {
-        let mut turns = turns(&[1, 2, 3, 4], 1);
-        assert_eq!(turns.next(answer).await, Some((PeerId(2), None)));
-        assert_eq!(turns.unanswered(), [PeerId(1)]);
-        assert_eq!(turns.next(answer).await, Some((PeerId(3), Some(3))));
-        assert_eq!(turns.next(answer).await, Some((PeerId(4), Some(4))));
-        assert_eq!(turns.unanswered(), [PeerId(1)]);
+        let mut turns = turns(&[1, 2, 3, 4], Duration::from_millis(1));
+        for (peer, said) in [(2, None), (3, Some(3)), (4, Some(4))] {
+            assert_eq!(turns.next(answer).await, Some((PeerId(peer), said)));
+        }
     }
 
     #[tokio::test]
     async fn peers_are_asked_one_by_one_while_they_answer_until_none_is_left() {
         let asked = Mutex::new(Vec::new());
-        let mut turns = turns(&[5, 2, 3], 60_000);
+        let mut turns = turns(&[5, 2, 3], Duration::from_mins(10));
         let ask = |peer| {
             asked.lock().unwrap().push(peer);
             answer(peer)
@@ -104,6 +88,5 @@ mod tests {
             assert_eq!(asked.lock().unwrap().len(), count + 1);
         }
         assert_eq!(turns.next(ask).await, None);
-        assert!(turns.unanswered().is_empty());
     }
 }

@@ -273,7 +273,7 @@ async fn add_replica(
     // The replica asks for nothing beyond its window.
     let window = usize::try_from(common.genesis.parameters().log_window).unwrap_or(usize::MAX);
     let (executed_sender, executed) = mpsc::channel(window);
-    let (to_fetcher, missing) = watch::channel(Vec::new());
+    let (to_fetcher, missing) = watch::channel(None);
     let (to_sync, catch_up) = mpsc::channel(1);
     let (status, consensus) = watch::channel(ConsensusStatus::default());
     let (progress_sender, progress) = watch::channel(Progress {

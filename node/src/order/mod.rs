@@ -185,7 +185,7 @@ async fn add_replica(
     // The replica asks for nothing beyond its window.
     let window = usize::try_from(parameters.log_window).unwrap_or(usize::MAX);
     let (executed_sender, executed) = mpsc::channel(window);
-    let (to_fetcher, missing) = watch::channel(Vec::new());
+    let (to_fetcher, missing) = watch::channel(None);
     let (to_peers, brought) = mpsc::channel(BROUGHT);
     let (to_sync, catch_up) = mpsc::channel(1);
     let (shown, status) = watch::channel(ConsensusStatus::default());

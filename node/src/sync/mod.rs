@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::committer::CommitterHandle;
 use crate::driver::{DriverError, Event, position};
-use crate::fetch::{AttestedBlock, Request, Response, Turns, attested_prefix};
+use crate::fetch::{AttestedBlock, Request, Response, attested_prefix};
 use crate::network::{NetworkHandle, PeerId};
 
 use back_fill::Gaps;
@@ -28,9 +28,6 @@ use sources::Sources;
 
 /// How long one peer is given for one answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// After how long another is asked beside one that does not answer.
-const SILENCE: Duration = Duration::from_secs(1);
 
 /// How often certificates that passed this node by are looked for.
 const BACK_FILL_EVERY: Duration = Duration::from_secs(1);
@@ -141,13 +138,26 @@ impl Sync {
         let tip = self.ledger.tip();
         let mut end = (tip.number, tip.hash);
         let mut next = Vec::new();
-        while end.0 < through && !peers.is_empty() {
+        while end.0 < through
+            && let Some(peer) = sources.quickest(&peers)
+        {
             // What follows is fetched and checked while these are executed.
-            let fetched = self.fetch_of_any(&mut peers, end, sources);
-            let ((), following) = tokio::try_join!(self.receive(next), fetched)?;
-            if let Some(last) = following.last() {
-                let header = &last.block.block().header;
-                end = (header.number, header.hash());
+            let fetched = async {
+                let begun = Instant::now();
+                let blocks = self.fetch(peer, end).await?;
+                Ok((blocks, begun.elapsed()))
+            };
+            let ((), (following, took)) = tokio::try_join!(self.receive(next), fetched)?;
+            match following.last() {
+                None => {
+                    peers.retain(|other| *other != peer);
+                    sources.gave_nothing(peer, took);
+                }
+                Some(last) => {
+                    let header = &last.block.block().header;
+                    end = (header.number, header.hash());
+                    sources.served(peer, sources::size(&following), took);
+                }
             }
             next = following;
         }
@@ -157,38 +167,6 @@ impl Sync {
         let ledger = self.ledger.clone();
         let position = blocking(move || position(&ledger)).await??;
         self.tell(Event::CaughtUp(position)).await
-    }
-
-    /// The next blocks after `parent` of the first of these peers that has some; none
-    /// when none has. Who has none is no more among them.
-    async fn fetch_of_any(
-        &self,
-        peers: &mut Vec<PeerId>,
-        parent: (u64, Digest),
-        sources: &mut Sources,
-    ) -> Result<Vec<Received>, SyncError> {
-        let mut turns = Turns::new(sources.in_order(peers), SILENCE);
-        let ask = |peer| async move {
-            let begun = Instant::now();
-            let blocks = self.fetch(peer, parent).await;
-            (peer, (blocks, begun.elapsed()))
-        };
-        while let Some((peer, (blocks, took))) = turns.next(ask).await {
-            let blocks = blocks?;
-            if blocks.is_empty() {
-                peers.retain(|other| *other != peer);
-                if took > SILENCE {
-                    sources.served(peer, 0, took);
-                }
-                continue;
-            }
-            sources.served(peer, sources::size(&blocks), took);
-            for silent in turns.unanswered() {
-                sources.served(*silent, 0, SILENCE);
-            }
-            return Ok(blocks);
-        }
-        Ok(Vec::new())
     }
 
     /// The next blocks after `parent` (a number and a hash) that this peer has; none

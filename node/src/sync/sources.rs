@@ -12,6 +12,9 @@ use crate::network::PeerId;
 /// What a block counts besides its transactions, in bytes.
 const BLOCK_BYTES: u128 = 1024;
 
+/// Who has nothing to give says so within this time, or is silent on purpose.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 /// What is known of peers as sources of blocks, from one catching-up to the next.
 #[derive(Default)]
 pub(super) struct Sources {
@@ -20,15 +23,21 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// These peers in the order to ask them in: each once, then the quickest first.
-    pub(super) fn in_order(&self, of: &[PeerId]) -> Vec<PeerId> {
-        let mut peers = of.to_vec();
-        peers.sort_by_key(|peer| self.cost.get(peer).copied().unwrap_or(0));
-        peers
+    /// The one of these peers to ask: each once, then the quickest.
+    pub(super) fn quickest(&self, of: &[PeerId]) -> Option<PeerId> {
+        let cost = |peer: &PeerId| self.cost.get(peer).copied().unwrap_or(0);
+        of.iter().copied().min_by_key(cost)
     }
 
-    /// Takes note of how long a peer took for so many bytes of blocks; none, where it
-    /// was silent.
+    /// Takes note of how long a peer took to give nothing. That it has nothing to give is
+    /// not held against it.
+    pub(super) fn gave_nothing(&mut self, peer: PeerId, took: Duration) {
+        if took > AT_ONCE {
+            self.served(peer, BLOCK_BYTES, took);
+        }
+    }
+
+    /// Takes note of how long a peer took for so many bytes of blocks.
     pub(super) fn served(&mut self, peer: PeerId, bytes: u128, took: Duration) {
         let cost = took.as_nanos().saturating_mul(1024) / bytes.max(1);
         self.cost.insert(peer, cost.max(1));
@@ -56,7 +65,7 @@ mod tests {
         let mut sources = Sources::default();
         let mut asked = Vec::new();
         for _ in 0..8 {
-            let peer = sources.in_order(&peers)[0];
+            let peer = sources.quickest(&peers).unwrap();
             asked.push(peer.0);
             // One block just before patience ends; much, and quickly; no faster with less.
             let (bytes, took) = match peer.0 {
@@ -69,18 +78,26 @@ mod tests {
         assert_eq!(asked, [1, 2, 3, 2, 2, 2, 2, 2]);
         // Who was quick and is so no longer is left, and who is gone is not asked.
         sources.served(PeerId(2), BLOCK_BYTES, Duration::from_secs(9));
-        assert_eq!(sources.in_order(&peers)[0], PeerId(3));
-        assert_eq!(sources.in_order(&peers[..1]), [PeerId(1)]);
-        assert_eq!(sources.in_order(&[]), []);
+        assert_eq!(sources.quickest(&peers), Some(PeerId(3)));
+        assert_eq!(sources.quickest(&peers[..1]), Some(PeerId(1)));
+        assert_eq!(sources.quickest(&[]), None);
     }
 
-    /// It would be the first to be asked, again and again, as long as nothing is known of it.
+    /// It would be the first to be asked, whenever this node has to catch up, as long as
+    /// nothing is known of it.
     #[test]
-    fn who_was_silent_is_asked_last() {
+    fn who_was_silent_is_asked_once_and_then_after_all_others() {
         let peers = [PeerId(1), PeerId(2), PeerId(3)];
         let mut sources = Sources::default();
-        sources.served(PeerId(1), 0, Duration::from_secs(1));
-        sources.served(PeerId(2), BLOCK_BYTES, Duration::from_secs(9));
-        assert_eq!(sources.in_order(&peers), [3, 2, 1].map(PeerId));
+        assert_eq!(sources.quickest(&peers), Some(PeerId(1)));
+        sources.gave_nothing(PeerId(1), Duration::from_secs(10));
+        for peer in &peers[1..] {
+            sources.served(*peer, BLOCK_BYTES, Duration::from_secs(9));
+        }
+        assert_eq!(sources.quickest(&peers), Some(PeerId(2)));
+        assert_eq!(sources.quickest(&peers[..1]), Some(PeerId(1)));
+        // Having nothing is no fault.
+        sources.gave_nothing(PeerId(2), Duration::from_millis(3));
+        assert_eq!(sources.quickest(&peers), Some(PeerId(2)));
     }
 }
