@@ -35,8 +35,7 @@ pub(crate) trait Peers: Send + Sync {
 
 impl Peers for NetworkHandle {
     fn connected(&self) -> Vec<PeerId> {
-        let connected = self.peers().into_iter().filter(|peer| peer.connected);
-        connected.map(|peer| peer.id).collect()
+        self.connected()
     }
 
     fn ask(&self, peer: PeerId, request: Bytes) -> BoxFuture<'_, Result<Bytes, RequestError>> {

@@ -114,6 +114,14 @@ impl NetworkHandle {
         self.shared.peers.iter().map(status).collect()
     }
 
+    /// The peers that are connected, in the order of their numbers.
+    #[must_use]
+    pub fn connected(&self) -> Vec<PeerId> {
+        let peers = self.peers().into_iter();
+        let connected = peers.filter(|peer| peer.connected);
+        connected.map(|peer| peer.id).collect()
+    }
+
     /// What has been counted so far.
     #[must_use]
     pub fn counters(&self) -> &Counters {

@@ -235,10 +235,9 @@ impl Clients {
     }
 
     fn standing(&self) -> Standing {
-        let peers = self.network.peers().into_iter();
-        let connected = peers.filter(|peer| peer.connected).count();
+        let connected = self.network.connected();
         Standing {
-            connected: u32::try_from(connected).unwrap_or(u32::MAX),
+            connected: u32::try_from(connected.len()).unwrap_or(u32::MAX),
             view: self.status.borrow().view,
             outcomes: self.outcomes.told(),
         }

@@ -36,7 +36,7 @@ impl Sync {
             Some(first) => first.saturating_sub(1),
             None => gaps.complete.max(to),
         };
-        for peer in self.connected() {
+        for peer in self.network.connected() {
             if missing.is_empty() {
                 return Ok(());
             }
@@ -83,7 +83,7 @@ impl Sync {
     async fn have_attested(&self, missing: BTreeSet<u64>) -> Result<(), SyncError> {
         let numbers: Vec<u64> = missing.iter().copied().collect();
         let mut collected = self.attest_all(numbers.clone()).await?;
-        for peer in self.connected() {
+        for peer in self.network.connected() {
             let request = Request::Attestations(numbers.clone());
             if let Some(Response::Attestations(signed)) = self.ask(peer, &request).await {
                 let known = signed

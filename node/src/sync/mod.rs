@@ -134,7 +134,7 @@ impl Sync {
 
     /// Fetches for as long as blocks come, and says how far it led.
     async fn catch_up(&self, through: u64, sources: &mut Sources) -> Result<(), SyncError> {
-        let mut peers = self.connected();
+        let mut peers = self.network.connected();
         let tip = self.ledger.tip();
         let mut end = (tip.number, tip.hash);
         let mut next = Vec::new();
@@ -222,14 +222,6 @@ impl Sync {
     async fn tell(&self, event: Event) -> Result<(), SyncError> {
         let told = self.driver.send(event).await;
         told.map_err(|_| SyncError::Driver(DriverError::Gone("driver")))
-    }
-
-    fn connected(&self) -> Vec<PeerId> {
-        let peers = self.network.peers().into_iter();
-        peers
-            .filter(|peer| peer.connected)
-            .map(|peer| peer.id)
-            .collect()
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! The nonce of a line follows from its content and from a label, so the same line
 //! under the same label is always the same transaction, and the chain takes each but
-//! once. Verdicts are not asked
-//! for one by one: blocks are followed as they are attested, and each is verified.
+//! once. Verdicts are not asked for one by one: blocks are followed as they are
+//! attested, and each is verified.
 
 mod line;
 mod send;
