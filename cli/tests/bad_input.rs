@@ -39,7 +39,7 @@ fn a_transaction_that_is_not_what_was_signed_is_refused_with_the_reason() {
     altered.proposal.args[1] = "other".to_owned();
     assert_eq!(send(&altered), (400, "BAD_SIGNATURE".to_owned()));
     let mut unsigned = good.clone();
-    unsigned.signature.0 = [0; 64];
+    unsigned.signature.signature.0 = [0; 64];
     assert_eq!(send(&unsigned), (400, "BAD_SIGNATURE".to_owned()));
     let mut by_another = good.clone();
     by_another.proposal.creator = SigningKey::from_seed(&[1; 32]).public();

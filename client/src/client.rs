@@ -6,16 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use consensus::ReplicaId;
+use crypto::{Digest, Domain, SharedSignature, SharedVerifier, SigningKey};
 use genesis::Genesis;
-use ledger::{
-    ContractDefinition, EndorsementPolicy, EndorsementVerifier, Identity, Locator, Receipt,
-    ValidationCode,
-};
+use ledger::{ContractDefinition, EndorsementPolicy, Identity, Locator, Receipt, ValidationCode};
 use node::api::types::ContractAnswer;
 use node::api::{ApiClient, ClientError};
 use tokio::sync::RwLock;
 
 use crate::error::{Error, Unverified};
+use crate::signing::Signing;
 
 /// A node and how to ask it.
 #[derive(Debug)]
@@ -65,7 +64,8 @@ struct Network {
     nodes: Vec<Node>,
     /// The contracts as a node says they are, once somebody has asked.
     contracts: RwLock<Option<Vec<ContractDefinition>>>,
-    verifier: EndorsementVerifier,
+    verifier: SharedVerifier,
+    signing: Arc<Signing>,
 }
 
 /// A client of one network. Clones share what they have learnt of its nodes.
@@ -115,7 +115,8 @@ impl Client {
                 genesis,
                 nodes: known,
                 contracts: RwLock::default(),
-                verifier: EndorsementVerifier::default(),
+                verifier: SharedVerifier::default(),
+                signing: Arc::default(),
             }),
             first: 0,
             insists: false,
@@ -157,8 +158,21 @@ impl Client {
         }
     }
 
-    pub(crate) fn verifier(&self) -> &EndorsementVerifier {
+    pub(crate) fn verifier(&self) -> &SharedVerifier {
         &self.network.verifier
+    }
+
+    /// Signs what has this leaf, together with what else the owner of `key` wants
+    /// signed at this moment.
+    pub(crate) async fn sign(
+        &self,
+        leaf: Digest,
+        domain: Domain,
+        key: &SigningKey,
+    ) -> SharedSignature {
+        let purpose = (domain, &self.genesis().network_id());
+        let Network { signing, .. } = self.network.as_ref();
+        signing.sign(leaf, self.first, purpose, key).await
     }
 
     /// What the network began with.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crypto::{PublicKey, SigningKey};
+use crypto::{Domain, PublicKey, SigningKey};
 use futures::future::join_all;
 use ledger::{
     AssembleError, EndorsementPolicy, ProposalResponse, SignedProposal, Transaction, TransactionId,
@@ -41,7 +41,10 @@ impl Client {
         if creator != found {
             return Err(Error::WrongKey { creator, found });
         }
-        Ok(self.endorse_unsigned(signed).await?.sign(key))
+        let unsigned = self.endorse_unsigned(signed).await?;
+        let leaf = unsigned.leaf();
+        let signature = self.sign(leaf, Domain::Transaction, key).await;
+        Ok(unsigned.signed(signature))
     }
 
     /// Has a proposal endorsed, and leaves it to whoever has the creator's key to sign

@@ -65,6 +65,7 @@ mod follow;
 mod order;
 mod propose;
 mod quorum;
+mod signing;
 mod submit;
 
 pub use client::{Client, Node};

@@ -1,6 +1,6 @@
 //! What a client wants done, signed.
 
-use crypto::SigningKey;
+use crypto::{Domain, SigningKey};
 use ledger::{NO_EXPIRY, Proposal, SignedProposal};
 
 use crate::client::Client;
@@ -34,22 +34,27 @@ impl Call {
 
 impl Client {
     /// A proposal to make this call, by the owner of `key`. It is another
-    /// transaction than every other one, of the same call, too.
+    /// transaction than every other one, of the same call, too. What one key
+    /// proposes at the same moment is signed together.
     ///
     /// # Errors
     ///
     /// [`Error::NoRandomness`].
-    pub fn propose(&self, key: &SigningKey, call: Call) -> Result<SignedProposal, Error> {
+    pub async fn propose(&self, key: &SigningKey, call: Call) -> Result<SignedProposal, Error> {
         // A nonce that nobody has used.
         let nonce = crypto::random_bytes().map_err(Error::NoRandomness)?;
-        Ok(self.propose_with(key, call, nonce))
+        Ok(self.propose_with(key, call, nonce).await)
     }
 
     /// The same with this nonce: of one nonce, one call and one key there is one
     /// transaction. It does not expire: what became of it can be asked for, or it
     /// can be handed in again, at any time.
-    #[must_use]
-    pub fn propose_with(&self, key: &SigningKey, call: Call, nonce: [u8; 32]) -> SignedProposal {
+    pub async fn propose_with(
+        &self,
+        key: &SigningKey,
+        call: Call,
+        nonce: [u8; 32],
+    ) -> SignedProposal {
         let proposal = Proposal {
             network: self.genesis().network_id(),
             contract: call.contract,
@@ -59,6 +64,11 @@ impl Client {
             nonce,
             valid_until_block: NO_EXPIRY,
         };
-        proposal.sign(key)
+        let leaf = proposal.id().leaf();
+        let signature = self.sign(leaf, Domain::Proposal, key).await;
+        SignedProposal {
+            proposal,
+            signature,
+        }
     }
 }

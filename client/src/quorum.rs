@@ -88,7 +88,7 @@ impl Client {
         key: &SigningKey,
         call: Call,
     ) -> Result<Answered<EvaluateAnswer>, Error> {
-        let signed = self.propose(key, call)?;
+        let signed = self.propose(key, call).await?;
         self.agreed(async |node| node.evaluate(&signed).await).await
     }
 

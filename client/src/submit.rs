@@ -71,7 +71,7 @@ impl Submit<'_> {
         let Self { client, key, .. } = self;
         let mut left = self.retry_conflicts;
         loop {
-            let signed = client.propose(key, self.call.clone())?;
+            let signed = client.propose(key, self.call.clone()).await?;
             let transaction = match client.endorse(&signed, key).await {
                 Err(Error::AlreadyCommitted { place, .. }) => {
                     return Err(Unverified::CommittedBefore { place }.into());

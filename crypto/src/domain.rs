@@ -23,11 +23,13 @@ pub type NetworkId = Digest;
 pub enum Domain {
     /// Hash of the genesis document: the network id.
     Genesis,
-    /// Hash of a proposal (the transaction id), and its creator's signature.
+    /// Hash of a proposal (the transaction id), and a creator's signature on what it
+    /// proposes at once.
     Proposal,
-    /// An endorser's signature over the root of a tree of what proposals would do.
+    /// An endorser's signature on what proposals would do.
     Endorsement,
-    /// Hash of a whole transaction, and its creator's signature.
+    /// Hash of a whole transaction, or of all of it but the signature, and a creator's
+    /// signature on the transactions that it makes at once.
     Transaction,
     /// Hash of a batch of transaction hashes.
     Batch,

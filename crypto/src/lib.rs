@@ -23,4 +23,7 @@ pub use digest::Digest;
 pub use domain::{Domain, NetworkId};
 pub use key::{KeyError, PublicKey, SigningKey, random_bytes};
 pub use key_file::KeyFileError;
-pub use signature::{Claim, InvalidSignature, Signature, hold_together, verify_batch};
+pub use signature::{
+    Claim, InvalidSignature, MAX_SIGNED_AT_ONCE, SharedClaims, SharedSignature, SharedVerifier,
+    Signature, SignedRoot, hold_together, verify_batch,
+};

@@ -50,7 +50,7 @@ CONSENSUS = [
     "status_interval_ms",
 ]
 NO_EXPIRY = 2**64 - 1
-MAX_ENDORSED_AT_ONCE = 256
+MAX_SIGNED_AT_ONCE = 256
 
 
 class NotVerified(Exception):
@@ -122,8 +122,10 @@ class Key:
         self._key = key
         self.public = self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
-    def sign(self, tag, network, body):
-        return self._key.sign(signed_bytes(tag, network, body))
+    def sign_alone(self, tag, network, entry):
+        """A shared signature on this entry, which is signed with nothing else."""
+        signature = self._key.sign(signed_bytes(tag, network, leaf_hash(entry) + u64(1)))
+        return signature + u64(0) + u64(1) + u64(0)
 
 
 class Proposal:
@@ -140,7 +142,7 @@ class Proposal:
             + u64(NO_EXPIRY)
         )
         self.id = domain_hash("proposal", self.bytes)
-        self.signed = self.bytes + key.sign("proposal", genesis.network, self.bytes)
+        self.signed = self.bytes + key.sign_alone("proposal", genesis.network, self.id)
 
 
 def assemble(genesis, key, proposal, answers):
@@ -154,7 +156,8 @@ def assemble(genesis, key, proposal, answers):
     leaf = leaf_hash(proposal.id + effects)
     endorsements = [_endorsement(genesis, answer["endorsement"], leaf) for answer in answers]
     body = proposal.bytes + effects + listing(sorted(endorsements), bytes)
-    transaction = body + key.sign("transaction", genesis.network, body)
+    entry = domain_hash("transaction", body)
+    transaction = body + key.sign_alone("transaction", genesis.network, entry)
     return transaction, domain_hash("transaction", transaction)
 
 
@@ -170,9 +173,9 @@ def _endorsement(genesis, it, leaf):
         raise NotVerified(f"it is no endorsement: {reason}") from None
     if endorser not in genesis.replicas:
         raise NotVerified("the endorser is no replica of this network")
-    if size > MAX_ENDORSED_AT_ONCE:
+    if size > MAX_SIGNED_AT_ONCE:
         raise NotVerified("it endorses more at once than may be")
-    verify_signature(endorser, signature, "endorsement", genesis.network, root)
+    verify_signature(endorser, signature, "endorsement", genesis.network, root + u64(size))
     return endorsement
 
 

@@ -46,10 +46,9 @@ class Vectors(unittest.TestCase):
         self.assertEqual(proposal.id.hex(), known["transaction_id"])
         self.assertEqual(proposal.signed.hex(), known["signed_proposal"])
         effects = u32(1) + bytes.fromhex(known["rwset"]) + bytes.fromhex(known["response"])
-        root = leaf_hash(proposal.id + effects)
-        signature = endorser.sign("endorsement", network.network, root)
-        alone = u64(0) + u64(1) + u64(0)
-        endorsement = endorser.public + signature + alone
+        entry = proposal.id + effects
+        signature = endorser.sign_alone("endorsement", network.network, entry)
+        endorsement = endorser.public + signature
         self.assertEqual(endorsement.hex(), known["endorsement"])
         answer = {
             "contract_version": 1,
@@ -57,7 +56,7 @@ class Vectors(unittest.TestCase):
             "response": known["response"],
             "endorsement": {
                 "endorser": endorser.public.hex(),
-                "signature": signature.hex(),
+                "signature": signature[:64].hex(),
                 "proof": {"index": 0, "size": 1, "path": []},
             },
         }
@@ -67,7 +66,10 @@ class Vectors(unittest.TestCase):
         self.assertEqual(domain_hash("transaction", transaction), transaction_hash)
         fifth = known["fifth_of_five"]
         answer["endorsement"] = fifth["endorsement"]
-        _, transaction_hash = assemble(network, client, proposal, [answer])
+        transaction, _ = assemble(network, client, proposal, [answer])
+        alone = 64 + 3 * 8
+        transaction = transaction[:-alone] + bytes.fromhex(fifth["signature"])
+        transaction_hash = domain_hash("transaction", transaction)
         self.assertEqual(transaction_hash.hex(), fifth["transaction_hash"])
         self.refuses_bad_proofs(network, client, proposal, answer)
         for reason in ["conflict", "shortfall"]:
@@ -86,6 +88,7 @@ class Vectors(unittest.TestCase):
             {"index": 5},
             {"index": -1},
             {"size": 4},
+            {"index": 1, "size": 2},
             {"size": 257},
             {"path": []},
             {"path": proof["path"] * 2},

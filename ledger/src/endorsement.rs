@@ -5,15 +5,14 @@
 //! the signature is over the root of a Merkle tree, and an endorsement shows that
 //! its action stands in it.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
-
 use crypto::codec::{Decode, Encode};
-use crypto::merkle::{self, InclusionProof, ProofError};
-use crypto::{Claim, Digest, Domain, NetworkId, PublicKey, Signature, SigningKey, encode};
+use crypto::merkle::{self, ProofError};
+use crypto::{
+    Digest, Domain, NetworkId, PublicKey, SharedSignature, SharedVerifier, SignedRoot, SigningKey,
+    encode,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::names::MAX_ENDORSED_AT_ONCE;
 use crate::policy::EndorsementPolicy;
 use crate::proposal::TransactionId;
 use crate::rwset::{Event, ReadWriteSet};
@@ -51,67 +50,32 @@ impl EndorsedAction {
     }
 }
 
-/// An endorser's signature over all that it endorsed at once, and that an
-/// [`EndorsedAction`] was among it.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+/// That an endorser has signed an [`EndorsedAction`], among all that it endorsed at once.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Endorsement {
     /// Who endorses.
     pub endorser: PublicKey,
-    /// The signature over the root of the tree.
-    pub signature: Signature,
-    /// From the leaf of the action to that root.
-    pub proof: InclusionProof,
+    /// Its signature on the action.
+    pub signature: SharedSignature,
 }
 
 impl Endorsement {
-    /// Endorses the actions with these leaves, with one signature for as many of them
-    /// as one may be for.
+    /// Endorses the actions with these leaves, with as few signatures as may be.
     pub(crate) fn of_all(leaves: &[Digest], network: &NetworkId, key: &SigningKey) -> Vec<Self> {
-        let mut endorsements = Vec::with_capacity(leaves.len());
-        for leaves in leaves.chunks(MAX_ENDORSED_AT_ONCE) {
-            let (root, proofs) = merkle::prove_all(leaves);
-            let (endorser, domain) = (key.public(), Domain::Endorsement);
-            let signature = key.sign(domain, network, root.as_bytes());
-            endorsements.extend(proofs.into_iter().map(|proof| Self {
+        let signatures = SharedSignature::of_all(leaves, Domain::Endorsement, network, key);
+        let endorser = key.public();
+        let signatures = signatures.into_iter();
+        signatures
+            .map(|signature| Self {
                 endorser,
                 signature,
-                proof,
-            }));
-        }
-        endorsements
+            })
+            .collect()
     }
 
     /// What the endorser must have signed if this endorses the action with this leaf.
-    ///
-    /// # Errors
-    ///
-    /// When the proof is none, or of a larger tree than may be.
     pub(crate) fn signed_root(&self, leaf: &Digest) -> Result<SignedRoot, ProofError> {
-        let InclusionProof { index, size, .. } = self.proof;
-        if size > MAX_ENDORSED_AT_ONCE as u64 {
-            return Err(ProofError::OutOfRange { index, size });
-        }
-        Ok(SignedRoot {
-            endorser: self.endorser,
-            signature: self.signature,
-            root: self.proof.root(leaf)?,
-        })
-    }
-}
-
-/// A signature of an endorser over a root: the same for all that was endorsed with it,
-/// and checked once for all of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct SignedRoot {
-    endorser: PublicKey,
-    signature: Signature,
-    root: Digest,
-}
-
-impl SignedRoot {
-    pub(crate) fn claim(&self, network: &NetworkId) -> Claim {
-        let (domain, root) = (Domain::Endorsement, self.root.as_bytes());
-        Claim::new(self.endorser, &self.signature, domain, network, root)
+        self.signature.signed_root(self.endorser, leaf)
     }
 }
 
@@ -206,49 +170,26 @@ impl ProposalResponse {
     ///
     /// When it does not hold.
     pub fn verify(&self, network: &NetworkId) -> Result<(), Refusal> {
-        EndorsementVerifier::default().verify(self, network)
+        self.verify_with(&SharedVerifier::default(), network)
     }
-}
 
-/// Verifies endorsements, and what one signature endorses with one verification: it
-/// remembers signatures that it has seen to hold.
-#[derive(Debug, Default)]
-pub struct EndorsementVerifier(Mutex<BTreeSet<(NetworkId, SignedRoot)>>);
-
-impl EndorsementVerifier {
-    /// How many signatures are remembered at most; then all are forgotten.
-    const MOST: usize = 1024;
-
-    /// Checks the signature of the endorser who has answered.
+    /// Checks it, where many are checked with one `verifier` and some of them were
+    /// endorsed at once.
     ///
     /// # Errors
     ///
     /// When it does not hold.
-    pub fn verify(&self, answer: &ProposalResponse, network: &NetworkId) -> Result<(), Refusal> {
-        let signed = answer.endorsement.signed_root(&answer.leaf());
-        match signed {
-            Ok(signed) if self.holds(signed, network) => Ok(()),
+    pub fn verify_with(
+        &self,
+        verifier: &SharedVerifier,
+        network: &NetworkId,
+    ) -> Result<(), Refusal> {
+        let holds = |signed| verifier.holds(signed, Domain::Endorsement, network);
+        match self.endorsement.signed_root(&self.leaf()) {
+            Ok(signed) if holds(signed) => Ok(()),
             _ => Err(Refusal::BadSignature {
-                signer: Signer::Endorser(answer.endorsement.endorser),
+                signer: Signer::Endorser(self.endorsement.endorser),
             }),
         }
-    }
-
-    /// Whether this signature holds.
-    pub(crate) fn holds(&self, signed: SignedRoot, network: &NetworkId) -> bool {
-        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known().contains(&(*network, signed)) {
-            return true;
-        }
-        // Others are not kept waiting meanwhile.
-        let holds = signed.claim(network).verify().is_ok();
-        if holds {
-            let mut known = known();
-            if known.len() == Self::MOST {
-                known.clear();
-            }
-            known.insert((*network, signed));
-        }
-        holds
     }
 }

@@ -47,9 +47,7 @@ pub use chain::{
 };
 pub use contents::{CheckedBlock, ContentsError, UncheckedBlock, claimed_results};
 pub use contract::{Context, Contract, ContractError, Contracts};
-pub use endorsement::{
-    EndorsedAction, Endorsement, EndorsementVerifier, ProposalResponse, Response,
-};
+pub use endorsement::{EndorsedAction, Endorsement, ProposalResponse, Response};
 pub use identity::{Identity, OrgId, Role};
 pub use light::{AttestedHeader, LightClient, LightError};
 pub use policy::{ContractDefinition, EndorsementPolicy, PolicyTree, Principal};

@@ -27,8 +27,6 @@ pub const MAX_RANGE_BYTES: usize = 8 * 1024 * 1024;
 pub const MAX_EVENTS: usize = 64;
 /// Most endorsements of a transaction.
 pub const MAX_ENDORSEMENTS: usize = 64;
-/// Most actions that an endorser endorses with one signature.
-pub const MAX_ENDORSED_AT_ONCE: usize = 256;
 
 /// Whether `name` can be an organisation's: lower-case letters, digits, hyphens.
 #[must_use]

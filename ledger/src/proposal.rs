@@ -5,9 +5,10 @@ use std::str::FromStr;
 
 use crypto::codec::{Decode, Encode};
 use crypto::digest::ParseDigestError;
+use crypto::merkle::leaf_hash;
 use crypto::{
-    Claim, Digest, Domain, NetworkId, PublicKey, Signature, SigningKey, decode, encode,
-    verify_batch,
+    Digest, Domain, NetworkId, PublicKey, SharedClaims, SharedSignature, SignedRoot, SigningKey,
+    decode, encode, verify_batch,
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,15 @@ use crate::transaction::{Limits, Refusal, Signer, form};
 )]
 #[serde(transparent)]
 pub struct TransactionId(pub Digest);
+
+impl TransactionId {
+    /// The leaf of its proposal among those that their creator signs at once: the id
+    /// is the entry.
+    #[must_use]
+    pub fn leaf(&self) -> Digest {
+        leaf_hash(self.0.as_bytes())
+    }
+}
 
 impl fmt::Display for TransactionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -77,7 +87,8 @@ impl Proposal {
     #[must_use]
     pub fn sign(self, key: &SigningKey) -> SignedProposal {
         assert_eq!(self.creator, key.public(), "the creator signs");
-        let signature = key.sign(Domain::Proposal, &self.network, &encode(&self));
+        let (leaf, domain) = (self.id().leaf(), Domain::Proposal);
+        let signature = SharedSignature::of_one(leaf, domain, &self.network, key);
         SignedProposal {
             proposal: self,
             signature,
@@ -90,8 +101,8 @@ impl Proposal {
 pub struct SignedProposal {
     /// The call.
     pub proposal: Proposal,
-    /// The creator's signature over the proposal.
-    pub signature: Signature,
+    /// The creator's signature on the proposal.
+    pub signature: SharedSignature,
 }
 
 impl SignedProposal {
@@ -110,42 +121,50 @@ impl SignedProposal {
     /// # Errors
     ///
     /// When it is for another network, not well formed, or not signed by its creator.
+    ///
+    /// # Panics
+    ///
+    /// Never: there is a result for every proposal.
     pub fn verify(&self, network: &NetworkId) -> Result<(TransactionId, usize), Refusal> {
-        let (claim, id, length) = self.claim(network)?;
-        claim.verify().map_err(|_| self.bad_signature())?;
-        Ok((id, length))
+        let verdict = Self::verify_all(std::slice::from_ref(self), network).pop();
+        verdict.expect("one is asked about")
     }
 
-    /// Checks many at once, which costs less than one by one. Each result depends
-    /// on its own proposal alone.
+    /// Checks many at once, which costs less than one by one, and what was signed at
+    /// once with one verification. Each result depends on its own proposal alone.
     pub(crate) fn verify_all(
         all: &[Self],
         network: &NetworkId,
     ) -> Vec<Result<(TransactionId, usize), Refusal>> {
-        let (mut claims, mut owners) = (Vec::new(), Vec::new());
-        let mut results = Vec::with_capacity(all.len());
-        for (position, signed) in all.iter().enumerate() {
-            results.push(signed.claim(network).map(|(claim, id, length)| {
-                claims.push(claim);
-                owners.push(position);
-                (id, length)
-            }));
-        }
-        for failed in verify_batch(&claims) {
-            let position = owners[failed];
-            results[position] = Err(all[position].bad_signature());
-        }
+        let mut claims = SharedClaims::default();
+        let formed = all.iter().map(|signed| {
+            let (root, id, length) = signed.signed_root(network)?;
+            Ok((claims.add(root, Domain::Proposal, network), id, length))
+        });
+        let formed: Vec<Result<_, Refusal>> = formed.collect();
+        let failed = verify_batch(claims.all());
+        let results = all.iter().zip(formed);
         results
+            .map(|(signed, formed)| match formed? {
+                (claim, ..) if failed.binary_search(&claim).is_ok() => Err(signed.bad_signature()),
+                (_, id, length) => Ok((id, length)),
+            })
+            .collect()
     }
 
-    /// What must hold for this to be its creator's, its id and its length.
-    fn claim(&self, network: &NetworkId) -> Result<(Claim, TransactionId, usize), Refusal> {
+    /// What the creator must have signed, the id, and the length.
+    fn signed_root(
+        &self,
+        network: &NetworkId,
+    ) -> Result<(SignedRoot, TransactionId, usize), Refusal> {
         form::proposal(&self.proposal, network)?;
         let body = encode(&self.proposal);
         let id = Proposal::id_of_bytes(&body);
-        let (creator, domain) = (self.proposal.creator, Domain::Proposal);
-        let claim = Claim::over_hash(creator, &self.signature, domain, network, &id.0);
-        Ok((claim, id, body.len()))
+        let signed = self
+            .signature
+            .signed_root(self.proposal.creator, &id.leaf());
+        let signed = signed.map_err(|_| self.bad_signature())?;
+        Ok((signed, id, body.len()))
     }
 
     fn bad_signature(&self) -> Refusal {

@@ -3,10 +3,10 @@
 mod common;
 
 use common::Network;
-use crypto::{SigningKey, encode};
+use crypto::{SharedVerifier, SigningKey, encode};
 use ledger::{
-    AssembleError, EndorsedAction, EndorsementVerifier, Limits, Proposal, ProposalResponse,
-    ReadWriteSet, Response, Transaction, UncheckedTransaction, check_transactions,
+    AssembleError, EndorsedAction, Limits, Proposal, ProposalResponse, ReadWriteSet, Response,
+    Transaction, UncheckedTransaction, check_transactions,
 };
 
 fn proposal(network: &Network) -> Proposal {
@@ -64,7 +64,7 @@ fn answers_make_a_transaction_only_when_they_agree_and_are_signed() {
 #[test]
 fn one_who_verifies_many_answers_believes_no_other_for_it() {
     let network = Network::new();
-    let (verifier, key) = (EndorsementVerifier::default(), &network.attesters[0]);
+    let (verifier, key) = (SharedVerifier::default(), &network.attesters[0]);
     let action = EndorsedAction {
         transaction_id: proposal(&network).id(),
         contract_version: 1,
@@ -73,21 +73,21 @@ fn one_who_verifies_many_answers_believes_no_other_for_it() {
     };
     let good = ProposalResponse::endorse(action, &network.id(), key);
     for _ in 0..2 {
-        verifier.verify(&good, &network.id()).unwrap();
+        good.verify_with(&verifier, &network.id()).unwrap();
     }
     let mut other_answer = good.clone();
     other_answer.response.payload.push(0);
     let mut other_endorser = good.clone();
     other_endorser.endorsement.endorser = network.attesters[1].public();
     let mut other_signature = good.clone();
-    other_signature.endorsement.signature.0[0] ^= 1;
+    other_signature.endorsement.signature.signature.0[0] ^= 1;
     let mut other_place = good.clone();
-    other_place.endorsement.proof.index = 1;
+    other_place.endorsement.signature.proof.index = 1;
     for other in [other_answer, other_endorser, other_signature, other_place] {
         for _ in 0..2 {
-            assert!(verifier.verify(&other, &network.id()).is_err());
+            assert!(other.verify_with(&verifier, &network.id()).is_err());
         }
     }
     let other_network = Network::named(2).id();
-    assert!(verifier.verify(&good, &other_network).is_err());
+    assert!(good.verify_with(&verifier, &other_network).is_err());
 }

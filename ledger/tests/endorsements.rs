@@ -4,8 +4,7 @@ mod common;
 
 use common::Network;
 use crypto::merkle::{InclusionProof, prove_all};
-use crypto::{Digest, Domain, SigningKey, encode};
-use ledger::names::MAX_ENDORSED_AT_ONCE;
+use crypto::{Digest, Domain, MAX_SIGNED_AT_ONCE, SharedSignature, SigningKey, encode};
 use ledger::{
     CheckedTransaction, EndorsedAction, Endorsement, Limits, ProposalResponse, Refusal, Signer,
     Transaction, UncheckedTransaction, check_together, check_transactions,
@@ -31,13 +30,11 @@ fn with(network: &Network, transaction: &Transaction, endorsement: Endorsement) 
 fn endorsed_at_once(network: &Network, count: u8) -> Vec<Transaction> {
     let transactions: Vec<_> = (0..count).map(|i| network.put(i, "a", b"1")).collect();
     let leaves: Vec<_> = transactions.iter().map(|it| action(it).leaf()).collect();
-    let (root, proofs) = prove_all(&leaves);
     let (key, domain) = (&network.attesters[0], Domain::Endorsement);
-    let signature = key.sign(domain, &network.id(), root.as_bytes());
-    let endorsements = proofs.into_iter().map(|proof| Endorsement {
+    let signatures = SharedSignature::of_all(&leaves, domain, &network.id(), key);
+    let endorsements = signatures.into_iter().map(|signature| Endorsement {
         endorser: key.public(),
         signature,
-        proof,
     });
     let transactions = transactions.iter().zip(endorsements);
     transactions
@@ -95,7 +92,7 @@ fn a_proof_that_is_none_endorses_nothing() {
     let good = endorsed_at_once(&network, 5).remove(2);
     let altered = |alter: fn(&mut InclusionProof)| {
         let mut endorsement = good.endorsements[0].clone();
-        alter(&mut endorsement.proof);
+        alter(&mut endorsement.signature.proof);
         check(&network, &with(&network, &good, endorsement)).unwrap_err()
     };
     let bad = Refusal::BadSignature {
@@ -118,17 +115,16 @@ fn a_proof_in_a_larger_tree_than_may_be_holds_for_nobody() {
     let network = Network::new();
     let good = network.put(1, "a", b"1");
     let (key, domain) = (&network.attesters[0], Domain::Endorsement);
-    for (size, holds) in [
-        (MAX_ENDORSED_AT_ONCE, true),
-        (MAX_ENDORSED_AT_ONCE + 1, false),
-    ] {
+    for (size, holds) in [(MAX_SIGNED_AT_ONCE, true), (MAX_SIGNED_AT_ONCE + 1, false)] {
         let mut leaves = vec![Digest::ZERO; size];
         leaves[0] = action(&good).leaf();
         let (root, mut proofs) = prove_all(&leaves);
+        let body = [&root.0[..], &(size as u64).to_le_bytes()].concat();
+        let signature = key.sign(domain, &network.id(), &body);
+        let proof = proofs.swap_remove(0);
         let endorsement = Endorsement {
             endorser: key.public(),
-            signature: key.sign(domain, &network.id(), root.as_bytes()),
-            proof: proofs.swap_remove(0),
+            signature: SharedSignature { signature, proof },
         };
         let mut answer = ProposalResponse::endorse(action(&good), &network.id(), key);
         answer.endorsement = endorsement.clone();
@@ -148,14 +144,11 @@ fn endorsers_that_endorse_different_things_at_once_endorse_a_transaction_togethe
             .iter()
             .map(|at| action(&transactions[*at]).leaf())
             .collect();
-        let (root, proofs) = prove_all(&leaves);
-        let signature = key.sign(Domain::Endorsement, &network.id(), root.as_bytes());
-        let proof = proofs.into_iter().next_back().unwrap();
-        let endorser = key.public();
+        let domain = Domain::Endorsement;
+        let mut signatures = SharedSignature::of_all(&leaves, domain, &network.id(), key);
         Endorsement {
-            endorser,
-            signature,
-            proof,
+            endorser: key.public(),
+            signature: signatures.pop().unwrap(),
         }
     };
     let [one, two, three] = [0, 1, 2].map(|at| &network.attesters[at]);

@@ -5,12 +5,13 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::Network;
-use crypto::{Digest, Signature, SigningKey};
-use ledger::names::MAX_ENDORSED_AT_ONCE;
+use crypto::{
+    Digest, Domain, MAX_SIGNED_AT_ONCE, SharedSignature, SharedVerifier, Signature, SigningKey,
+};
 use ledger::{
     Contracts, EndorseError, EndorsementPolicy, Ledger, Limits, NO_EXPIRY, Proposal,
     ProposalResponse, Refusal, Response, SignedProposal, Simulation, StateView, Transaction,
-    Verdict, Version, WriteValue,
+    UnsignedTransaction, Verdict, Version, WriteValue,
 };
 
 /// A network with an endorser's things about it.
@@ -116,7 +117,7 @@ fn proposals_that_come_together_are_endorsed_with_one_signature() {
     let it = Fixture::new();
     let put = |nonce: u8| it.proposal(nonce, "put", &[&nonce.to_string(), "1"]);
     let mut proposals: Vec<_> = (0..5).map(|nonce| it.sign(put(nonce))).collect();
-    proposals[1].signature = Signature([0; 64]);
+    proposals[1].signature.signature = Signature([0; 64]);
     proposals[3] = it.sign(it.proposal(3, "no-such-function", &[]));
     let key = &it.network.attesters[0];
     let answers = it.with(|simulation| simulation.endorse_all(&proposals, key));
@@ -129,7 +130,7 @@ fn proposals_that_come_together_are_endorsed_with_one_signature() {
     let (mut transactions, mut signatures) = (Vec::new(), BTreeSet::new());
     for (signed, answer) in proposals.into_iter().zip(answers) {
         let Ok(answer) = answer else { continue };
-        signatures.insert(answer.endorsement.signature);
+        signatures.insert(answer.endorsement.signature.signature);
         let made = Transaction::from_responses(signed.proposal, vec![answer], &it.network.client);
         transactions.push(made.unwrap());
     }
@@ -142,7 +143,7 @@ fn proposals_that_come_together_are_endorsed_with_one_signature() {
 fn of_very_many_proposals_as_many_are_endorsed_at_once_as_may_be() {
     let it = Fixture::new();
     let proposal = |key: usize| it.proposal(1, "put", &[&key.to_string(), "1"]);
-    let keys = 0..=MAX_ENDORSED_AT_ONCE;
+    let keys = 0..=MAX_SIGNED_AT_ONCE;
     let proposals: Vec<_> = keys.map(|key| it.sign(proposal(key))).collect();
     let key = &it.network.attesters[0];
     let answers = it.with(|simulation| simulation.endorse_all(&proposals, key));
@@ -150,8 +151,8 @@ fn of_very_many_proposals_as_many_are_endorsed_at_once_as_may_be() {
     for answer in answers {
         let answer = answer.unwrap();
         answer.verify(&it.network.id()).unwrap();
-        assert!(answer.endorsement.proof.size <= MAX_ENDORSED_AT_ONCE as u64);
-        signatures.insert(answer.endorsement.signature);
+        assert!(answer.endorsement.signature.proof.size <= MAX_SIGNED_AT_ONCE as u64);
+        signatures.insert(answer.endorsement.signature.signature);
     }
     assert_eq!(signatures.len(), 2);
 }
@@ -315,17 +316,22 @@ fn nothing_is_endorsed_that_would_be_too_large_a_transaction() {
 
 /// The room that is left for signatures is what they may take, and no more.
 #[test]
-fn what_is_endorsed_fits_when_every_replica_endorses_it_with_as_much_else_as_may_be() {
+fn what_is_endorsed_fits_when_all_who_sign_it_do_so_with_as_much_else_as_may_be() {
     let mut it = Fixture::new();
     it.limits.replicas = it.network.attesters.len();
     let all = (0..=u8::MAX).map(|nonce| it.sign(it.proposal(nonce, "put", &["a", "1"])));
     let all: Vec<_> = all.collect();
-    assert_eq!(all.len(), MAX_ENDORSED_AT_ONCE);
+    assert_eq!(all.len(), MAX_SIGNED_AT_ONCE);
     let keys = it.network.attesters.iter();
     let answers = keys.map(|key| it.with(|simulation| simulation.endorse_all(&all, key)));
     let answers = answers.map(|mut answers| answers.swap_remove(0).unwrap());
     let (proposal, answers) = (all[0].proposal.clone(), answers.collect());
-    let largest = Transaction::from_responses(proposal, answers, &it.network.client).unwrap();
+    let verifier = SharedVerifier::default();
+    let unsigned = UnsignedTransaction::from_responses(proposal, answers, &verifier).unwrap();
+    let leaves = [unsigned.leaf(); MAX_SIGNED_AT_ONCE];
+    let (id, key) = (it.network.id(), &it.network.client);
+    let mut signatures = SharedSignature::of_all(&leaves, Domain::Transaction, &id, key);
+    let largest = unsigned.signed(signatures.remove(0));
     let length = crypto::encode(&largest).len();
     it.limits.max_transaction_bytes = length;
     it.endorse(&all[0]).unwrap();

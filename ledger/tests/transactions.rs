@@ -3,7 +3,8 @@
 mod common;
 
 use common::{Network, write};
-use crypto::{Digest, Domain, PublicKey, Signature, SigningKey, encode};
+use crypto::merkle::leaf_hash;
+use crypto::{Digest, Domain, PublicKey, SharedSignature, Signature, SigningKey, encode};
 use ledger::names::{
     MAX_ARGS, MAX_ENDORSEMENTS, MAX_EVENTS, MAX_KEY_BYTES, MAX_KEYS, MAX_RANGES, MAX_VALUE_BYTES,
 };
@@ -47,13 +48,20 @@ fn signed(
     Transaction::assemble(proposal, action.clone(), endorsements, &network.client)
 }
 
+/// The leaf of what its creator signs alone: the hash of all before the signature, with
+/// the place in a tree of one.
+fn leaf(transaction: &Transaction) -> Digest {
+    let bytes = encode(transaction);
+    let signature = 64 + 3 * 8;
+    let unsigned = Domain::Transaction.hash(&bytes[..bytes.len() - signature]);
+    leaf_hash(unsigned.as_bytes())
+}
+
 /// Signs again as the creator, after something was altered.
 fn resigned(network: &Network, mut transaction: Transaction) -> Transaction {
-    let bytes = encode(&transaction);
-    let body = &bytes[..bytes.len() - 64];
-    transaction.signature = network
-        .client
-        .sign(Domain::Transaction, &network.id(), body);
+    let (domain, key) = (Domain::Transaction, &network.client);
+    let leaf = leaf(&transaction);
+    transaction.signature = SharedSignature::of_one(leaf, domain, &network.id(), key);
     transaction
 }
 
@@ -154,20 +162,20 @@ fn the_creator_and_every_endorser_must_have_signed_this_very_thing() {
         signer: Signer::Creator(network.client.public()),
     };
     let mut unsigned = good.clone();
-    unsigned.signature = Signature([0; 64]);
+    unsigned.signature.signature = Signature([0; 64]);
     assert_eq!(refusal(&network, &unsigned), creator);
 
-    let bytes = encode(&good);
-    let body = &bytes[..bytes.len() - 64];
+    let sign =
+        |domain, key: &SigningKey| SharedSignature::of_one(leaf(&good), domain, &network.id(), key);
     let mut by_another_key = good.clone();
     let other = &network.attesters[0];
-    by_another_key.signature = other.sign(Domain::Transaction, &network.id(), body);
+    by_another_key.signature = sign(Domain::Transaction, other);
     assert_eq!(refusal(&network, &by_another_key), creator);
 
     // A signature for one purpose does not serve another.
     let mut for_another_purpose = good.clone();
     for domain in Domain::ALL {
-        for_another_purpose.signature = network.client.sign(domain, &network.id(), body);
+        for_another_purpose.signature = sign(domain, &network.client);
         let verdict = check(&network, &encode(&for_another_purpose));
         assert_eq!(verdict.is_ok(), domain == Domain::Transaction, "{domain:?}");
     }
@@ -416,8 +424,8 @@ fn names_arguments_and_events_are_bounded() {
 fn in_a_batch_each_transaction_has_the_verdict_it_has_alone() {
     let network = Network::new();
     let mut transactions: Vec<_> = (0..20).map(|i| network.put(i, "a", b"1")).collect();
-    transactions[3].signature = Signature([0; 64]);
-    transactions[11].endorsements[0].signature = Signature([0; 64]);
+    transactions[3].signature.signature = Signature([0; 64]);
+    transactions[11].endorsements[0].signature.signature = Signature([0; 64]);
     transactions[11] = resigned(&network, transactions[11].clone());
     transactions[19].response.payload = b"other".to_vec();
     let all: Vec<_> = transactions.iter().map(encode).collect();

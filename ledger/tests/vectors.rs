@@ -1,12 +1,12 @@
 //! Golden bytes for those who write clients: `docs/vectors.json`, which
 //! `docs/formats.md` refers to. A change here is a change of the format.
 
-use crypto::merkle::prove_all;
-use crypto::{Digest, Domain, SigningKey, encode};
+use crypto::{Digest, Domain, SharedSignature, SigningKey, encode};
 use ledger::{
     BlockHeader, EndorsedAction, Endorsement, Event, KeyPolicy, NO_EXPIRY, Proposal,
     ProposalResponse, Read, ReadWriteSet, Reason, Response, Shortfall, Transaction,
-    TransactionHash, TransactionResult, ValidationCode, Version, Write, WriteValue, attested_bytes,
+    TransactionHash, TransactionResult, UnsignedTransaction, ValidationCode, Version, Write,
+    WriteValue, attested_bytes,
 };
 use serde_json::{Value, json};
 
@@ -55,25 +55,36 @@ fn reasons() -> (Reason, Reason) {
     (conflict, shortfall)
 }
 
-/// The same transaction, endorsed with four others before it.
+/// The same transaction, endorsed with four others before it, and signed so.
 fn fifth_of_five(
-    (proposal, action): (&Proposal, &EndorsedAction),
+    (proposal, action): (&Proposal, EndorsedAction),
     (client, endorser): (&SigningKey, &SigningKey),
 ) -> Value {
-    let mut leaves: Vec<_> = (1..=4).map(|byte| Digest([byte; 32])).collect();
-    leaves.push(action.leaf());
-    let (root, mut proofs) = prove_all(&leaves);
-    let (domain, network) = (Domain::Endorsement, &proposal.network);
+    let fifth = |leaf, domain, key| {
+        let mut leaves: Vec<_> = (1..=4).map(|byte| Digest([byte; 32])).collect();
+        leaves.push(leaf);
+        SharedSignature::of_all(&leaves, domain, &proposal.network, key).swap_remove(4)
+    };
     let endorsement = Endorsement {
         endorser: endorser.public(),
-        signature: endorser.sign(domain, network, root.as_bytes()),
-        proof: proofs.swap_remove(4),
+        signature: fifth(action.leaf(), Domain::Endorsement, endorser),
     };
-    let endorsements = vec![endorsement.clone()];
-    let made = Transaction::assemble(proposal.clone(), action.clone(), endorsements, client);
+    let unsigned = UnsignedTransaction {
+        proposal: proposal.clone(),
+        contract_version: action.contract_version,
+        rwset: action.rwset,
+        response: action.response,
+        endorsements: vec![endorsement.clone()],
+    };
+    let signature = fifth(unsigned.leaf(), Domain::Transaction, client);
     json!({
-        "endorsement": endorsement,
-        "transaction_hash": TransactionHash::of_bytes(&encode(&made)),
+        "endorsement": {
+            "endorser": endorsement.endorser,
+            "signature": endorsement.signature.signature,
+            "proof": endorsement.signature.proof,
+        },
+        "signature": hex::encode(encode(&signature)),
+        "transaction_hash": TransactionHash::of_bytes(&encode(&unsigned.signed(signature))),
     })
 }
 
@@ -125,7 +136,7 @@ fn vectors() -> Value {
         "nonce": hex::encode([5; 32]),
         "call": ["asset", "TransferAsset", "asset1", "Jin Soo"],
         "proposal": hex::encode(encode(&proposal)),
-        "fifth_of_five": fifth_of_five((&proposal, &answer.action()), (&client, &endorser)),
+        "fifth_of_five": fifth_of_five((&proposal, answer.action()), (&client, &endorser)),
         "transaction_id": proposal.id(),
         "signed_proposal": hex::encode(encode(&proposal.sign(&client))),
         "rwset": hex::encode(encode(&rwset)),

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use crypto::codec::{Decode, Encode};
 use crypto::merkle::InclusionProof;
-use crypto::{Digest, PublicKey, Signature, decode, encode};
+use crypto::{Digest, PublicKey, SharedSignature, Signature, decode, encode};
 use ledger::{
     ContractDefinition, EndorsedAction, Endorsement, EndorsementPolicy, Event, Identity, KeyPolicy,
     Proposal, ProposalResponse, RangeRead, Read, ReadWriteSet, Reason, Response, Role, RowValue,
@@ -136,19 +136,23 @@ fn proposal() -> impl Strategy<Value = Proposal> {
     )
 }
 
-fn endorsement() -> impl Strategy<Value = Endorsement> {
+fn shared_signature() -> impl Strategy<Value = SharedSignature> {
     let proof = (any::<u64>(), any::<u64>(), vec(digest(), 0..4));
     let proof = proof.prop_map(|(index, size, path)| InclusionProof { index, size, path });
-    (key(), signature(), proof).prop_map(|(endorser, signature, proof)| Endorsement {
+    (signature(), proof).prop_map(|(signature, proof)| SharedSignature { signature, proof })
+}
+
+fn endorsement() -> impl Strategy<Value = Endorsement> {
+    let parts = (key(), shared_signature());
+    parts.prop_map(|(endorser, signature)| Endorsement {
         endorser,
         signature,
-        proof,
     })
 }
 
 proptest! {
     #[test]
-    fn proposals(proposal in proposal(), signature in signature(), at in any::<Index>(), to in any::<u8>()) {
+    fn proposals(proposal in proposal(), signature in shared_signature(), at in any::<Index>(), to in any::<u8>()) {
         check(&proposal, at, to)?;
         check(&SignedProposal { proposal, signature }, at, to)?;
     }
@@ -172,7 +176,7 @@ proptest! {
     fn transactions(
         proposal in proposal(), contract_version in any::<u32>(), rwset in rwset(),
         response in response(),
-        endorsements in vec(endorsement(), 0..4), signature in signature(),
+        endorsements in vec(endorsement(), 0..4), signature in shared_signature(),
         at in any::<Index>(), to in any::<u8>()
     ) {
         check(

@@ -188,7 +188,7 @@ mod tests {
         let endorsements = answers[..63]
             .iter()
             .map(|it| &it.as_ref().unwrap().endorsement);
-        let signatures: BTreeSet<_> = endorsements.map(|it| it.signature).collect();
+        let signatures: BTreeSet<_> = endorsements.map(|it| it.signature.signature).collect();
         assert_eq!(signatures.len(), 1);
         assert!(matches!(
             answers[63],

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use consensus::byzantine::{Byzantine, Mode, Modes};
 use consensus::{Config, Message, SequenceNumber, View};
-use crypto::{Digest, Domain, SigningKey, encode};
+use crypto::{Digest, Domain, SharedSignature, SigningKey, encode};
 use futures::future::join_all;
 use ledger::{EndorsedAction, NO_EXPIRY, Proposal, ReadWriteSet, Response, Transaction};
 use tokio::sync::watch;
@@ -119,13 +119,14 @@ impl Flood {
     /// Transactions that a stranger has signed, and such as nobody has.
     async fn transactions(&self) {
         let stranger = SigningKey::from_seed(&[0x5a; 32]);
-        let junk = stranger.sign(Domain::Batch, &self.config.network, &[]);
+        let (network, domain) = (&self.config.network, Domain::Batch);
+        let junk = SharedSignature::of_one(Digest::ZERO, domain, network, &stranger);
         for drawn in 0_u64.. {
             let many = (0..TRANSACTIONS).map(|at| self.transaction(&stranger, (drawn, at)));
             let many: Vec<Transaction> = many.collect();
             let sound: Vec<_> = many.iter().map(encode).collect();
             let unsound = many.into_iter().map(|transaction| Transaction {
-                signature: junk,
+                signature: junk.clone(),
                 ..transaction
             });
             let unsound: Vec<_> = unsound.map(|it| encode(&it)).collect();

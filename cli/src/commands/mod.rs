@@ -98,7 +98,7 @@ async fn transactions(global: &crate::args::Global, command: TxCommand) -> Outco
             call,
             identity,
             out,
-        } => steps::propose(global, call.into(), &identity, &out),
+        } => steps::propose(global, call.into(), &identity, &out).await,
         TxCommand::Endorse {
             file,
             identity,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use client::{Call, SignedProposal, Transaction, UnsignedTransaction};
 use crypto::codec::{Decode, Encode};
-use crypto::{Signature, SigningKey};
+use crypto::{SharedSignature, SigningKey};
 use ledger::Proposal;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -31,10 +31,15 @@ const PROPOSAL: &str = "proposal";
 const UNSIGNED: &str = "unsigned transaction";
 const TRANSACTION: &str = "transaction";
 
-pub(crate) fn propose(global: &Global, call: Call, identity: &Identity, out: &Path) -> Outcome {
+pub(crate) async fn propose(
+    global: &Global,
+    call: Call,
+    identity: &Identity,
+    out: &Path,
+) -> Outcome {
     let network = Network::open(global)?;
     let key = network.key(&identity.name)?;
-    let signed = network.client.propose(&key, call)?;
+    let signed = network.client.propose(&key, call).await?;
     let id = signed.proposal.id().to_string();
     write(out, PROPOSAL, &id, &signed)?;
     wrote(global, PROPOSAL, &id, out);
@@ -67,7 +72,7 @@ pub(crate) async fn endorse(
 /// key has proposed: what comes from elsewhere may be anything.
 pub(crate) fn sign(global: &Global, file: &Path, identity: &Identity, out: &Path) -> Outcome {
     let network = Network::open(global)?;
-    let (signature, unsigned): (Signature, UnsignedTransaction) = read(file, UNSIGNED)?;
+    let (signature, unsigned): (SharedSignature, UnsignedTransaction) = read(file, UNSIGNED)?;
     let key = key_of(&network, identity, &unsigned.proposal)?;
     let proposal = unsigned.proposal.clone();
     let proposed = SignedProposal {

@@ -140,7 +140,7 @@ pub(crate) async fn query(
 ) -> Outcome {
     let network = Network::open(global)?;
     let key = network.key(&identity.name)?;
-    let signed = network.client.propose(&key, call)?;
+    let signed = network.client.propose(&key, call).await?;
     let question = async |node: &ApiClient| node.evaluate(&signed).await;
     let queried = consult(&network, consistency, question).await?;
     global

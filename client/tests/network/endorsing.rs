@@ -97,7 +97,7 @@ async fn a_node_that_claims_that_all_is_committed_already_stops_nobody() {
 
     // Of what is committed indeed, two nodes say so.
     let (client, key) = (network.client(), alice());
-    let signed = client.propose(&key, put("b")).unwrap();
+    let signed = client.propose(&key, put("b")).await.unwrap();
     let transaction = client.endorse(&signed, &key).await.unwrap();
     let id = signed.proposal.id();
     client.order(transaction, PATIENCE).await.unwrap();

@@ -46,7 +46,7 @@ async fn what_a_node_may_have_taken_is_unknown_whatever_others_say() {
         };
         apis.push(Relay::start(behind, lie).await.0);
     }
-    let signed = honest.propose(&alice(), put("a")).unwrap();
+    let signed = honest.propose(&alice(), put("a")).await.unwrap();
     let transaction = honest.endorse(&signed, &alice()).await.unwrap();
     let lied_to = network.client_at(&apis);
     let within = Duration::from_secs(5);
@@ -65,7 +65,7 @@ async fn what_a_node_may_have_taken_is_unknown_whatever_others_say() {
     assert!(done.is_valid());
 
     // Where all have refused, nobody has it.
-    let signed = honest.propose(&alice(), put("b")).unwrap();
+    let signed = honest.propose(&alice(), put("b")).await.unwrap();
     let transaction = honest.endorse(&signed, &alice()).await.unwrap();
     let refusing = lied_to.beginning_at(1);
     let refused = refusing.order(transaction.clone(), TIMEOUT).await;
@@ -96,7 +96,7 @@ async fn what_a_liar_and_one_that_is_behind_refuse_is_asked_of_others_too() {
     {
         apis[place] = Relay::start(&apis[place], lie).await.0;
     }
-    let signed = honest.propose(&alice(), put("a")).unwrap();
+    let signed = honest.propose(&alice(), put("a")).await.unwrap();
     let transaction = honest.endorse(&signed, &alice()).await.unwrap();
     let lied_to = network.client_at(&apis).order(transaction, PATIENCE).await;
     assert_eq!(lied_to.unwrap().code(), ValidationCode::Valid);
@@ -125,7 +125,7 @@ async fn whoever_follows_the_blocks_learns_every_verdict() {
     let client = network.client();
     let follower = client.follow().await.unwrap();
     let commit = async |key: &str| {
-        let signed = client.propose(&alice(), put(key)).unwrap();
+        let signed = client.propose(&alice(), put(key)).await.unwrap();
         let transaction = client.endorse(&signed, &alice()).await.unwrap();
         let code = client.order_by(&follower, transaction.clone(), PATIENCE);
         assert_eq!(code.await.unwrap(), ValidationCode::Valid);
@@ -136,7 +136,7 @@ async fn whoever_follows_the_blocks_learns_every_verdict() {
     tokio::join!(commit("a"), commit("b"), commit("c"));
 
     // Two that wait for one transaction disturb each other as little as can be.
-    let signed = client.propose(&alice(), put("d")).unwrap();
+    let signed = client.propose(&alice(), put("d")).await.unwrap();
     let transaction = client.endorse(&signed, &alice()).await.unwrap();
     let order = || client.order_by(&follower, transaction.clone(), PATIENCE);
     let both = tokio::join!(order(), order());

@@ -128,7 +128,7 @@ impl Relay {
             Lie::OtherEffects(network, id) => (network, replica_key(*id)),
             Lie::BadSignatures => {
                 let mut answer: ProposalResponse = crypto::decode(&bytes, bytes.len()).unwrap();
-                answer.endorsement.signature.0[0] ^= 1;
+                answer.endorsement.signature.signature.0[0] ^= 1;
                 return encode(&answer);
             }
             _ => return bytes,

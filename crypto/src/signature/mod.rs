@@ -7,6 +7,8 @@
 //!
 //! [ZIP-215]: https://zips.z.cash/zip-0215
 
+mod shared;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -16,7 +18,9 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{SeedableRng, UnwrapErr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Digest, Domain, NetworkId, PublicKey};
+pub use shared::{MAX_SIGNED_AT_ONCE, SharedClaims, SharedSignature, SharedVerifier, SignedRoot};
+
+use crate::{Domain, NetworkId, PublicKey};
 
 /// An Ed25519 signature as it travels: 64 bytes, believed only once verified.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, bincode::Encode, bincode::Decode)]
@@ -48,19 +52,8 @@ impl Claim {
         network: &NetworkId,
         body: &[u8],
     ) -> Self {
-        Self::over_hash(signer, signature, domain, network, &domain.hash(body))
-    }
-
-    /// The claim of a signature over the body that has this hash for `domain`.
-    #[must_use]
-    pub fn over_hash(
-        signer: PublicKey,
-        signature: &Signature,
-        domain: Domain,
-        network: &NetworkId,
-        hash: &Digest,
-    ) -> Self {
-        Self::over_bytes(signer, signature, &domain.signed_bytes(network, hash))
+        let bytes = domain.signed_bytes(network, &domain.hash(body));
+        Self::over_bytes(signer, signature, &bytes)
     }
 
     fn over_bytes(signer: PublicKey, signature: &Signature, bytes: &[u8]) -> Self {

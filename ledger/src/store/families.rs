@@ -138,7 +138,7 @@ pub(crate) struct TipRow {
 }
 
 /// The version of this layout. Another one is refused, not guessed at.
-pub(crate) const FORMAT: u32 = 8;
+pub(crate) const FORMAT: u32 = 9;
 
 /// The keys of [`Family::Meta`].
 pub(crate) mod meta {

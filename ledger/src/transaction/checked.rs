@@ -1,14 +1,15 @@
 //! From bytes to a transaction whose form is right and whose signatures hold.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 use crypto::merkle::{ProofError, leaf_hash_of_parts};
-use crypto::{Claim, Digest, Domain, NetworkId, PublicKey, decode, encoded_length, hold_together};
+use crypto::{
+    Digest, Domain, NetworkId, PublicKey, SharedClaims, SharedVerifier, SignedRoot, decode,
+    encoded_length, hold_together,
+};
 
-use super::{Limits, Refusal, SIGNATURE_BYTES, Signer, Transaction, TransactionHash, form};
-use crate::endorsement::{EndorsementVerifier, SignedRoot};
+use super::{Limits, Refusal, Signer, Transaction, TransactionHash, form, leaf_of_hash};
 use crate::proposal::{Proposal, TransactionId};
 
 /// A transaction of the right form, whose signatures nobody has looked at.
@@ -36,7 +37,8 @@ impl UncheckedTransaction {
         form::transaction(&transaction, network)?;
         // The encoding of a struct is that of its fields, in order.
         let proposal_end = encoded_length(&transaction.proposal);
-        let (body, signature) = bytes.split_at(bytes.len() - SIGNATURE_BYTES);
+        let signature_length = encoded_length(&transaction.signature);
+        let (body, signature) = bytes.split_at(bytes.len() - signature_length);
         let (signed, hash) = Domain::Transaction.hash_both(body, signature);
         let effects_end = body.len() - encoded_length(&transaction.endorsements);
         Ok(Self {
@@ -79,25 +81,15 @@ impl UncheckedTransaction {
         self.transaction.proposal.creator
     }
 
-    /// What must hold of the creator.
-    fn creator_claim(&self) -> Claim {
-        let Transaction {
-            proposal,
-            signature,
-            ..
-        } = self.transaction.as_ref();
-        let (creator, network) = (proposal.creator, &proposal.network);
-        Claim::over_hash(
-            creator,
-            signature,
-            Domain::Transaction,
-            network,
-            &self.signed,
-        )
+    /// What the creator must have signed.
+    fn signed_by_creator(&self) -> Result<SignedRoot, ProofError> {
+        let leaf = leaf_of_hash(&self.signed);
+        let signature = &self.transaction.signature;
+        signature.signed_root(self.creator(), &leaf)
     }
 
     /// What the endorsers must have signed, in their order.
-    fn signed_roots(&self) -> impl Iterator<Item = Result<SignedRoot, ProofError>> {
+    fn signed_by_endorsers(&self) -> impl Iterator<Item = Result<SignedRoot, ProofError>> {
         let effects = &self.bytes[self.effects.clone()];
         let leaf = leaf_hash_of_parts(&[self.id.0.as_bytes(), effects]);
         let endorsements = self.transaction.endorsements.iter();
@@ -105,20 +97,18 @@ impl UncheckedTransaction {
     }
 
     /// Whose signature does not hold, of the creator and then the endorsers the first.
-    fn forged(&self, endorsements: &EndorsementVerifier) -> Option<Signer> {
-        if self.creator_claim().verify().is_err() {
+    fn forged(&self, verifier: &SharedVerifier) -> Option<Signer> {
+        let network = &self.transaction.proposal.network;
+        let is_forged = |signed: Result<SignedRoot, ProofError>, domain| match signed {
+            Ok(signed) => !verifier.holds(signed, domain, network),
+            Err(_) => true,
+        };
+        if is_forged(self.signed_by_creator(), Domain::Transaction) {
             return Some(Signer::Creator(self.creator()));
         }
-        let network = self.transaction.proposal.network;
-        let mut endorsed = self
-            .transaction
-            .endorsements
-            .iter()
-            .zip(self.signed_roots());
-        let forged = endorsed.find(|(_, signed)| match signed {
-            Ok(signed) => !endorsements.holds(*signed, &network),
-            Err(_) => true,
-        });
+        let endorsements = self.transaction.endorsements.iter();
+        let mut endorsed = endorsements.zip(self.signed_by_endorsers());
+        let forged = endorsed.find(|(_, signed)| is_forged(*signed, Domain::Endorsement));
         forged.map(|(endorsement, _)| Signer::Endorser(endorsement.endorser))
     }
 }
@@ -171,11 +161,9 @@ pub fn check_transactions(
         // One by one, not by halving: whoever floods a node with bad signatures
         // then costs it at most half as much again as without batching.
         Err(unchecked) => {
-            let endorsements = EndorsementVerifier::default();
+            let verifier = SharedVerifier::default();
             let unchecked = unchecked.into_iter();
-            unchecked
-                .map(|each| check_alone(each, &endorsements))
-                .collect()
+            unchecked.map(|each| check_alone(each, &verifier)).collect()
         }
     }
 }
@@ -189,23 +177,19 @@ pub fn check_together(
     unchecked: Vec<UncheckedTransaction>,
 ) -> Result<Vec<CheckedTransaction>, Vec<UncheckedTransaction>> {
     match claims(&unchecked) {
-        Ok(claims) if hold_together(&claims) => Ok(unchecked.into_iter().map(sound).collect()),
+        Ok(claims) if hold_together(claims.all()) => Ok(unchecked.into_iter().map(sound).collect()),
         _ => Err(unchecked),
     }
 }
 
-/// What must hold of all transactions, that of a signature of an endorser once.
-fn claims(unchecked: &[UncheckedTransaction]) -> Result<Vec<Claim>, ProofError> {
-    let mut claims = Vec::with_capacity(2 * unchecked.len());
-    let mut roots = BTreeSet::new();
+/// What must hold of all transactions.
+fn claims(unchecked: &[UncheckedTransaction]) -> Result<SharedClaims, ProofError> {
+    let mut claims = SharedClaims::default();
     for each in unchecked {
-        claims.push(each.creator_claim());
-        let network = each.transaction.proposal.network;
-        for signed in each.signed_roots() {
-            let signed = signed?;
-            if roots.insert((network, signed)) {
-                claims.push(signed.claim(&network));
-            }
+        let network = &each.transaction.proposal.network;
+        claims.add(each.signed_by_creator()?, Domain::Transaction, network);
+        for signed in each.signed_by_endorsers() {
+            claims.add(signed?, Domain::Endorsement, network);
         }
     }
     Ok(claims)
@@ -213,9 +197,9 @@ fn claims(unchecked: &[UncheckedTransaction]) -> Result<Vec<Claim>, ProofError> 
 
 fn check_alone(
     unchecked: UncheckedTransaction,
-    endorsements: &EndorsementVerifier,
+    verifier: &SharedVerifier,
 ) -> Result<CheckedTransaction, Refusal> {
-    match unchecked.forged(endorsements) {
+    match unchecked.forged(verifier) {
         Some(signer) => Err(Refusal::BadSignature { signer }),
         None => Ok(sound(unchecked)),
     }

@@ -18,22 +18,21 @@ use std::str::FromStr;
 
 use crypto::codec::{Decode, Encode};
 use crypto::digest::ParseDigestError;
-use crypto::{Digest, Domain, PublicKey, Signature, SigningKey, encode};
+use crypto::merkle::leaf_hash;
+use crypto::{
+    Digest, Domain, MAX_SIGNED_AT_ONCE, PublicKey, SharedSignature, SharedVerifier, SigningKey,
+    encode,
+};
 use serde::{Deserialize, Serialize};
 
 pub use checked::{CheckedTransaction, UncheckedTransaction, check_together, check_transactions};
 pub use locator::{Locator, ParseLocatorError};
 pub use refusal::{Refusal, Signer};
 
-use crate::endorsement::{
-    EndorsedAction, Endorsement, EndorsementVerifier, ProposalResponse, Response,
-};
-use crate::names::{MAX_ENDORSED_AT_ONCE, MAX_ENDORSEMENTS};
+use crate::endorsement::{EndorsedAction, Endorsement, ProposalResponse, Response};
+use crate::names::MAX_ENDORSEMENTS;
 use crate::proposal::Proposal;
 use crate::rwset::ReadWriteSet;
-
-/// The length of a [`Signature`] in bytes.
-const SIGNATURE_BYTES: usize = 64;
 
 /// What the network has agreed on about transactions. Beside this there are
 /// bounds that hold in every network ([`crate::names`]).
@@ -56,14 +55,15 @@ impl Default for Limits {
 
 impl Limits {
     /// How many bytes the signatures of a transaction have that each of so many
-    /// replicas has endorsed together with as much else as may be.
+    /// replicas has endorsed, and its creator signed, at once with as much else as may be.
     #[must_use]
     pub fn signature_bytes(replicas: usize) -> usize {
-        /// Of the longest proof: position, size and number of hashes, and these.
-        const PROOF: usize = 3 * 8 + MAX_ENDORSED_AT_ONCE.ilog2() as usize * 32;
-        // How many endorsements there are, the key and the signature of each with its
-        // proof, and the signature of the creator.
-        8 + replicas.min(MAX_ENDORSEMENTS) * (32 + SIGNATURE_BYTES + PROOF) + SIGNATURE_BYTES
+        /// Of the longest: the signature itself, and of its proof position, size and
+        /// number of hashes, and these.
+        const SIGNATURE: usize = 64 + 3 * 8 + MAX_SIGNED_AT_ONCE.ilog2() as usize * 32;
+        // How many endorsements there are, the key and the signature of each, and the
+        // signature of the creator.
+        8 + replicas.min(MAX_ENDORSEMENTS) * (32 + SIGNATURE) + SIGNATURE
     }
 }
 
@@ -111,8 +111,8 @@ pub struct Transaction {
     pub response: Response,
     /// Who endorses effects and answer, by ascending key.
     pub endorsements: Vec<Endorsement>,
-    /// The creator's signature over everything before it.
-    pub signature: Signature,
+    /// The creator's signature on everything before it.
+    pub signature: SharedSignature,
 }
 
 impl Transaction {
@@ -148,7 +148,7 @@ impl Transaction {
         responses: Vec<ProposalResponse>,
         key: &SigningKey,
     ) -> Result<Self, AssembleError> {
-        let verifier = EndorsementVerifier::default();
+        let verifier = SharedVerifier::default();
         let unsigned = UnsignedTransaction::from_responses(proposal, responses, &verifier)?;
         Ok(unsigned.sign(key))
     }
@@ -197,7 +197,7 @@ impl UnsignedTransaction {
     pub fn from_responses(
         proposal: Proposal,
         mut responses: Vec<ProposalResponse>,
-        verifier: &EndorsementVerifier,
+        verifier: &SharedVerifier,
     ) -> Result<Self, AssembleError> {
         let first = responses.first().ok_or(AssembleError::NoResponse)?;
         let (one, id) = (first.endorsement.endorser, proposal.id());
@@ -207,8 +207,8 @@ impl UnsignedTransaction {
             if answer.transaction_id != id {
                 return Err(AssembleError::OtherProposal { endorser });
             }
-            verifier
-                .verify(answer, &proposal.network)
+            answer
+                .verify_with(verifier, &proposal.network)
                 .map_err(|_| AssembleError::BadSignature { endorser })?;
             if !answer.agrees_with(first) {
                 let other = endorser;
@@ -220,6 +220,13 @@ impl UnsignedTransaction {
         Ok(Self::assemble(proposal, action, endorsements))
     }
 
+    /// Its leaf among those that their creator signs at once: the hash of these bytes
+    /// is the entry.
+    #[must_use]
+    pub fn leaf(&self) -> Digest {
+        leaf_of_hash(&Domain::Transaction.hash(&encode(self)))
+    }
+
     /// Signs it.
     ///
     /// # Panics
@@ -227,14 +234,15 @@ impl UnsignedTransaction {
     /// When `key` is not the creator's.
     #[must_use]
     pub fn sign(self, key: &SigningKey) -> Transaction {
-        let Self {
-            proposal: Proposal {
-                creator, network, ..
-            },
-            ..
-        } = &self;
-        assert_eq!(*creator, key.public(), "the creator signs");
-        let signature = key.sign(Domain::Transaction, network, &encode(&self));
+        assert_eq!(self.proposal.creator, key.public(), "the creator signs");
+        let (network, domain) = (self.proposal.network, Domain::Transaction);
+        let signature = SharedSignature::of_one(self.leaf(), domain, &network, key);
+        self.signed(signature)
+    }
+
+    /// The transaction with this signature, which must be its creator's on its leaf.
+    #[must_use]
+    pub fn signed(self, signature: SharedSignature) -> Transaction {
         Transaction {
             proposal: self.proposal,
             contract_version: self.contract_version,
@@ -244,6 +252,10 @@ impl UnsignedTransaction {
             signature,
         }
     }
+}
+
+fn leaf_of_hash(unsigned: &Digest) -> Digest {
+    leaf_hash(unsigned.as_bytes())
 }
 
 /// Why endorsers' answers do not make a transaction.

@@ -141,7 +141,7 @@ async fn an_endorsement_and_an_answer_come_as_text_or_as_bytes() {
         "transaction_id": signed.proposal.id().to_string(),
         "endorsement": {
             "endorser": endorsed.endorsement.endorser.to_string(),
-            "signature": endorsed.endorsement.signature.to_string(),
+            "signature": endorsed.endorsement.signature.signature.to_string(),
             "proof": { "index": 0, "size": 1, "path": [] },
         },
         "contract_version": 1,

@@ -156,7 +156,7 @@ async fn a_transaction_is_refused_for_what_is_wrong_with_it() {
         assert_refused(&answer, 400, code);
     };
     let mut unsigned = good.clone();
-    unsigned.signature.0 = [0; 64];
+    unsigned.signature.signature.0 = [0; 64];
     refused(&unsigned, "BAD_SIGNATURE").await;
     let mut elsewhere = good.clone();
     elsewhere.proposal.network = crypto::Digest([1; 32]);

@@ -40,7 +40,7 @@ async fn proposals_that_come_together_are_answered_as_if_alone() {
         let here: ProposalResponse = decode(&answer.body, answer.body.len()).unwrap();
         assert_eq!(here.action(), alone.action());
         here.verify(&signed.proposal.network).unwrap();
-        signatures.push(here.endorsement.signature);
+        signatures.push(here.endorsement.signature.signature);
     }
     assert_eq!(signatures[0], signatures[1]);
     assert_eq!(code(&answers[1]), (422, "CONTRACT_ERROR".to_owned()));
@@ -55,7 +55,7 @@ async fn transactions_that_come_together_are_answered_as_if_alone() {
     let committed = node.put_now(1, "k", "v").await;
     let fresh = node.put(2, "k", "w");
     let mut unsigned = node.put(3, "k", "x");
-    unsigned.signature.0 = [0; 64];
+    unsigned.signature.signature.0 = [0; 64];
     let calls = [&committed, &fresh, &unsigned].map(encode).to_vec();
     let answers = together(&node, "transactions", &calls).await;
     let taken = |answer: &Answer| -> SubmitAnswer { serde_json::from_slice(&answer.body).unwrap() };

@@ -115,7 +115,7 @@ impl Load {
         let mut ends = calls
             .map(async |call| {
                 let key = &self.keys[0];
-                let signed = self.client.propose(key, call)?;
+                let signed = self.client.propose(key, call).await?;
                 let transaction = self.client.endorse(&signed, key).await?;
                 self.client
                     .order_by(&self.follower, transaction, WITHIN)
@@ -136,7 +136,7 @@ impl Load {
         let lane = usize::try_from(number % u64::from(self.clients)).unwrap_or(0);
         let key = &self.keys[lane % self.keys.len()];
         let client = self.client.beginning_at(lane);
-        let signed = client.propose(key, self.workload.next())?;
+        let signed = client.propose(key, self.workload.next()).await?;
         let begin = Instant::now();
         let transaction = client.endorse(&signed, key).await?;
         let endorsed = Instant::now();

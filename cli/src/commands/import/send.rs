@@ -87,7 +87,7 @@ impl Sender {
         let mut last = ValidationCode::MvccReadConflict;
         for attempt in 0..ATTEMPTS {
             let nonce = line.nonce(call, attempt);
-            let signed = client.propose_with(&self.key, call.clone(), nonce);
+            let signed = client.propose_with(&self.key, call.clone(), nonce).await;
             let (code, is_new) = match client.endorse(&signed, &self.key).await {
                 Ok(transaction) => {
                     *submitted = true;

@@ -5,6 +5,7 @@ use axum::body::Bytes;
 use axum::extract;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use crypto::SharedSignature;
 use futures::future::join_all;
 use ledger::{EndorseError, Endorsement, ProposalResponse, SignedProposal};
 
@@ -92,8 +93,7 @@ pub(super) async fn endorse(
     }
     let Endorsement {
         endorser,
-        signature,
-        proof,
+        signature: SharedSignature { signature, proof },
     } = endorsed.endorsement;
     let answer = EndorseAnswer {
         transaction_id: endorsed.transaction_id.to_string(),
