@@ -76,6 +76,7 @@ pub struct Client {
     first: usize,
     insists: bool,
     waits_for_room: bool,
+    signs_alone: bool,
 }
 
 impl Client {
@@ -121,6 +122,7 @@ impl Client {
             first: 0,
             insists: false,
             waits_for_room: true,
+            signs_alone: false,
         })
     }
 
@@ -140,6 +142,16 @@ impl Client {
     pub fn impatient(self) -> Self {
         Self {
             waits_for_room: false,
+            ..self
+        }
+    }
+
+    /// The same client, which signs everything by itself: each signature is somewhat
+    /// shorter, and nodes have to check each.
+    #[must_use]
+    pub fn signing_alone(self) -> Self {
+        Self {
+            signs_alone: true,
             ..self
         }
     }
@@ -170,9 +182,12 @@ impl Client {
         domain: Domain,
         key: &SigningKey,
     ) -> SharedSignature {
-        let purpose = (domain, &self.genesis().network_id());
-        let Network { signing, .. } = self.network.as_ref();
-        signing.sign(leaf, self.first, purpose, key).await
+        let network = &self.genesis().network_id();
+        if self.signs_alone {
+            return SharedSignature::of_one(leaf, domain, network, key);
+        }
+        let signing = &self.network.signing;
+        signing.sign(leaf, self.first, (domain, network), key).await
     }
 
     /// What the network began with.

@@ -19,7 +19,7 @@ use crate::folder::{
 use crate::ports::reserve_ports;
 
 /// What a test network is to be: `nodes` replicas of as many organisations, an
-/// admin for each, and the clients `alice` and `bob`.
+/// admin for each, and clients.
 #[derive(Clone, Debug)]
 pub struct Spec {
     /// The name of the network.
@@ -29,9 +29,18 @@ pub struct Spec {
     /// Who must endorse the transactions of every contract; one node more than may
     /// be faulty, when it is not said.
     pub policy: Option<String>,
+    /// The names of the clients: the first is of the first organisation, and so on,
+    /// counted round.
+    pub clients: Vec<String>,
 }
 
 impl Spec {
+    /// The clients that a network has unless others are asked for.
+    #[must_use]
+    pub fn usual_clients() -> Vec<String> {
+        ["alice", "bob"].map(str::to_owned).to_vec()
+    }
+
     /// The most nodes.
     pub const MAX_NODES: u32 = {
         assert!(ReplicaSet::MAX_REPLICAS <= u32::MAX as usize);
@@ -147,9 +156,8 @@ fn write(path: &Path, spec: &Spec, ports: &[u16]) -> Result<(), TestnetError> {
                 addresses: vec![node.p2p_address.clone()],
             });
     }
-    let second = &nodes[nodes.len().min(2) - 1].organisation;
-    for (client, organisation) in [("alice", &nodes[0].organisation), ("bob", second)] {
-        builder = builder.client(organisation, client, new_key(&keys, client)?);
+    for (client, node) in spec.clients.iter().zip(nodes.iter().cycle()) {
+        builder = builder.client(&node.organisation, client, new_key(&keys, client)?);
     }
     if let Some(policy) = &spec.policy {
         builder = builder.policy(policy);

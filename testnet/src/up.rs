@@ -130,6 +130,7 @@ fn new_network(path: &Path, nodes: Option<u32>) -> Result<(NetworkFolder, bool),
         name: "testnet".to_owned(),
         nodes: nodes.unwrap_or(4),
         policy: None,
+        clients: Spec::usual_clients(),
     };
     Ok((create(path, &spec)?, true))
 }

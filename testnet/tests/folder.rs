@@ -16,6 +16,7 @@ fn spec(nodes: u32) -> Spec {
         name: "testnet".to_owned(),
         nodes,
         policy: None,
+        clients: Spec::usual_clients(),
     }
 }
 

@@ -34,11 +34,14 @@ pub(crate) struct BenchArgs {
     /// How many nodes endorse a transaction (1 when left out)
     #[arg(long, value_name = "N")]
     pub(crate) endorsements: Option<u32>,
-    /// How many clients take turns
-    #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// How many clients take turns, each with a key of its own; with `--on`, alice and bob do
+    #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) clients: u32,
+    /// Sign every transaction by itself, and not with others that the same client makes at once
+    #[arg(long)]
+    pub(crate) sign_alone: bool,
     /// Have opaque payloads ordered and nothing else: unsigned, not executed, no blocks
-    #[arg(long, conflicts_with_all = ["on", "contract", "filled", "accounts", "endorsements", "clients"])]
+    #[arg(long, conflicts_with_all = ["on", "contract", "filled", "accounts", "endorsements", "clients", "sign_alone"])]
     pub(crate) order_only: bool,
     /// How many transactions are always under way (256 when left out, 8000 with `--order-only`)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20_000))]

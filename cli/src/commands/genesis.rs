@@ -21,6 +21,7 @@ pub(crate) fn run(global: &Global, command: GenesisCommand) -> Outcome {
                     name,
                     nodes,
                     policy,
+                    clients: Spec::usual_clients(),
                 },
             )
         }

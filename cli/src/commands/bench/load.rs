@@ -47,7 +47,8 @@ pub(crate) enum Pace {
 pub(super) struct Load {
     pub(super) client: Client,
     pub(super) follower: Follower,
-    pub(super) keys: [SigningKey; 2],
+    /// At least one.
+    pub(super) keys: Vec<SigningKey>,
     pub(super) workload: Workload,
     pub(super) clients: u32,
 }

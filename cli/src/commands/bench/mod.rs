@@ -51,7 +51,7 @@ pub(crate) async fn bench(global: &Global, args: &BenchArgs) -> Outcome {
             "how many endorse is for the contract's policy to say: `logothete contract policy`",
         ));
     }
-    measure(&global, args).await
+    measure(&global, args, &Spec::usual_clients()).await
 }
 
 /// Measures a network that is made for it, and gone afterwards.
@@ -67,6 +67,7 @@ async fn on_its_own(global: &Global, args: &BenchArgs) -> Outcome {
         name: "bench".to_owned(),
         nodes: args.nodes,
         policy: Some(format!("{endorsements} of ({})", organisations.join(", "))),
+        clients: own_clients(args.clients),
     };
     let launch = Launch {
         binary: own_binary()?,
@@ -82,7 +83,7 @@ async fn on_its_own(global: &Global, args: &BenchArgs) -> Outcome {
     };
     let mut interrupted = Interrupted::new()?;
     let measured = tokio::select! {
-        measured = measure(&own, args) => measured,
+        measured = measure(&own, args, &spec.clients) => measured,
         () = interrupted.wait() => Err(Failure::failed("interrupted")),
     };
     running.testnet.down(GRACE).await?;
@@ -90,12 +91,24 @@ async fn on_its_own(global: &Global, args: &BenchArgs) -> Outcome {
     measured
 }
 
-async fn measure(global: &Global, args: &BenchArgs) -> Outcome {
+/// Each has a key of its own.
+fn own_clients(clients: u32) -> Vec<String> {
+    (1..=clients)
+        .map(|number| format!("client{number}"))
+        .collect()
+}
+
+async fn measure(global: &Global, args: &BenchArgs, clients: &[String]) -> Outcome {
     let Network { client, folder } = Network::open(global)?;
-    let key = |name: &str| {
+    let client = if args.sign_alone {
+        client.signing_alone()
+    } else {
+        client
+    };
+    let keys = clients.iter().map(|name| {
         let key = SigningKey::read_file(&folder.key_file(name));
         key.map_err(|error| Failure::usage(format!("no key of {name}")).cause(error))
-    };
+    });
     let many = match args.contract {
         Contract::Kv => args.keys,
         Contract::Smallbank => args.accounts,
@@ -105,7 +118,7 @@ async fn measure(global: &Global, args: &BenchArgs) -> Outcome {
     let mut load = Load {
         follower: client.follow().await?,
         client,
-        keys: [key("alice")?, key("bob")?],
+        keys: keys.collect::<Outcome<_>>()?,
         workload: Workload::new(args.contract, args.size, many, seed),
         clients: args.clients,
     };

@@ -37,6 +37,7 @@ pub(super) async fn bench(global: &Global, args: &BenchArgs) -> Outcome {
         name: "bench".to_owned(),
         nodes: args.nodes,
         policy: None,
+        clients: Spec::usual_clients(),
     };
     global.output.note(format!("starting {} nodes", args.nodes));
     let folder = create(&path, &spec)?;
