@@ -3,7 +3,7 @@
 mod common;
 
 use common::Network;
-use crypto::Signature;
+use crypto::SharedSignature;
 use ledger::UnsignedTransaction;
 use serde_json::Value;
 
@@ -143,7 +143,7 @@ fn a_key_that_stays_offline_signs_proposal_and_transaction() {
     // What bob has not proposed does not become his by coming from the network.
     let mut other: Value = serde_json::from_slice(&std::fs::read(unsigned).unwrap()).unwrap();
     let bytes = hex::decode(other["bytes"].as_str().unwrap()).unwrap();
-    let read: (Signature, UnsignedTransaction) = crypto::decode(&bytes, bytes.len()).unwrap();
+    let read: (SharedSignature, UnsignedTransaction) = crypto::decode(&bytes, bytes.len()).unwrap();
     let (signature, mut transaction_of_others) = read;
     transaction_of_others.proposal.args[1] = "w".to_owned();
     let bytes = crypto::encode(&(signature, transaction_of_others));

@@ -65,7 +65,7 @@ struct Network {
     /// The contracts as a node says they are, once somebody has asked.
     contracts: RwLock<Option<Vec<ContractDefinition>>>,
     verifier: SharedVerifier,
-    signing: Arc<Signing>,
+    signing: Signing,
 }
 
 /// A client of one network. Clones share what they have learnt of its nodes.
@@ -111,13 +111,14 @@ impl Client {
         if known.is_empty() {
             return Err(Error::NoNodes);
         }
+        let signing = Signing::new(genesis.network_id());
         Ok(Self {
             network: Arc::new(Network {
                 genesis,
                 nodes: known,
                 contracts: RwLock::default(),
                 verifier: SharedVerifier::default(),
-                signing: Arc::default(),
+                signing,
             }),
             first: 0,
             insists: false,
@@ -182,12 +183,12 @@ impl Client {
         domain: Domain,
         key: &SigningKey,
     ) -> SharedSignature {
-        let network = &self.genesis().network_id();
         if self.signs_alone {
-            return SharedSignature::of_one(leaf, domain, network, key);
+            let network = self.genesis().network_id();
+            return SharedSignature::of_one(leaf, domain, &network, key);
         }
         let signing = &self.network.signing;
-        signing.sign(leaf, self.first, (domain, network), key).await
+        signing.sign(leaf, self.first, domain, key).await
     }
 
     /// What the network began with.

@@ -3,7 +3,7 @@
 //! every node.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crypto::{Digest, Domain, NetworkId, PublicKey, SharedSignature, SigningKey};
 use tokio::sync::oneshot;
@@ -16,66 +16,73 @@ const SIGNED_AT_ONCE: usize = 16;
 /// by the same nodes at the same time, since it goes to the same node first.
 type Kind = (PublicKey, Domain, usize);
 
-type Waiting = Vec<(Digest, oneshot::Sender<SharedSignature>)>;
+/// Leaves, each once: of two that are equal, one could be passed off as the other.
+type Waiting = BTreeMap<Digest, Vec<oneshot::Sender<SharedSignature>>>;
 
 /// See the module.
-#[derive(Debug, Default)]
-pub(crate) struct Signing(Mutex<BTreeMap<Kind, Waiting>>);
+#[derive(Debug)]
+pub(crate) struct Signing {
+    network: NetworkId,
+    waiting: Mutex<BTreeMap<Kind, Waiting>>,
+}
 
 impl Signing {
+    pub(crate) fn new(network: NetworkId) -> Self {
+        Self {
+            network,
+            waiting: Mutex::default(),
+        }
+    }
+
     /// A signature for what has this leaf and goes to the node at `place` first.
     pub(crate) async fn sign(
-        self: &Arc<Self>,
+        &self,
         leaf: Digest,
         place: usize,
-        (domain, network): (Domain, &NetworkId),
+        domain: Domain,
         key: &SigningKey,
     ) -> SharedSignature {
         let kind = (key.public(), domain, place);
         let (sender, signature) = oneshot::channel();
-        let is_first = {
-            let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let waiting = waiting.entry(kind).or_default();
-            waiting.push((leaf, sender));
-            waiting.len() == 1
-        };
-        if is_first {
-            // A task of its own: others wait for it even if this one is given up.
-            let (signing, network, key) = (self.clone(), *network, key.clone());
-            tokio::spawn(async move {
-                // Whoever is ready to want something signed has their turn before.
-                tokio::task::yield_now().await;
-                signing.sign_all(kind, &network, &key);
-            });
-        }
-        // Its task is gone only when all tasks are made to go.
-        let alone = || SharedSignature::of_one(leaf, domain, network, key);
+        let wanted = |waiting: &mut Waiting| waiting.entry(leaf).or_default().push(sender);
+        wanted(self.waiting().entry(kind).or_default());
+        // Whoever is ready to want something signed has their turn before.
+        tokio::task::yield_now().await;
+        // The first to come back signs for all, whoever of them has given up.
+        self.sign_all(kind, key);
+        let alone = || SharedSignature::of_one(leaf, domain, &self.network, key);
         signature.await.unwrap_or_else(|_| alone())
     }
 
-    fn sign_all(&self, kind: Kind, network: &NetworkId, key: &SigningKey) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut waiting = waiting.remove(&kind).unwrap_or_default();
-        while !waiting.is_empty() {
-            let rest = waiting.split_off(waiting.len().min(SIGNED_AT_ONCE));
-            let (leaves, senders): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+    fn sign_all(&self, kind: Kind, key: &SigningKey) {
+        let waiting = self.waiting().remove(&kind).unwrap_or_default();
+        let (leaves, senders): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+        let together = leaves.chunks(SIGNED_AT_ONCE);
+        let signatures = together.flat_map(|leaves| {
             let (_, domain, _) = kind;
-            let signatures = SharedSignature::of_all(&leaves, domain, network, key);
-            for (sender, signature) in senders.into_iter().zip(signatures) {
+            SharedSignature::of_all(leaves, domain, &self.network, key)
+        });
+        for (signature, senders) in signatures.zip(senders) {
+            for sender in senders {
                 // Whoever wanted it may have given up.
-                let _ = sender.send(signature);
+                let _ = sender.send(signature.clone());
             }
-            waiting = rest;
         }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<Kind, Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::time::Duration;
 
     use futures::FutureExt as _;
-    use futures::future::join_all;
+    use futures::future::{join, join_all};
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -85,20 +92,20 @@ mod tests {
         SigningKey::from_seed(&[seed; 32])
     }
 
-    async fn sign(signing: &Arc<Signing>, part: u8, key: &SigningKey) -> SharedSignature {
-        let purpose = (Domain::Proposal, &NETWORK);
-        signing.sign(Digest([part; 32]), 0, purpose, key).await
+    async fn sign(signing: &Signing, part: u8, key: &SigningKey) -> SharedSignature {
+        let leaf = Digest([part; 32]);
+        signing.sign(leaf, 0, Domain::Proposal, key).await
     }
 
     fn holds(signature: &SharedSignature, part: u8, key: &SigningKey) -> bool {
-        let signed = signature.signed_root(key.public(), &Digest([part; 32]));
-        let claim = signed.unwrap().claim(Domain::Proposal, &NETWORK);
-        claim.verify().is_ok()
+        let purpose = (Domain::Proposal, &NETWORK);
+        let signed = signature.signed_root(key.public(), purpose, &Digest([part; 32]));
+        signed.unwrap().claim().verify().is_ok()
     }
 
     #[tokio::test]
     async fn what_is_wanted_at_the_same_moment_has_one_signature_of_each_key() {
-        let (signing, keys) = (Arc::new(Signing::default()), [key(1), key(2)]);
+        let (signing, keys) = (Signing::new(NETWORK), [key(1), key(2)]);
         let parts = 0..40_u8;
         let wanted = parts.map(async |part| {
             let key = &keys[usize::from(part % 2)];
@@ -112,8 +119,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_for_another_purpose_or_node_has_a_signature_of_its_own() {
+        let (signing, key, leaf) = (Signing::new(NETWORK), key(1), Digest([1; 32]));
+        let kinds = [
+            (Domain::Proposal, 0),
+            (Domain::Proposal, 1),
+            (Domain::Transaction, 0),
+        ];
+        let wanted = kinds.map(|(domain, place)| signing.sign(leaf, place, domain, &key));
+        for (signature, (domain, _)) in join_all(wanted).await.into_iter().zip(kinds) {
+            assert_eq!(signature.proof.size, 1);
+            let signed = signature.signed_root(key.public(), (domain, &NETWORK), &leaf);
+            signed.unwrap().claim().verify().unwrap();
+        }
+    }
+
+    #[tokio::test]
     async fn what_is_wanted_alone_is_signed_alone() {
-        let (signing, key) = (Arc::new(Signing::default()), key(1));
+        let (signing, key) = (Signing::new(NETWORK), key(1));
         for part in 0..3 {
             let signature = sign(&signing, part, &key).await;
             assert!(holds(&signature, part, &key));
@@ -122,12 +145,38 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_wanted_twice_has_one_place() {
+        let (signing, key) = (Signing::new(NETWORK), key(1));
+        let (one, other) = join(sign(&signing, 1, &key), sign(&signing, 1, &key)).await;
+        assert!(holds(&one, 1, &key));
+        assert_eq!((one.proof.size, &one), (1, &other));
+    }
+
+    #[tokio::test]
     async fn who_gives_up_keeps_nobody_waiting() {
-        let (signing, key) = (Arc::new(Signing::default()), key(1));
+        let (signing, key) = (Signing::new(NETWORK), key(1));
         let first = sign(&signing, 0, &key).now_or_never();
         assert_eq!(first, None);
         let signature = sign(&signing, 1, &key).await;
         assert!(holds(&signature, 1, &key));
         assert_eq!(signature.proof.size, 2);
+    }
+
+    /// A client may outlive the runtimes that it is used in.
+    #[test]
+    fn a_runtime_that_has_ended_keeps_nobody_waiting() {
+        let (signing, key) = (Signing::new(NETWORK), key(1));
+        let runtime = || {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            builder.enable_all().build().unwrap()
+        };
+        runtime().block_on(async {
+            assert_eq!(sign(&signing, 0, &key).now_or_never(), None);
+        });
+        let signature = runtime().block_on(async {
+            let wanted = sign(&signing, 1, &key);
+            timeout(Duration::from_mins(1), wanted).await.unwrap()
+        });
+        assert!(holds(&signature, 1, &key));
     }
 }

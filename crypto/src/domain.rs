@@ -18,7 +18,9 @@ use crate::Digest;
 pub type NetworkId = Digest;
 
 /// What a digest or a signature is for. A variant is never given a second use,
-/// and a tag never changes: both would let one thing pass for another.
+/// and a tag never changes: both would let one thing pass for another. Where something
+/// is hashed and also signed at once with others, the body that is signed, a root and a
+/// number, is shorter than anything else that is hashed for the same purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Domain {
     /// Hash of the genesis document: the network id.

@@ -6,7 +6,7 @@ import pathlib
 import re
 import unittest
 
-from canonical import domain_hash, leaf_hash, u32, u64
+from canonical import domain_hash, leaf_hash, proof_leads_to, u32, u64
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from logothete import (
     Genesis,
@@ -17,6 +17,7 @@ from logothete import (
     block_hash,
     outcome,
     verify_receipt,
+    verify_signature,
 )
 
 HERE = pathlib.Path(__file__).parent
@@ -68,7 +69,14 @@ class Vectors(unittest.TestCase):
         answer["endorsement"] = fifth["endorsement"]
         transaction, _ = assemble(network, client, proposal, [answer])
         alone = 64 + 3 * 8
-        transaction = transaction[:-alone] + bytes.fromhex(fifth["signature"])
+        body, shared = transaction[:-alone], bytes.fromhex(fifth["shared_signature"])
+        leaf = leaf_hash(domain_hash("transaction", body))
+        proof = answer["endorsement"]["proof"]
+        path = [bytes.fromhex(sibling) for sibling in proof["path"]]
+        root = proof_leads_to(leaf, proof["index"], proof["size"], path)
+        signed = root + u64(proof["size"])
+        verify_signature(client.public, shared[:64], "transaction", network.network, signed)
+        transaction = body + shared
         transaction_hash = domain_hash("transaction", transaction)
         self.assertEqual(transaction_hash.hex(), fifth["transaction_hash"])
         self.refuses_bad_proofs(network, client, proposal, answer)

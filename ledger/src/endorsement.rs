@@ -74,8 +74,13 @@ impl Endorsement {
     }
 
     /// What the endorser must have signed if this endorses the action with this leaf.
-    pub(crate) fn signed_root(&self, leaf: &Digest) -> Result<SignedRoot, ProofError> {
-        self.signature.signed_root(self.endorser, leaf)
+    pub(crate) fn signed_root(
+        &self,
+        network: &NetworkId,
+        leaf: &Digest,
+    ) -> Result<SignedRoot, ProofError> {
+        let purpose = (Domain::Endorsement, network);
+        self.signature.signed_root(self.endorser, purpose, leaf)
     }
 }
 
@@ -99,14 +104,14 @@ pub struct ProposalResponse {
 
 impl ProposalResponse {
     /// Endorses `action` alone with `key`.
-    ///
-    /// # Panics
-    ///
-    /// Never: an action is endorsed once.
     #[must_use]
     pub fn endorse(action: EndorsedAction, network: &NetworkId, key: &SigningKey) -> Self {
-        let endorsement = Endorsement::of_all(&[action.leaf()], network, key).pop();
-        let endorsement = endorsement.expect("there is one for every leaf");
+        let (endorser, domain) = (key.public(), Domain::Endorsement);
+        let signature = SharedSignature::of_one(action.leaf(), domain, network, key);
+        let endorsement = Endorsement {
+            endorser,
+            signature,
+        };
         Self::new(action, endorsement, Vec::new())
     }
 
@@ -184,9 +189,8 @@ impl ProposalResponse {
         verifier: &SharedVerifier,
         network: &NetworkId,
     ) -> Result<(), Refusal> {
-        let holds = |signed| verifier.holds(signed, Domain::Endorsement, network);
-        match self.endorsement.signed_root(&self.leaf()) {
-            Ok(signed) if holds(signed) => Ok(()),
+        match self.endorsement.signed_root(network, &self.leaf()) {
+            Ok(signed) if verifier.holds(signed) => Ok(()),
             _ => Err(Refusal::BadSignature {
                 signer: Signer::Endorser(self.endorsement.endorser),
             }),

@@ -7,8 +7,8 @@ use crypto::codec::{Decode, Encode};
 use crypto::digest::ParseDigestError;
 use crypto::merkle::leaf_hash;
 use crypto::{
-    Digest, Domain, NetworkId, PublicKey, SharedClaims, SharedSignature, SignedRoot, SigningKey,
-    decode, encode, verify_batch,
+    Digest, Domain, NetworkId, PublicKey, SharedSignature, SharedVerifier, SignedRoot, SigningKey,
+    decode, encode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -136,18 +136,14 @@ impl SignedProposal {
         all: &[Self],
         network: &NetworkId,
     ) -> Vec<Result<(TransactionId, usize), Refusal>> {
-        let mut claims = SharedClaims::default();
-        let formed = all.iter().map(|signed| {
-            let (root, id, length) = signed.signed_root(network)?;
-            Ok((claims.add(root, Domain::Proposal, network), id, length))
-        });
-        let formed: Vec<Result<_, Refusal>> = formed.collect();
-        let failed = verify_batch(claims.all());
+        let verifier = SharedVerifier::default();
+        let formed: Vec<_> = all.iter().map(|it| it.signed_root(network)).collect();
+        let all_hold = verifier.hold_together(formed.iter().flatten().map(|(root, ..)| *root));
         let results = all.iter().zip(formed);
         results
             .map(|(signed, formed)| match formed? {
-                (claim, ..) if failed.binary_search(&claim).is_ok() => Err(signed.bad_signature()),
-                (_, id, length) => Ok((id, length)),
+                (root, id, length) if all_hold || verifier.holds(root) => Ok((id, length)),
+                _ => Err(signed.bad_signature()),
             })
             .collect()
     }
@@ -160,9 +156,8 @@ impl SignedProposal {
         form::proposal(&self.proposal, network)?;
         let body = encode(&self.proposal);
         let id = Proposal::id_of_bytes(&body);
-        let signed = self
-            .signature
-            .signed_root(self.proposal.creator, &id.leaf());
+        let (creator, purpose) = (self.proposal.creator, (Domain::Proposal, network));
+        let signed = self.signature.signed_root(creator, purpose, &id.leaf());
         let signed = signed.map_err(|_| self.bad_signature())?;
         Ok((signed, id, body.len()))
     }

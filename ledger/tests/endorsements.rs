@@ -4,7 +4,9 @@ mod common;
 
 use common::Network;
 use crypto::merkle::{InclusionProof, prove_all};
-use crypto::{Digest, Domain, MAX_SIGNED_AT_ONCE, SharedSignature, SigningKey, encode};
+use crypto::{
+    Digest, Domain, MAX_SIGNED_AT_ONCE, SharedSignature, SharedVerifier, SigningKey, encode,
+};
 use ledger::{
     CheckedTransaction, EndorsedAction, Endorsement, Limits, ProposalResponse, Refusal, Signer,
     Transaction, UncheckedTransaction, check_together, check_transactions,
@@ -77,9 +79,10 @@ fn what_a_signature_does_not_cover_is_not_endorsed_by_it() {
             .map(|it| decode(&network, it).unwrap())
             .collect::<Vec<_>>()
     };
-    assert!(check_together(together(&[0, 2, 4])).is_ok());
+    let verifier = SharedVerifier::default();
+    assert!(check_together(together(&[0, 2, 4]), &verifier).is_ok());
     for pair in [[0, 1], [1, 2], [2, 3], [3, 4]] {
-        assert!(check_together(together(&pair)).is_err());
+        assert!(check_together(together(&pair), &verifier).is_err());
     }
     let verdicts = check_transactions(together(&[0, 1, 2, 3, 4]));
     let sound: Vec<bool> = verdicts.iter().map(Result::is_ok).collect();

@@ -4,7 +4,7 @@ mod common;
 
 use common::Network;
 use crypto::merkle::{InclusionProof, prove_all};
-use crypto::{Digest, Domain, MAX_SIGNED_AT_ONCE, SharedSignature, encode};
+use crypto::{Digest, Domain, MAX_SIGNED_AT_ONCE, SharedSignature, SharedVerifier, encode};
 use ledger::{
     CheckedTransaction, Limits, NO_EXPIRY, Proposal, Refusal, SignedProposal, Signer, Transaction,
     UncheckedTransaction, UnsignedTransaction, check_together, check_transactions,
@@ -76,9 +76,11 @@ fn what_a_signature_does_not_cover_is_not_signed_by_it() {
             .map(|it| decode(&network, it))
             .collect::<Vec<_>>()
     };
-    assert!(check_together(together(&[0, 2, 4])).is_ok());
+    // It remembers what it has seen to hold.
+    let verifier = SharedVerifier::default();
+    assert!(check_together(together(&[0, 2, 4]), &verifier).is_ok());
     for pair in [[0, 1], [1, 2], [2, 3], [3, 4]] {
-        assert!(check_together(together(&pair)).is_err());
+        assert!(check_together(together(&pair), &verifier).is_err());
     }
     let verdicts = check_transactions(together(&[0, 1, 2, 3, 4]));
     let sound: Vec<bool> = verdicts.iter().map(Result::is_ok).collect();
@@ -104,6 +106,22 @@ fn a_proof_that_is_none_signs_nothing() {
     assert_eq!(altered(|proof| proof.path[0].0[0] ^= 1), bad);
     assert_eq!(altered(|proof| proof.path.clear()), bad);
     assert_eq!(altered(|proof| proof.path.push(Digest::ZERO)), bad);
+}
+
+/// What stands in no block of what is signed would be for whoever passes it on to choose.
+#[test]
+fn no_bit_of_a_transaction_that_was_signed_with_others_can_be_another() {
+    let network = Network::new();
+    let bytes = encode(&signed_at_once(&network, 5)[2]);
+    for at in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut altered = bytes.clone();
+            altered[at] ^= 1 << bit;
+            let decoded = UncheckedTransaction::decode(&altered, &network.id(), &Limits::default());
+            let holds = decoded.is_ok_and(|it| check_transactions(vec![it])[0].is_ok());
+            assert!(!holds, "byte {at}, bit {bit} was not missed");
+        }
+    }
 }
 
 /// The third of three and the second of two have the same way to the same root. Were the
@@ -138,7 +156,8 @@ fn no_signature_is_for_more_than_may_be() {
         assert_eq!(check(&network, &transaction).is_ok(), holds, "{size}");
         let signatures = SharedSignature::of_all(&leaves, domain, &id, key);
         let last = signatures.last().unwrap();
-        assert!(last.signed_root(key.public(), &Digest::ZERO).is_ok());
+        let signed = last.signed_root(key.public(), (domain, &id), &Digest::ZERO);
+        assert!(signed.unwrap().claim().verify().is_ok());
     }
 }
 

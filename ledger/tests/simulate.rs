@@ -139,6 +139,44 @@ fn proposals_that_come_together_are_endorsed_with_one_signature() {
     assert_eq!(committed.block.verdicts, [Verdict::VALID; 3]);
 }
 
+/// Proposals that share a signature share its verdict, and no others have it.
+#[test]
+fn of_proposals_that_come_together_each_has_its_own_verdict() {
+    let it = Fixture::new();
+    let (key, id) = (&it.network.client, it.network.id());
+    let put = |nonce: u8| it.proposal(nonce, "put", &[&nonce.to_string(), "1"]);
+    let together = |nonces: [u8; 3]| {
+        let proposals = nonces.map(put);
+        let leaves = proposals.each_ref().map(|it| it.id().leaf());
+        let signatures = SharedSignature::of_all(&leaves, Domain::Proposal, &id, key);
+        let signed = proposals.into_iter().zip(signatures);
+        signed.map(|(proposal, signature)| SignedProposal {
+            proposal,
+            signature,
+        })
+    };
+    let good: Vec<_> = together([1, 2, 3]).collect();
+    let bad = together([4, 5, 6]).map(|mut signed| {
+        signed.signature.signature = Signature([0; 64]);
+        signed
+    });
+    let bad: Vec<_> = bad.collect();
+    let alone = it.sign(put(7));
+    let mut moved = it.sign(put(8));
+    moved.signature = good[0].signature.clone();
+    let all = [
+        &good[0], &good[1], &bad[0], &good[2], &bad[1], &moved, &bad[2], &alone,
+    ];
+    let key = &it.network.attesters[0];
+    for count in 1..=all.len() {
+        let asked: Vec<_> = all[..count].iter().copied().cloned().collect();
+        let answers = it.with(|simulation| simulation.endorse_all(&asked, key));
+        let endorsed: Vec<_> = answers.iter().map(Result::is_ok).collect();
+        let expected = [true, true, false, true, false, false, false, true];
+        assert_eq!(endorsed, expected[..count]);
+    }
+}
+
 #[test]
 fn of_very_many_proposals_as_many_are_endorsed_at_once_as_may_be() {
     let it = Fixture::new();

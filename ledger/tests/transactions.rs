@@ -52,16 +52,14 @@ fn signed(
 /// the place in a tree of one.
 fn leaf(transaction: &Transaction) -> Digest {
     let bytes = encode(transaction);
-    let signature = 64 + 3 * 8;
-    let unsigned = Domain::Transaction.hash(&bytes[..bytes.len() - signature]);
-    leaf_hash(unsigned.as_bytes())
+    let unsigned = &bytes[..bytes.len() - (64 + 3 * 8)];
+    leaf_hash(Domain::Transaction.hash(unsigned).as_bytes())
 }
 
 /// Signs again as the creator, after something was altered.
 fn resigned(network: &Network, mut transaction: Transaction) -> Transaction {
-    let (domain, key) = (Domain::Transaction, &network.client);
-    let leaf = leaf(&transaction);
-    transaction.signature = SharedSignature::of_one(leaf, domain, &network.id(), key);
+    let (leaf, domain) = (leaf(&transaction), Domain::Transaction);
+    transaction.signature = SharedSignature::of_one(leaf, domain, &network.id(), &network.client);
     transaction
 }
 
@@ -167,8 +165,7 @@ fn the_creator_and_every_endorser_must_have_signed_this_very_thing() {
 
     let sign =
         |domain, key: &SigningKey| SharedSignature::of_one(leaf(&good), domain, &network.id(), key);
-    let mut by_another_key = good.clone();
-    let other = &network.attesters[0];
+    let (mut by_another_key, other) = (good.clone(), &network.attesters[0]);
     by_another_key.signature = sign(Domain::Transaction, other);
     assert_eq!(refusal(&network, &by_another_key), creator);
 

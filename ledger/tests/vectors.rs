@@ -83,7 +83,7 @@ fn fifth_of_five(
             "signature": endorsement.signature.signature,
             "proof": endorsement.signature.proof,
         },
-        "signature": hex::encode(encode(&signature)),
+        "shared_signature": hex::encode(encode(&signature)),
         "transaction_hash": TransactionHash::of_bytes(&encode(&unsigned.signed(signature))),
     })
 }

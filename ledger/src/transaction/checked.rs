@@ -1,12 +1,12 @@
 //! From bytes to a transaction whose form is right and whose signatures hold.
 
+use std::iter::once;
 use std::ops::Range;
 use std::sync::Arc;
 
 use crypto::merkle::{ProofError, leaf_hash_of_parts};
 use crypto::{
-    Digest, Domain, NetworkId, PublicKey, SharedClaims, SharedVerifier, SignedRoot, decode,
-    encoded_length, hold_together,
+    Digest, Domain, NetworkId, PublicKey, SharedVerifier, SignedRoot, decode, encoded_length,
 };
 
 use super::{Limits, Refusal, Signer, Transaction, TransactionHash, form, leaf_of_hash};
@@ -18,7 +18,7 @@ pub struct UncheckedTransaction {
     transaction: Box<Transaction>,
     id: TransactionId,
     hash: TransactionHash,
-    /// The hash of what the creator signed: of all but the signature.
+    /// The entry that the creator signed: the hash of all but the signature.
     signed: Digest,
     bytes: Arc<[u8]>,
     /// Where in `bytes` the effects stand.
@@ -81,35 +81,31 @@ impl UncheckedTransaction {
         self.transaction.proposal.creator
     }
 
-    /// What the creator must have signed.
-    fn signed_by_creator(&self) -> Result<SignedRoot, ProofError> {
-        let leaf = leaf_of_hash(&self.signed);
-        let signature = &self.transaction.signature;
-        signature.signed_root(self.creator(), &leaf)
-    }
-
-    /// What the endorsers must have signed, in their order.
-    fn signed_by_endorsers(&self) -> impl Iterator<Item = Result<SignedRoot, ProofError>> {
+    /// What the creator must have signed, and then the endorsers in their order.
+    fn signed_roots(&self) -> impl Iterator<Item = Result<SignedRoot, ProofError>> {
+        let Transaction {
+            proposal: Proposal { network, .. },
+            endorsements,
+            signature,
+            ..
+        } = self.transaction.as_ref();
+        let (leaf, purpose) = (leaf_of_hash(&self.signed), (Domain::Transaction, network));
+        let by_creator = signature.signed_root(self.creator(), purpose, &leaf);
         let effects = &self.bytes[self.effects.clone()];
         let leaf = leaf_hash_of_parts(&[self.id.0.as_bytes(), effects]);
-        let endorsements = self.transaction.endorsements.iter();
-        endorsements.map(move |each| each.signed_root(&leaf))
+        let endorsed = endorsements.iter();
+        let by_endorsers = endorsed.map(move |each| each.signed_root(network, &leaf));
+        once(by_creator).chain(by_endorsers)
     }
 
     /// Whose signature does not hold, of the creator and then the endorsers the first.
     fn forged(&self, verifier: &SharedVerifier) -> Option<Signer> {
-        let network = &self.transaction.proposal.network;
-        let is_forged = |signed: Result<SignedRoot, ProofError>, domain| match signed {
-            Ok(signed) => !verifier.holds(signed, domain, network),
-            Err(_) => true,
-        };
-        if is_forged(self.signed_by_creator(), Domain::Transaction) {
-            return Some(Signer::Creator(self.creator()));
-        }
         let endorsements = self.transaction.endorsements.iter();
-        let mut endorsed = endorsements.zip(self.signed_by_endorsers());
-        let forged = endorsed.find(|(_, signed)| is_forged(*signed, Domain::Endorsement));
-        forged.map(|(endorsement, _)| Signer::Endorser(endorsement.endorser))
+        let endorsers = endorsements.map(|each| Signer::Endorser(each.endorser));
+        let signers = once(Signer::Creator(self.creator())).chain(endorsers);
+        let mut signed = signers.zip(self.signed_roots());
+        let forged = signed.find(|(_, root)| !root.is_ok_and(|root| verifier.holds(root)));
+        forged.map(|(signer, _)| signer)
     }
 }
 
@@ -156,43 +152,37 @@ impl CheckedTransaction {
 pub fn check_transactions(
     unchecked: Vec<UncheckedTransaction>,
 ) -> Vec<Result<CheckedTransaction, Refusal>> {
-    match check_together(unchecked) {
+    let verifier = SharedVerifier::default();
+    match check_together(unchecked, &verifier) {
         Ok(checked) => checked.into_iter().map(Ok).collect(),
         // One by one, not by halving: whoever floods a node with bad signatures
         // then costs it at most half as much again as without batching.
         Err(unchecked) => {
-            let verifier = SharedVerifier::default();
             let unchecked = unchecked.into_iter();
             unchecked.map(|each| check_alone(each, &verifier)).collect()
         }
     }
 }
 
-/// Checks every signature of transactions that are most likely sound.
+/// Checks every signature of transactions that are most likely sound, but for those that
+/// `verifier` has seen to hold.
 ///
 /// # Errors
 ///
 /// The transactions as they were when some signature does not hold.
 pub fn check_together(
     unchecked: Vec<UncheckedTransaction>,
+    verifier: &SharedVerifier,
 ) -> Result<Vec<CheckedTransaction>, Vec<UncheckedTransaction>> {
-    match claims(&unchecked) {
-        Ok(claims) if hold_together(claims.all()) => Ok(unchecked.into_iter().map(sound).collect()),
-        _ => Err(unchecked),
+    let roots = unchecked
+        .iter()
+        .flat_map(UncheckedTransaction::signed_roots);
+    let roots: Result<Vec<_>, ProofError> = roots.collect();
+    if roots.is_ok_and(|roots| verifier.hold_together(roots)) {
+        Ok(unchecked.into_iter().map(sound).collect())
+    } else {
+        Err(unchecked)
     }
-}
-
-/// What must hold of all transactions.
-fn claims(unchecked: &[UncheckedTransaction]) -> Result<SharedClaims, ProofError> {
-    let mut claims = SharedClaims::default();
-    for each in unchecked {
-        let network = &each.transaction.proposal.network;
-        claims.add(each.signed_by_creator()?, Domain::Transaction, network);
-        for signed in each.signed_by_endorsers() {
-            claims.add(signed?, Domain::Endorsement, network);
-        }
-    }
-    Ok(claims)
 }
 
 fn check_alone(

@@ -61,6 +61,7 @@ impl Limits {
         /// Of the longest: the signature itself, and of its proof position, size and
         /// number of hashes, and these.
         const SIGNATURE: usize = 64 + 3 * 8 + MAX_SIGNED_AT_ONCE.ilog2() as usize * 32;
+        const { assert!(MAX_SIGNED_AT_ONCE.is_power_of_two()) }
         // How many endorsements there are, the key and the signature of each, and the
         // signature of the creator.
         8 + replicas.min(MAX_ENDORSEMENTS) * (32 + SIGNATURE) + SIGNATURE
@@ -154,7 +155,7 @@ impl Transaction {
     }
 }
 
-/// A transaction without its creator's signature, which is over the canonical bytes of
+/// A transaction without its creator's signature, which is on the canonical bytes of
 /// this: whoever gathers endorsements need not have the key.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct UnsignedTransaction {

@@ -2,8 +2,10 @@
 //! of each apart once one of theirs did not hold.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crypto::SharedVerifier;
 use ledger::{
     CheckedTransaction, Refusal, UncheckedTransaction, check_together, check_transactions,
 };
@@ -24,12 +26,15 @@ const SUSPECTED_FOR: Duration = Duration::from_mins(1);
 pub(super) async fn check(
     candidates: Vec<Candidate>,
     suspects: &mut Suspects,
+    verifier: &Arc<SharedVerifier>,
 ) -> Result<Vec<Judged>, ()> {
     if candidates.is_empty() {
         return Ok(Vec::new());
     }
     let suspected = suspects.now(Instant::now());
-    let judged = tokio::task::spawn_blocking(move || check_all(candidates, &suspected));
+    let verifier = verifier.clone();
+    let judged = move || check_all(candidates, &suspected, &verifier);
+    let judged = tokio::task::spawn_blocking(judged);
     let judged = judged.await.map_err(|_| ())?;
     suspects.note(&judged, Instant::now());
     Ok(judged)
@@ -65,7 +70,11 @@ pub(super) type Judged = (Origin, usize, Option<Result<CheckedTransaction, Refus
 
 /// Verifies the signatures of candidates, all of them together where their senders
 /// are not `suspected`. Where that fails, those of each sender are verified apart.
-fn check_all(candidates: Vec<Candidate>, suspected: &BTreeSet<Source>) -> Vec<Judged> {
+fn check_all(
+    candidates: Vec<Candidate>,
+    suspected: &BTreeSet<Source>,
+    verifier: &SharedVerifier,
+) -> Vec<Judged> {
     let (apart, mut together): (Vec<_>, Vec<_>) = candidates
         .into_iter()
         .partition(|it| suspected.contains(&it.origin.source()));
@@ -73,7 +82,7 @@ fn check_all(candidates: Vec<Candidate>, suspected: &BTreeSet<Source>) -> Vec<Ju
     while !together.is_empty() {
         let rest = together.split_off(together.len().min(MAX_VERIFIED_TOGETHER));
         let (origins, unchecked) = split(std::mem::replace(&mut together, rest));
-        match check_together(unchecked) {
+        match check_together(unchecked, verifier) {
             Ok(checked) => {
                 let verdicts = checked.into_iter().map(|it| Some(Ok(it)));
                 judged.extend(join(origins, verdicts));
@@ -154,6 +163,8 @@ impl Suspects {
 
 #[cfg(test)]
 mod tests {
+    use ledger::Transaction;
+
     use super::*;
     use crate::testing::{genesis, transaction};
 
@@ -170,16 +181,16 @@ mod tests {
     /// A transaction's bytes, and the same with a signature that does not hold.
     fn sound_and_forged() -> [Vec<u8>; 2] {
         let sound = transaction(1, 0).bytes().to_vec();
-        let mut forged = sound.clone();
-        *forged.last_mut().unwrap() ^= 1;
-        [sound, forged]
+        let mut forged: Transaction = crypto::decode(&sound, sound.len()).unwrap();
+        forged.signature.signature.0[0] ^= 1;
+        [sound, crypto::encode(&forged)]
     }
 
     #[test]
     fn who_sends_a_bad_signature_is_suspected_for_a_while_and_nobody_else() {
         let [sound, forged] = sound_and_forged();
         let candidates = vec![candidate(&forged, 1), candidate(&sound, 2)];
-        let judged = check_all(candidates, &BTreeSet::new());
+        let judged = check_all(candidates, &BTreeSet::new(), &SharedVerifier::default());
         let (mut suspects, now) = (Suspects::default(), Instant::now());
         suspects.note(&judged, now);
         assert_eq!(suspects.now(now), BTreeSet::from([Some(PeerId(1))]));
@@ -194,7 +205,8 @@ mod tests {
             candidates.push(candidate(&sound, 1));
             candidates.push(candidate(&sound, 2));
         }
-        let judged = check_all(candidates, &BTreeSet::from([Some(PeerId(1))]));
+        let suspected = BTreeSet::from([Some(PeerId(1))]);
+        let judged = check_all(candidates, &suspected, &SharedVerifier::default());
         let count = |from: u32, which: fn(&Judged) -> bool| {
             let of_peer = |it: &&Judged| matches!(it.0, Origin::Peer(PeerId(peer)) if peer == from);
             judged.iter().filter(of_peer).filter(|it| which(it)).count()

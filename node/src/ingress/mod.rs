@@ -210,6 +210,8 @@ impl Ingress {
     ) {
         let mut seen = Seen::default();
         let mut suspects = Suspects::default();
+        // What was signed at once mostly comes at once, but not always together.
+        let verifier = Arc::default();
         let mut allowances = Allowances::new(WORK_PER_SECOND);
         loop {
             let mut together = Vec::with_capacity(MAX_TOGETHER);
@@ -245,7 +247,7 @@ impl Ingress {
             let mut arrived = self.decode_arrivals(together);
             arrived.extend(self.decode_frames(frames, &mut work));
             let candidates = self.admit(arrived, &seen, &mut work);
-            let Ok(judged) = check(candidates, &mut suspects).await else {
+            let Ok(judged) = check(candidates, &mut suspects, &verifier).await else {
                 return;
             };
             let taken = self.take_in(judged, &mut seen, &mut work).await;
