@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::Digest;
 use crate::codec::{Decode, Encode};
+use crate::digest::DIGEST_BYTES;
 
 /// More than this many digests no path of a 64-bit tree has.
 const MAX_PATH: usize = 64;
@@ -25,11 +26,11 @@ pub fn leaf_hash_of_parts(parts: &[&[u8]]) -> Digest {
 }
 
 fn node_hash(left: &Digest, right: &Digest) -> Digest {
-    let mut hasher = Sha256::new();
-    hasher.update([0x01]);
-    hasher.update(left.as_bytes());
-    hasher.update(right.as_bytes());
-    Digest(hasher.finalize().into())
+    // In one piece, which the hash function takes as it lies.
+    let mut node = [0x01; 1 + 2 * DIGEST_BYTES];
+    node[1..=DIGEST_BYTES].copy_from_slice(left.as_bytes());
+    node[1 + DIGEST_BYTES..].copy_from_slice(right.as_bytes());
+    Digest(Sha256::digest(node).into())
 }
 
 /// The largest power of two smaller than `size`.

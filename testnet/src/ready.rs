@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use node::api::ApiClient;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -11,6 +12,9 @@ use crate::up::Testnet;
 
 /// The pause between two questions to a node that is not ready.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long nodes that can serve may take to be connected to all others.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(5);
 
 impl Testnet {
     /// Returns when all of `nodes` can serve: each has synced and reaches a
@@ -39,6 +43,29 @@ impl Testnet {
         within: Duration,
     ) -> Result<(), TestnetError> {
         self.wait_for("/healthz", nodes, within).await
+    }
+
+    /// Returns when all nodes are connected to all others, or after a while without: a
+    /// quorum suffices to begin, but whoever is not connected yet misses the beginning, and
+    /// has to catch up.
+    pub(crate) async fn await_connections(&self, nodes: &[&NodeEntry]) {
+        let all = async {
+            for node in nodes {
+                while !self.is_connected_to_all(node).await {
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        };
+        // Without, it is as after the loss of a link: for the nodes to deal with.
+        let _ = timeout(CONNECTED_WITHIN, all).await;
+    }
+
+    async fn is_connected_to_all(&self, node: &NodeEntry) -> bool {
+        let Ok(client) = ApiClient::new(&node.api) else {
+            return false;
+        };
+        let status = client.status().await;
+        status.is_ok_and(|status| status.peers.iter().all(|peer| peer.connected))
     }
 
     async fn wait_for(

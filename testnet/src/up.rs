@@ -93,6 +93,7 @@ pub async fn up(path: &Path, nodes: Option<u32>, launch: Launch) -> Result<Runni
         testnet.stop_all(FAILED_START_GRACE).await?;
         return Err(error);
     }
+    testnet.await_connections(&nodes).await;
     drop(lock);
     Ok(Running {
         testnet,

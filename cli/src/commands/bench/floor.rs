@@ -1,8 +1,8 @@
 //! What no replica can do without: every signature of a transaction checked once;
 //! and what its endorsers cannot, to check the proposal and to sign. All that is
-//! checked is checked in batches, as the nodes do it. Each endorsement counts as signed
-//! by itself, though endorsers sign once for what comes together: what can be saved so
-//! depends on the load, and the yardstick should not.
+//! checked is checked in batches, as the nodes do it. Everything counts as signed by
+//! itself, though clients and endorsers sign once for what comes together: what can be
+//! saved so depends on the load, and the yardstick should not.
 
 use std::time::Instant;
 

@@ -1,8 +1,8 @@
 //! How much a network does, and what it costs.
 //!
 //! The load comes from this process, the cost is that of the nodes alone. Beside it
-//! stands the floor: what no replica can do without, which is to check every
-//! signature once, measured in the same run on the same machine.
+//! stands the floor: what no replica could do without were everything signed by itself,
+//! which is to check every signature once, measured in the same run on the same machine.
 
 mod cost;
 mod floor;
