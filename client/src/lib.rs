@@ -32,8 +32,8 @@
 //! The same in steps: [`Client::propose`], [`Client::endorse`], [`Client::order`].
 //! Whoever has many transactions under way at a time follows the blocks instead of
 //! asking for each receipt: [`Client::follow`], [`Client::order_by`]. What is under way
-//! at the same moment is signed together, where one key signs it: to the network that is
-//! much cheaper than as many signatures.
+//! at the same moment is signed together, where one key signs it and it goes to the same
+//! node first: to the network that is much cheaper than as many signatures.
 //!
 //! # What is retried, and why that is safe
 //!

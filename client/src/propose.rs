@@ -35,7 +35,7 @@ impl Call {
 impl Client {
     /// A proposal to make this call, by the owner of `key`. It is another
     /// transaction than every other one, of the same call, too. What one key
-    /// proposes at the same moment is signed together.
+    /// proposes to one node at the same moment is signed together.
     ///
     /// # Errors
     ///
@@ -46,8 +46,8 @@ impl Client {
         Ok(self.propose_with(key, call, nonce).await)
     }
 
-    /// The same with this nonce: of one nonce, one call and one key there is one
-    /// transaction. It does not expire: what became of it can be asked for, or it
+    /// The same with this nonce: of one nonce, one call and one key there is one id, under
+    /// which one transaction takes effect. It does not expire: what became of it can be asked for, or it
     /// can be handed in again, at any time.
     pub async fn propose_with(
         &self,

@@ -44,8 +44,11 @@ impl Signing {
     ) -> SharedSignature {
         let kind = (key.public(), domain, place);
         let (sender, signature) = oneshot::channel();
-        let wanted = |waiting: &mut Waiting| waiting.entry(leaf).or_default().push(sender);
-        wanted(self.waiting().entry(kind).or_default());
+        let wanted = |kinds: &mut BTreeMap<Kind, Waiting>| {
+            let waiting = kinds.entry(kind).or_default();
+            waiting.entry(leaf).or_default().push(sender);
+        };
+        wanted(&mut self.waiting());
         // Whoever is ready to want something signed has their turn before.
         tokio::task::yield_now().await;
         // The first to come back signs for all, whoever of them has given up.

@@ -24,6 +24,6 @@ pub use domain::{Domain, NetworkId};
 pub use key::{KeyError, PublicKey, SigningKey, random_bytes};
 pub use key_file::KeyFileError;
 pub use signature::{
-    Claim, InvalidSignature, MAX_SIGNED_AT_ONCE, SharedSignature, SharedVerifier, Signature,
-    SignedRoot, hold_together, verify_batch,
+    Claim, InvalidSignature, MAX_SIGNED_AT_ONCE, OneByOne, SharedSignature, SharedVerifier,
+    Signature, SignedRoot, hold_together, verify_batch,
 };

@@ -1,7 +1,7 @@
 //! What a transaction costs a node, stage by stage: `make micro-bench`.
 //!
 //! Each stage is measured by itself, on transactions as the benchmark of the whole
-//! network makes them: `kv put` of 512 bytes, one endorsement.
+//! network makes them with `--sign-alone`: `kv put` of 512 bytes, one endorsement.
 
 #[path = "../tests/common/mod.rs"]
 mod common;

@@ -190,7 +190,7 @@ impl ProposalResponse {
         network: &NetworkId,
     ) -> Result<(), Refusal> {
         match self.endorsement.signed_root(network, &self.leaf()) {
-            Ok(signed) if verifier.holds(signed) => Ok(()),
+            Ok(signed) if verifier.hold_together([signed]) => Ok(()),
             _ => Err(Refusal::BadSignature {
                 signer: Signer::Endorser(self.endorsement.endorser),
             }),

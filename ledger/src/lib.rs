@@ -63,8 +63,8 @@ pub use store::{
 };
 pub use transaction::{
     AssembleError, CheckedTransaction, Limits, Locator, ParseLocatorError, Refusal, Signer,
-    Transaction, TransactionHash, UncheckedTransaction, UnsignedTransaction, check_together,
-    check_transactions,
+    Transaction, TransactionHash, UncheckedTransaction, UnsignedTransaction, check_each,
+    check_together, check_transactions,
 };
 pub use validation::{Reason, Shortfall, ValidationCode, Verdict, validate};
 pub use verify::{

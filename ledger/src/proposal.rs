@@ -138,11 +138,13 @@ impl SignedProposal {
     ) -> Vec<Result<(TransactionId, usize), Refusal>> {
         let verifier = SharedVerifier::default();
         let formed: Vec<_> = all.iter().map(|it| it.signed_root(network)).collect();
-        let all_hold = verifier.hold_together(formed.iter().flatten().map(|(root, ..)| *root));
+        let roots = formed.iter().flatten().map(|(root, ..)| *root);
+        let all_hold = all.len() > 1 && verifier.hold_together(roots);
+        let mut one_by_one = verifier.one_by_one();
         let results = all.iter().zip(formed);
         results
             .map(|(signed, formed)| match formed? {
-                (root, id, length) if all_hold || verifier.holds(root) => Ok((id, length)),
+                (root, id, length) if all_hold || one_by_one.holds(root) => Ok((id, length)),
                 _ => Err(signed.bad_signature()),
             })
             .collect()

@@ -48,24 +48,19 @@ impl Testnet {
     /// Returns when all nodes are connected to all others, or after a while without: a
     /// quorum suffices to begin, but whoever is not connected yet misses the beginning, and
     /// has to catch up.
-    pub(crate) async fn await_connections(&self, nodes: &[&NodeEntry]) {
+    pub(crate) async fn await_connections(nodes: &[&NodeEntry]) {
         let all = async {
             for node in nodes {
-                while !self.is_connected_to_all(node).await {
+                let Ok(client) = ApiClient::new(&node.api) else {
+                    continue;
+                };
+                while !is_connected_to_all(&client).await {
                     tokio::time::sleep(PAUSE).await;
                 }
             }
         };
         // Without, it is as after the loss of a link: for the nodes to deal with.
         let _ = timeout(CONNECTED_WITHIN, all).await;
-    }
-
-    async fn is_connected_to_all(&self, node: &NodeEntry) -> bool {
-        let Ok(client) = ApiClient::new(&node.api) else {
-            return false;
-        };
-        let status = client.status().await;
-        status.is_ok_and(|status| status.peers.iter().all(|peer| peer.connected))
     }
 
     async fn wait_for(
@@ -111,4 +106,9 @@ impl Testnet {
             tokio::time::sleep(PAUSE).await;
         }
     }
+}
+
+async fn is_connected_to_all(node: &ApiClient) -> bool {
+    let status = node.status().await;
+    status.is_ok_and(|status| status.peers.iter().all(|peer| peer.connected))
 }

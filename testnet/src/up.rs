@@ -63,7 +63,8 @@ pub struct Running {
 /// Brings up the network in `path`. One that is stopped goes on with its chain;
 /// where there is none, one of `nodes` (4 when left open) is made. What crashed
 /// commands left behind is recognised: pid files of the dead mean nothing,
-/// drafts and half-removed networks are cleared away.
+/// drafts and half-removed networks are cleared away. Returns when the nodes are ready
+/// and all connected to each other, or some seconds after they are ready.
 ///
 /// Inside a tokio runtime only: it reaps the nodes.
 ///
@@ -93,8 +94,8 @@ pub async fn up(path: &Path, nodes: Option<u32>, launch: Launch) -> Result<Runni
         testnet.stop_all(FAILED_START_GRACE).await?;
         return Err(error);
     }
-    testnet.await_connections(&nodes).await;
     drop(lock);
+    Testnet::await_connections(&nodes).await;
     Ok(Running {
         testnet,
         created,

@@ -90,7 +90,7 @@ const MEANINGS: &[(&str, &str, &str)] = &[
     (
         "BAD_SIGNATURE",
         "A signature does not hold: something was altered, or another key signed.",
-        "Sign exactly the bytes that are sent, with the key that is named.",
+        "Sign what docs/formats.md says of the bytes that are sent, with the key that is named.",
     ),
     (
         "BAD_NAME",

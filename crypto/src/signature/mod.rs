@@ -18,7 +18,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{SeedableRng, UnwrapErr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub use shared::{MAX_SIGNED_AT_ONCE, SharedSignature, SharedVerifier, SignedRoot};
+pub use shared::{MAX_SIGNED_AT_ONCE, OneByOne, SharedSignature, SharedVerifier, SignedRoot};
 
 use crate::{Domain, NetworkId, PublicKey};
 

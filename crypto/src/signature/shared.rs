@@ -2,7 +2,7 @@
 //! tree. Whoever holds one part of it shows with a path that it stands in there, and
 //! whoever checks many parts checks the signature once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Claim, Signature, hold_together};
@@ -112,58 +112,76 @@ impl SignedRoot {
     }
 }
 
-/// Checks shared signatures, each once: it remembers which hold and which do not.
+/// Checks shared signatures, and remembers those that hold: what was signed at once
+/// mostly comes at once, but not always together.
 #[derive(Debug, Default)]
-pub struct SharedVerifier(Mutex<BTreeMap<SignedRoot, bool>>);
+pub struct SharedVerifier(Mutex<BTreeSet<SignedRoot>>);
 
 impl SharedVerifier {
     /// How many signatures are remembered; with more, those of before are forgotten.
     const MOST: usize = 4096;
 
-    /// Whether all of these hold. Those that were not seen before are checked in one
-    /// batch, of which nothing is remembered when it fails.
+    /// Whether all of these hold. Those that were not seen to hold before are checked in
+    /// one batch.
     pub fn hold_together(&self, all: impl IntoIterator<Item = SignedRoot>) -> bool {
-        let mut new = BTreeSet::new();
-        {
+        let new: BTreeSet<SignedRoot> = {
             let seen = self.seen();
-            for signed in all {
-                match seen.get(&signed) {
-                    Some(true) => {}
-                    Some(false) => return false,
-                    None => _ = new.insert(signed),
-                }
-            }
-        }
+            let all = all.into_iter();
+            all.filter(|signed| !seen.contains(signed)).collect()
+        };
         // Others are not kept waiting meanwhile.
         let claims: Vec<Claim> = new.iter().map(SignedRoot::claim).collect();
         let hold = match &claims[..] {
-            [] => return true,
+            [] => true,
             [claim] => claim.verify().is_ok(),
             many => hold_together(many),
         };
-        if hold || claims.len() == 1 {
-            self.remember(new, hold);
+        if hold {
+            self.remember(new);
         }
         hold
     }
 
-    /// Whether this one holds.
-    pub fn holds(&self, signed: SignedRoot) -> bool {
-        self.hold_together([signed])
+    /// Checks signatures one by one, each of them once, whether or not it holds.
+    pub fn one_by_one(&self) -> OneByOne<'_> {
+        OneByOne {
+            verifier: self,
+            failed: BTreeSet::new(),
+        }
     }
 
-    fn remember(&self, new: BTreeSet<SignedRoot>, hold: bool) {
+    fn remember(&self, new: BTreeSet<SignedRoot>) {
+        // What was signed alone hardly ever comes again.
+        let new = new.into_iter().filter(|signed| signed.size > 1);
+        let new: Vec<_> = new.take(Self::MOST).collect();
         let mut seen = self.seen();
         if seen.len() + new.len() > Self::MOST {
             seen.clear();
         }
-        // What was signed alone, and holds, is not asked about again.
-        let new = new.into_iter().filter(|signed| !hold || signed.size > 1);
-        seen.extend(new.map(|signed| (signed, hold)));
+        seen.extend(new);
     }
 
-    fn seen(&self) -> MutexGuard<'_, BTreeMap<SignedRoot, bool>> {
+    fn seen(&self) -> MutexGuard<'_, BTreeSet<SignedRoot>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// See [`SharedVerifier::one_by_one`].
+#[derive(Debug)]
+pub struct OneByOne<'a> {
+    verifier: &'a SharedVerifier,
+    /// Forgotten with this: others could fill a longer memory with these.
+    failed: BTreeSet<SignedRoot>,
+}
+
+impl OneByOne<'_> {
+    /// Whether this one holds.
+    pub fn holds(&mut self, signed: SignedRoot) -> bool {
+        let holds = !self.failed.contains(&signed) && self.verifier.hold_together([signed]);
+        if !holds {
+            self.failed.insert(signed);
+        }
+        holds
     }
 }
 
@@ -218,25 +236,54 @@ mod tests {
         for _ in 0..2 {
             assert!(verifier.hold_together(roots.clone()));
             assert!(!verifier.hold_together([roots[0], another]));
-            assert!(!verifier.holds(another));
-            assert!(!verifier.hold_together([another, roots[0]]));
-            assert!(verifier.holds(roots[4]));
+            let mut one_by_one = verifier.one_by_one();
+            for _ in 0..2 {
+                assert!(!one_by_one.holds(another));
+                assert!(one_by_one.holds(roots[4]));
+            }
         }
         assert!(verifier.hold_together([]));
     }
 
     #[test]
+    fn what_was_signed_with_others_and_holds_is_remembered_and_nothing_else() {
+        let verifier = SharedVerifier::default();
+        let remembered = || verifier.seen().len();
+        let alone = signed(&leaves(1)).remove(0);
+        assert!(verifier.hold_together(root(&alone, &Digest::ZERO)));
+        assert_eq!(remembered(), 0);
+        let (leaves, signatures) = (leaves(3), signed(&leaves(3)));
+        let mut forged = signatures[0].clone();
+        forged.signature.0[0] ^= 1;
+        let forged = root(&forged, &leaves[0]).unwrap();
+        let sound = root(&signatures[0], &leaves[0]).unwrap();
+        assert!(!verifier.hold_together([forged, sound]));
+        assert!(!verifier.one_by_one().holds(forged));
+        assert_eq!(remembered(), 0);
+        let all = signatures.iter().zip(&leaves);
+        let all = all.map(|(signature, leaf)| root(signature, leaf).unwrap());
+        assert!(verifier.hold_together(all));
+        assert_eq!(remembered(), 1);
+    }
+
+    #[test]
     fn no_more_is_remembered_than_may_be() {
-        let (verifier, leaves) = (SharedVerifier::default(), leaves(2));
-        let signature = &signed(&leaves)[0];
-        let forged = (0..=SharedVerifier::MOST).map(|number| {
-            let mut forged = signature.clone();
-            forged.signature.0[..8].copy_from_slice(&number.to_le_bytes());
-            root(&forged, &leaves[0]).unwrap()
-        });
-        for forged in forged {
-            assert!(!verifier.holds(forged));
-        }
+        let verifier = SharedVerifier::default();
+        let shared = signed(&leaves(2)).remove(0);
+        let one = root(&shared, &leaves(2)[0]).unwrap();
+        let roots = |count: usize| (0..count as u64).map(|size| size + 2);
+        let roots = |count| {
+            roots(count)
+                .map(|size| SignedRoot { size, ..one })
+                .collect()
+        };
+        verifier.remember(roots(SharedVerifier::MOST));
+        assert_eq!(verifier.seen().len(), SharedVerifier::MOST);
+        verifier.remember(BTreeSet::from([SignedRoot { size: 1, ..one }]));
+        assert_eq!(verifier.seen().len(), SharedVerifier::MOST);
+        verifier.remember(roots(1));
         assert_eq!(verifier.seen().len(), 1);
+        verifier.remember(roots(SharedVerifier::MOST + 1));
+        assert_eq!(verifier.seen().len(), SharedVerifier::MOST);
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crypto::merkle::{ProofError, leaf_hash_of_parts};
 use crypto::{
-    Digest, Domain, NetworkId, PublicKey, SharedVerifier, SignedRoot, decode, encoded_length,
+    Digest, Domain, NetworkId, OneByOne, PublicKey, SharedVerifier, SignedRoot, decode,
+    encoded_length,
 };
 
 use super::{Limits, Refusal, Signer, Transaction, TransactionHash, form, leaf_of_hash};
@@ -99,18 +100,18 @@ impl UncheckedTransaction {
     }
 
     /// Whose signature does not hold, of the creator and then the endorsers the first.
-    fn forged(&self, verifier: &SharedVerifier) -> Option<Signer> {
+    fn forged(&self, one_by_one: &mut OneByOne<'_>) -> Option<Signer> {
         let endorsements = self.transaction.endorsements.iter();
         let endorsers = endorsements.map(|each| Signer::Endorser(each.endorser));
         let signers = once(Signer::Creator(self.creator())).chain(endorsers);
         let mut signed = signers.zip(self.signed_roots());
-        let forged = signed.find(|(_, root)| !root.is_ok_and(|root| verifier.holds(root)));
+        let forged = signed.find(|(_, root)| !root.is_ok_and(|root| one_by_one.holds(root)));
         forged.map(|(signer, _)| signer)
     }
 }
 
 /// A transaction of the right form whose every signature holds. There is no
-/// other way to one than through [`check_transactions`].
+/// other way to one than through [`check_transactions`] and its kin.
 #[derive(Clone, Debug)]
 pub struct CheckedTransaction {
     transaction: Box<Transaction>,
@@ -152,14 +153,25 @@ impl CheckedTransaction {
 pub fn check_transactions(
     unchecked: Vec<UncheckedTransaction>,
 ) -> Vec<Result<CheckedTransaction, Refusal>> {
-    let verifier = SharedVerifier::default();
-    match check_together(unchecked, &verifier) {
+    check_each(unchecked, &SharedVerifier::default())
+}
+
+/// The same, but for signatures that `verifier` has seen to hold.
+#[must_use]
+pub fn check_each(
+    unchecked: Vec<UncheckedTransaction>,
+    verifier: &SharedVerifier,
+) -> Vec<Result<CheckedTransaction, Refusal>> {
+    match check_together(unchecked, verifier) {
         Ok(checked) => checked.into_iter().map(Ok).collect(),
         // One by one, not by halving: whoever floods a node with bad signatures
         // then costs it at most half as much again as without batching.
         Err(unchecked) => {
+            let mut one_by_one = verifier.one_by_one();
             let unchecked = unchecked.into_iter();
-            unchecked.map(|each| check_alone(each, &verifier)).collect()
+            unchecked
+                .map(|each| check_alone(each, &mut one_by_one))
+                .collect()
         }
     }
 }
@@ -187,15 +199,15 @@ pub fn check_together(
 
 fn check_alone(
     unchecked: UncheckedTransaction,
-    verifier: &SharedVerifier,
+    one_by_one: &mut OneByOne<'_>,
 ) -> Result<CheckedTransaction, Refusal> {
-    match unchecked.forged(verifier) {
+    match unchecked.forged(one_by_one) {
         Some(signer) => Err(Refusal::BadSignature { signer }),
         None => Ok(sound(unchecked)),
     }
 }
 
-/// What all claims of `unchecked` were seen to hold for.
+/// A transaction whose every signature was seen to hold.
 fn sound(unchecked: UncheckedTransaction) -> CheckedTransaction {
     CheckedTransaction {
         transaction: unchecked.transaction,

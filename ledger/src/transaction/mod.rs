@@ -25,7 +25,9 @@ use crypto::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use checked::{CheckedTransaction, UncheckedTransaction, check_together, check_transactions};
+pub use checked::{
+    CheckedTransaction, UncheckedTransaction, check_each, check_together, check_transactions,
+};
 pub use locator::{Locator, ParseLocatorError};
 pub use refusal::{Refusal, Signer};
 
@@ -155,8 +157,8 @@ impl Transaction {
     }
 }
 
-/// A transaction without its creator's signature, which is on the canonical bytes of
-/// this: whoever gathers endorsements need not have the key.
+/// A transaction without its creator's signature, which is on the hash of the canonical
+/// bytes of this, and of what else was signed with it: whoever gathers endorsements need not have the key.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct UnsignedTransaction {
     /// The call.

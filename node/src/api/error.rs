@@ -107,7 +107,9 @@ impl From<Refusal> for Failure {
         };
         let hint = match refusal {
             Refusal::WrongNetwork { .. } => "sign for this network: its id is in /v1/status",
-            Refusal::BadSignature { .. } => "sign exactly the bytes that are sent",
+            Refusal::BadSignature { .. } => {
+                "docs/formats.md says what is signed of the bytes that are sent"
+            }
             _ => "docs/formats.md says what it must look like",
         };
         Self::new(status, refusal.code(), refusal.to_string()).hint(hint)

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crypto::SharedVerifier;
-use ledger::{
-    CheckedTransaction, Refusal, UncheckedTransaction, check_together, check_transactions,
-};
+use ledger::{CheckedTransaction, Refusal, UncheckedTransaction, check_each, check_together};
 
 use super::Reply;
 use crate::network::PeerId;
@@ -78,7 +76,7 @@ fn check_all(
     let (apart, mut together): (Vec<_>, Vec<_>) = candidates
         .into_iter()
         .partition(|it| suspected.contains(&it.origin.source()));
-    let mut judged = check_apart(apart);
+    let mut judged = check_apart(apart, verifier);
     while !together.is_empty() {
         let rest = together.split_off(together.len().min(MAX_VERIFIED_TOGETHER));
         let (origins, unchecked) = split(std::mem::replace(&mut together, rest));
@@ -91,7 +89,7 @@ fn check_all(
                 let candidates = join(origins, unchecked);
                 let candidates =
                     candidates.map(|(origin, _, unchecked)| Candidate { unchecked, origin });
-                judged.extend(check_apart(candidates.collect()));
+                judged.extend(check_apart(candidates.collect(), verifier));
             }
         }
     }
@@ -117,7 +115,7 @@ fn join<T>(
 /// Verifies the signatures of candidates, of each sender by themselves: where one
 /// does not hold, all that are verified with it are verified one by one, and
 /// what else that peer has sent is not looked at.
-fn check_apart(candidates: Vec<Candidate>) -> Vec<Judged> {
+fn check_apart(candidates: Vec<Candidate>, verifier: &SharedVerifier) -> Vec<Judged> {
     let mut by_source: BTreeMap<Source, Vec<Candidate>> = BTreeMap::new();
     for candidate in candidates {
         let source = candidate.origin.source();
@@ -132,7 +130,7 @@ fn check_apart(candidates: Vec<Candidate>) -> Vec<Judged> {
             let verdicts: Vec<_> = if bad {
                 unchecked.iter().map(|_| None).collect()
             } else {
-                let checked = check_transactions(unchecked).into_iter();
+                let checked = check_each(unchecked, verifier).into_iter();
                 checked.map(Some).collect()
             };
             bad |= source.is_some() && verdicts.iter().any(|it| matches!(it, Some(Err(_))));

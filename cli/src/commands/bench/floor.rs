@@ -1,4 +1,4 @@
-//! What no replica can do without: every signature of a transaction checked once;
+//! What no replica could do without: every signature of a transaction checked once;
 //! and what its endorsers cannot, to check the proposal and to sign. All that is
 //! checked is checked in batches, as the nodes do it. Everything counts as signed by
 //! itself, though clients and endorsers sign once for what comes together: what can be
@@ -21,7 +21,7 @@ const ENDORSERS: u8 = 4;
 
 const NETWORK: NetworkId = Digest([7; 32]);
 
-/// As long as what is signed of a usual transaction.
+/// As long as a usual transaction.
 const BODY: usize = 1024;
 
 /// The floor in microseconds of processor time per transaction, over all nodes.

@@ -280,7 +280,8 @@ pub struct EndorseAnswer {
 pub struct EndorsementAnswer {
     /// The endorser's public key.
     pub endorser: String,
-    /// The signature over the root of the tree of what was endorsed at once.
+    /// The signature over the root of the tree of what was endorsed at once, and the
+    /// number of its leaves.
     pub signature: String,
     /// From transaction id, version, read-write set and response to that root.
     pub proof: InclusionProofAnswer,
