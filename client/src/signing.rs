@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crypto::{Digest, Domain, NetworkId, PublicKey, SharedSignature, SigningKey};
 use tokio::sync::oneshot;
@@ -11,6 +12,9 @@ use tokio::sync::oneshot;
 /// How much is signed with one signature: twice as much would spare nodes a half of
 /// what is left of checking signatures, and cost them a hash more for every part.
 const SIGNED_AT_ONCE: usize = 16;
+
+/// How long more is waited for where something has company. What is alone waits for nothing.
+const LINGER: Duration = Duration::from_millis(1);
 
 /// What may share a signature: of one key, for one purpose, and likely to be looked at
 /// by the same nodes at the same time, since it goes to the same node first.
@@ -49,8 +53,12 @@ impl Signing {
             waiting.entry(leaf).or_default().push(sender);
         };
         wanted(&mut self.waiting());
-        // Whoever is ready to want something signed has their turn before.
+        // Whoever is ready to want something signed has their turn before; and where some
+        // had, more are likely to come.
         tokio::task::yield_now().await;
+        if (2..SIGNED_AT_ONCE).contains(&self.company(kind)) {
+            tokio::time::sleep(LINGER).await;
+        }
         // The first to come back signs for all, whoever of them has given up.
         self.sign_all(kind, key);
         let alone = || SharedSignature::of_one(leaf, domain, &self.network, key);
@@ -73,6 +81,11 @@ impl Signing {
         }
     }
 
+    /// How much of this kind waits.
+    fn company(&self, kind: Kind) -> usize {
+        self.waiting().get(&kind).map_or(0, BTreeMap::len)
+    }
+
     fn waiting(&self) -> MutexGuard<'_, BTreeMap<Kind, Waiting>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -81,7 +94,6 @@ impl Signing {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::time::Duration;
 
     use futures::FutureExt as _;
     use futures::future::{join, join_all};
