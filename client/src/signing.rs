@@ -48,11 +48,12 @@ impl Signing {
     ) -> SharedSignature {
         let kind = (key.public(), domain, place);
         let (sender, signature) = oneshot::channel();
-        let wanted = |kinds: &mut BTreeMap<Kind, Waiting>| {
-            let waiting = kinds.entry(kind).or_default();
-            waiting.entry(leaf).or_default().push(sender);
-        };
-        wanted(&mut self.waiting());
+        self.waiting()
+            .entry(kind)
+            .or_default()
+            .entry(leaf)
+            .or_default()
+            .push(sender);
         // Whoever is ready to want something signed has their turn before; and where some
         // had, more are likely to come.
         tokio::task::yield_now().await;
@@ -68,11 +69,10 @@ impl Signing {
     fn sign_all(&self, kind: Kind, key: &SigningKey) {
         let waiting = self.waiting().remove(&kind).unwrap_or_default();
         let (leaves, senders): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
-        let together = leaves.chunks(SIGNED_AT_ONCE);
-        let signatures = together.flat_map(|leaves| {
-            let (_, domain, _) = kind;
-            SharedSignature::of_all(leaves, domain, &self.network, key)
-        });
+        let (_, domain, _) = kind;
+        let signatures = leaves
+            .chunks(SIGNED_AT_ONCE)
+            .flat_map(|leaves| SharedSignature::of_all(leaves, domain, &self.network, key));
         for (signature, senders) in signatures.zip(senders) {
             for sender in senders {
                 // Whoever wanted it may have given up.

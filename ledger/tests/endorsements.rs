@@ -2,15 +2,10 @@
 
 mod common;
 
-use common::Network;
-use crypto::merkle::{InclusionProof, prove_all};
-use crypto::{
-    Digest, Domain, MAX_SIGNED_AT_ONCE, SharedSignature, SharedVerifier, SigningKey, encode,
-};
-use ledger::{
-    CheckedTransaction, EndorsedAction, Endorsement, Limits, ProposalResponse, Refusal, Signer,
-    Transaction, UncheckedTransaction, check_together, check_transactions,
-};
+use common::{Network, SPOILT_PROOFS};
+use crypto::merkle::InclusionProof;
+use crypto::{Domain, MAX_SIGNED_AT_ONCE, SharedSignature, SigningKey};
+use ledger::{EndorsedAction, Endorsement, ProposalResponse, Refusal, Signer, Transaction};
 
 fn action(transaction: &Transaction) -> EndorsedAction {
     EndorsedAction {
@@ -44,20 +39,12 @@ fn endorsed_at_once(network: &Network, count: u8) -> Vec<Transaction> {
         .collect()
 }
 
-fn decode(network: &Network, transaction: &Transaction) -> Result<UncheckedTransaction, Refusal> {
-    UncheckedTransaction::decode(&encode(transaction), &network.id(), &Limits::default())
-}
-
-fn check(network: &Network, transaction: &Transaction) -> Result<CheckedTransaction, Refusal> {
-    check_transactions(vec![decode(network, transaction)?]).remove(0)
-}
-
 #[test]
 fn what_was_endorsed_at_once_holds_alone() {
     let network = Network::new();
     for count in [1, 2, 3, 7, 64] {
         for transaction in endorsed_at_once(&network, count) {
-            check(&network, &transaction).unwrap();
+            network.check(&transaction).unwrap();
         }
     }
 }
@@ -73,20 +60,7 @@ fn what_a_signature_does_not_cover_is_not_endorsed_by_it() {
     transactions[1] = with(&network, &transactions[1], proof_of_this);
     let proof_of_another = transactions[4].endorsements[0].clone();
     transactions[3] = with(&network, &transactions[3], proof_of_another);
-    let together = |positions: &[usize]| {
-        let transactions = positions.iter().map(|at| &transactions[*at]);
-        transactions
-            .map(|it| decode(&network, it).unwrap())
-            .collect::<Vec<_>>()
-    };
-    let verifier = SharedVerifier::default();
-    assert!(check_together(together(&[0, 2, 4]), &verifier).is_ok());
-    for pair in [[0, 1], [1, 2], [2, 3], [3, 4]] {
-        assert!(check_together(together(&pair), &verifier).is_err());
-    }
-    let verdicts = check_transactions(together(&[0, 1, 2, 3, 4]));
-    let sound: Vec<bool> = verdicts.iter().map(Result::is_ok).collect();
-    assert_eq!(sound, [true, false, true, false, true]);
+    network.assert_second_and_fourth_unsound(&transactions);
 }
 
 #[test]
@@ -96,20 +70,16 @@ fn a_proof_that_is_none_endorses_nothing() {
     let altered = |alter: fn(&mut InclusionProof)| {
         let mut endorsement = good.endorsements[0].clone();
         alter(&mut endorsement.signature.proof);
-        check(&network, &with(&network, &good, endorsement)).unwrap_err()
+        network
+            .check(&with(&network, &good, endorsement))
+            .unwrap_err()
     };
     let bad = Refusal::BadSignature {
         signer: Signer::Endorser(network.attesters[0].public()),
     };
-    assert_eq!(altered(|proof| proof.index = 3), bad);
-    assert_eq!(altered(|proof| proof.index = 5), bad);
-    assert_eq!(altered(|proof| proof.index = u64::MAX), bad);
-    assert_eq!(altered(|proof| proof.size = 4), bad);
-    assert_eq!(altered(|proof| proof.size = 0), bad);
-    assert_eq!(altered(|proof| proof.path[0].0[0] ^= 1), bad);
-    assert_eq!(altered(|proof| proof.path.clear()), bad);
-    assert_eq!(altered(|proof| proof.path.push(Digest::ZERO)), bad);
-    assert_eq!(altered(|proof| proof.size = u64::MAX), bad);
+    for (number, alter) in SPOILT_PROOFS.into_iter().enumerate() {
+        assert_eq!(altered(alter), bad, "{number}");
+    }
 }
 
 /// A client must not believe what no node does: the transaction would be refused.
@@ -119,21 +89,16 @@ fn a_proof_in_a_larger_tree_than_may_be_holds_for_nobody() {
     let good = network.put(1, "a", b"1");
     let (key, domain) = (&network.attesters[0], Domain::Endorsement);
     for (size, holds) in [(MAX_SIGNED_AT_ONCE, true), (MAX_SIGNED_AT_ONCE + 1, false)] {
-        let mut leaves = vec![Digest::ZERO; size];
-        leaves[0] = action(&good).leaf();
-        let (root, mut proofs) = prove_all(&leaves);
-        let body = [&root.0[..], &(size as u64).to_le_bytes()].concat();
-        let signature = key.sign(domain, &network.id(), &body);
-        let proof = proofs.swap_remove(0);
+        let leaf = action(&good).leaf();
         let endorsement = Endorsement {
             endorser: key.public(),
-            signature: SharedSignature { signature, proof },
+            signature: network.signed_among(size, leaf, domain, key),
         };
         let mut answer = ProposalResponse::endorse(action(&good), &network.id(), key);
         answer.endorsement = endorsement.clone();
         assert_eq!(answer.verify(&network.id()).is_ok(), holds, "{size}");
         let transaction = with(&network, &good, endorsement);
-        assert_eq!(check(&network, &transaction).is_ok(), holds, "{size}");
+        assert_eq!(network.check(&transaction).is_ok(), holds, "{size}");
     }
 }
 
@@ -159,7 +124,7 @@ fn endorsers_that_endorse_different_things_at_once_endorse_a_transaction_togethe
         let endorsements = vec![endorse(&[0, 1, 2, 3, 4], one), endorse(&[4], two), last];
         let (proposal, action) = (transactions[4].proposal.clone(), action(&transactions[4]));
         let made = Transaction::assemble(proposal, action, endorsements, &network.client);
-        check(&network, &made)
+        network.check(&made)
     };
     assert!(made(endorse(&[8, 7, 4], three)).is_ok());
     let bad = Refusal::BadSignature {

@@ -2,12 +2,12 @@
 
 mod common;
 
-use common::Network;
-use crypto::merkle::{InclusionProof, prove_all};
-use crypto::{Digest, Domain, MAX_SIGNED_AT_ONCE, SharedSignature, SharedVerifier, encode};
+use common::{Network, SPOILT_PROOFS};
+use crypto::merkle::InclusionProof;
+use crypto::{Digest, Domain, MAX_SIGNED_AT_ONCE, SharedSignature, encode};
 use ledger::{
-    CheckedTransaction, Limits, NO_EXPIRY, Proposal, Refusal, SignedProposal, Signer, Transaction,
-    UncheckedTransaction, UnsignedTransaction, check_together, check_transactions,
+    Limits, NO_EXPIRY, Proposal, Refusal, SignedProposal, Signer, Transaction,
+    UncheckedTransaction, UnsignedTransaction, check_transactions,
 };
 
 fn unsigned(transaction: Transaction) -> UnsignedTransaction {
@@ -33,15 +33,6 @@ fn signed_at_once(network: &Network, count: u8) -> Vec<Transaction> {
         .collect()
 }
 
-fn decode(network: &Network, transaction: &Transaction) -> UncheckedTransaction {
-    let bytes = encode(transaction);
-    UncheckedTransaction::decode(&bytes, &network.id(), &Limits::default()).unwrap()
-}
-
-fn check(network: &Network, transaction: &Transaction) -> Result<CheckedTransaction, Refusal> {
-    check_transactions(vec![decode(network, transaction)]).remove(0)
-}
-
 fn not_by_creator(network: &Network) -> Refusal {
     Refusal::BadSignature {
         signer: Signer::Creator(network.client.public()),
@@ -53,7 +44,7 @@ fn what_was_signed_at_once_holds_alone() {
     let network = Network::new();
     for count in [1, 2, 3, 7, 64] {
         for transaction in signed_at_once(&network, count) {
-            check(&network, &transaction).unwrap();
+            network.check(&transaction).unwrap();
         }
     }
 }
@@ -70,21 +61,7 @@ fn what_a_signature_does_not_cover_is_not_signed_by_it() {
         signature: transactions[3].signature.clone(),
         ..other
     };
-    let together = |positions: &[usize]| {
-        let transactions = positions.iter().map(|at| &transactions[*at]);
-        transactions
-            .map(|it| decode(&network, it))
-            .collect::<Vec<_>>()
-    };
-    // It remembers what it has seen to hold.
-    let verifier = SharedVerifier::default();
-    assert!(check_together(together(&[0, 2, 4]), &verifier).is_ok());
-    for pair in [[0, 1], [1, 2], [2, 3], [3, 4]] {
-        assert!(check_together(together(&pair), &verifier).is_err());
-    }
-    let verdicts = check_transactions(together(&[0, 1, 2, 3, 4]));
-    let sound: Vec<bool> = verdicts.iter().map(Result::is_ok).collect();
-    assert_eq!(sound, [true, false, true, false, true]);
+    network.assert_second_and_fourth_unsound(&transactions);
 }
 
 #[test]
@@ -94,18 +71,12 @@ fn a_proof_that_is_none_signs_nothing() {
     let altered = |alter: fn(&mut InclusionProof)| {
         let mut transaction = good.clone();
         alter(&mut transaction.signature.proof);
-        check(&network, &transaction).unwrap_err()
+        network.check(&transaction).unwrap_err()
     };
     let bad = not_by_creator(&network);
-    assert_eq!(altered(|proof| proof.index = 3), bad);
-    assert_eq!(altered(|proof| proof.index = 5), bad);
-    assert_eq!(altered(|proof| proof.index = u64::MAX), bad);
-    assert_eq!(altered(|proof| proof.size = 4), bad);
-    assert_eq!(altered(|proof| proof.size = 0), bad);
-    assert_eq!(altered(|proof| proof.size = u64::MAX), bad);
-    assert_eq!(altered(|proof| proof.path[0].0[0] ^= 1), bad);
-    assert_eq!(altered(|proof| proof.path.clear()), bad);
-    assert_eq!(altered(|proof| proof.path.push(Digest::ZERO)), bad);
+    for (number, alter) in SPOILT_PROOFS.into_iter().enumerate() {
+        assert_eq!(altered(alter), bad, "{number}");
+    }
 }
 
 /// What stands in no block of what is signed would be for whoever passes it on to choose.
@@ -136,7 +107,7 @@ fn nobody_else_can_give_a_transaction_another_place_in_another_tree() {
     let root = proof.root(&leaf);
     (proof.index, proof.size) = (1, 2);
     assert_eq!(proof.root(&leaf), root);
-    let refusal = check(&network, &transaction).unwrap_err();
+    let refusal = network.check(&transaction).unwrap_err();
     assert_eq!(refusal, not_by_creator(&network));
 }
 
@@ -146,14 +117,10 @@ fn no_signature_is_for_more_than_may_be() {
     let (key, id, domain) = (&network.client, network.id(), Domain::Transaction);
     let good = unsigned(network.put(1, "a", b"1"));
     for (size, holds) in [(MAX_SIGNED_AT_ONCE, true), (MAX_SIGNED_AT_ONCE + 1, false)] {
-        let mut leaves = vec![Digest::ZERO; size];
-        leaves[0] = good.leaf();
-        let (root, mut proofs) = prove_all(&leaves);
-        let body = [&root.0[..], &(size as u64).to_le_bytes()].concat();
-        let signature = key.sign(domain, &id, &body);
-        let proof = proofs.swap_remove(0);
-        let transaction = good.clone().signed(SharedSignature { signature, proof });
-        assert_eq!(check(&network, &transaction).is_ok(), holds, "{size}");
+        let signature = network.signed_among(size, good.leaf(), domain, key);
+        let transaction = good.clone().signed(signature);
+        assert_eq!(network.check(&transaction).is_ok(), holds, "{size}");
+        let leaves = vec![Digest::ZERO; size];
         let signatures = SharedSignature::of_all(&leaves, domain, &id, key);
         let last = signatures.last().unwrap();
         let signed = last.signed_root(key.public(), (domain, &id), &Digest::ZERO);
@@ -191,6 +158,8 @@ fn proposals_that_were_signed_at_once_hold_alone_and_for_nothing_else() {
     // For what is proposed nothing is signed that could be ordered.
     let transaction = unsigned(network.put(0, "a", b"1"));
     let for_proposals = SharedSignature::of_one(transaction.leaf(), Domain::Proposal, &id, key);
-    let refusal = check(&network, &transaction.signed(for_proposals)).unwrap_err();
+    let refusal = network
+        .check(&transaction.signed(for_proposals))
+        .unwrap_err();
     assert_eq!(refusal, not_by_creator(&network));
 }

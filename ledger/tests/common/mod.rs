@@ -6,14 +6,28 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crypto::{Digest, Domain, NetworkId, SigningKey, encode};
+use crypto::merkle::{InclusionProof, prove_all};
+use crypto::{Digest, Domain, NetworkId, SharedSignature, SharedVerifier, SigningKey, encode};
 use ledger::{
     Attesters, Block, BlockCertificate, CheckedBlock, CheckedTransaction, Committed, ContentsError,
     ContractDefinition, EndorsedAction, Event, GenesisState, HistoryPart, Identity, KeyPolicy,
     Ledger, LedgerError, Limits, OrderedBatch, OrgId, Proposal, ProposalResponse, Read,
-    ReadWriteSet, Response, Role, Transaction, UncheckedBlock, UncheckedTransaction, Version,
-    Write, attested_bytes, check_transactions,
+    ReadWriteSet, Refusal, Response, Role, Transaction, UncheckedBlock, UncheckedTransaction,
+    Version, Write, attested_bytes, check_together, check_transactions,
 };
+
+/// What makes no proof of that of the third of five leaves.
+pub(crate) const SPOILT_PROOFS: [fn(&mut InclusionProof); 9] = [
+    |proof| proof.index = 3,
+    |proof| proof.index = 5,
+    |proof| proof.index = u64::MAX,
+    |proof| proof.size = 4,
+    |proof| proof.size = 0,
+    |proof| proof.size = u64::MAX,
+    |proof| proof.path[0].0[0] ^= 1,
+    |proof| proof.path.clear(),
+    |proof| proof.path.push(Digest::ZERO),
+];
 
 /// Everything that signs in the small network.
 pub(crate) struct Network {
@@ -143,11 +157,53 @@ impl Network {
         self.transaction_by(&self.client, nonce, vec![], vec![write(key, None)])
     }
 
-    pub(crate) fn checked(&self, transaction: &Transaction) -> Arc<CheckedTransaction> {
+    pub(crate) fn unchecked(&self, transaction: &Transaction) -> UncheckedTransaction {
         let bytes = encode(transaction);
-        let unchecked = UncheckedTransaction::decode(&bytes, &self.id(), &Limits::default());
-        let checked = check_transactions(vec![unchecked.unwrap()]).remove(0);
-        Arc::new(checked.unwrap())
+        UncheckedTransaction::decode(&bytes, &self.id(), &Limits::default()).unwrap()
+    }
+
+    pub(crate) fn check(&self, transaction: &Transaction) -> Result<CheckedTransaction, Refusal> {
+        check_transactions(vec![self.unchecked(transaction)]).remove(0)
+    }
+
+    pub(crate) fn checked(&self, transaction: &Transaction) -> Arc<CheckedTransaction> {
+        Arc::new(self.check(transaction).unwrap())
+    }
+
+    /// A signature on what has this leaf and on so much else that there are `size` leaves,
+    /// whether or not so many may be signed at once.
+    pub(crate) fn signed_among(
+        &self,
+        size: usize,
+        leaf: Digest,
+        domain: Domain,
+        key: &SigningKey,
+    ) -> SharedSignature {
+        let mut leaves = vec![Digest::ZERO; size];
+        leaves[0] = leaf;
+        let (root, mut proofs) = prove_all(&leaves);
+        let body = [&root.0[..], &(size as u64).to_le_bytes()].concat();
+        let signature = key.sign(domain, &self.id(), &body);
+        let proof = proofs.swap_remove(0);
+        SharedSignature { signature, proof }
+    }
+
+    /// Asserts that of five transactions the second and the fourth are not sound and the
+    /// others are, however they come together.
+    pub(crate) fn assert_second_and_fourth_unsound(&self, five: &[Transaction]) {
+        let together = |positions: &[usize]| -> Vec<_> {
+            let transactions = positions.iter().map(|at| &five[*at]);
+            transactions.map(|it| self.unchecked(it)).collect()
+        };
+        // It remembers what it has seen to hold.
+        let verifier = SharedVerifier::default();
+        assert!(check_together(together(&[0, 2, 4]), &verifier).is_ok());
+        for pair in [[0, 1], [1, 2], [2, 3], [3, 4]] {
+            assert!(check_together(together(&pair), &verifier).is_err());
+        }
+        let verdicts = check_transactions(together(&[0, 1, 2, 3, 4]));
+        let sound: Vec<bool> = verdicts.iter().map(Result::is_ok).collect();
+        assert_eq!(sound, [true, false, true, false, true]);
     }
 
     /// Commits these as the next block.
