@@ -366,18 +366,19 @@ fn an_altered_chain_is_found_out() {
     );
     assert_eq!(sound["problem"], Value::Null);
     let mut found_out = 0;
-    for file in fs::read_dir(data.join("rocksdb")).unwrap() {
+    let files = ["rocksdb", "bodies"].map(|folder| fs::read_dir(data.join(folder)).unwrap());
+    for file in files.into_iter().flatten() {
         let file = file.unwrap().path();
         if file
             .extension()
-            .is_none_or(|it| it != "sst" && it != "blob")
+            .is_none_or(|it| it != "sst" && it != "bodies")
         {
             continue;
         }
         let name = file.file_name().unwrap().to_str().unwrap();
         let copy = network.file(&format!("copy-{name}"));
         copy_folder(&data, &copy);
-        let table = copy.join("rocksdb").join(name);
+        let table = copy.join(file.strip_prefix(&data).unwrap());
         let mut bytes = fs::read(&table).unwrap();
         // Table files begin with what they hold.
         let at = bytes.len().min(4096) / 3;

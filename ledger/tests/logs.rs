@@ -5,7 +5,6 @@ mod common;
 use std::path::PathBuf;
 
 use common::{Network, files};
-use crypto::Digest;
 use ledger::{Ledger, RecordWrites, verify_folder};
 
 /// The manifest and the log of a database, with their contents.
@@ -63,8 +62,8 @@ fn what_follows_a_page_that_was_never_written_is_not_looked_at() {
     ledger.flush().unwrap();
     let record = |name: u8, bytes: usize| {
         let mut writes = RecordWrites::default();
-        // Whatever a client has put into its transaction.
-        writes.put_bodies(1, Digest([name; 32]), vec![5; bytes]);
+        // Whatever a peer has put into its message.
+        writes.put(vec![name], vec![5; bytes]);
         ledger.write_records(writes).unwrap();
     };
     let newest_log = || {
@@ -85,5 +84,5 @@ fn what_follows_a_page_that_was_never_written_is_not_looked_at() {
     std::fs::write(&path, &log).unwrap();
     std::fs::write(&witness, &seen).unwrap();
     let ledger = network.open(folder.path());
-    assert_eq!(ledger.recorded_batches().unwrap().len(), 1);
+    assert_eq!(ledger.read_records().unwrap().len(), 1);
 }

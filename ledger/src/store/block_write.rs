@@ -4,6 +4,7 @@ use crypto::codec::Encode;
 use crypto::{Digest, NetworkId, encode};
 use rocksdb::WriteBatch;
 
+use super::bodies::{Span, encoded_length};
 use super::families::{FORMAT, HistoryValue, history_key};
 use super::records::Written;
 use super::witness::{Counter, seal};
@@ -35,15 +36,20 @@ impl StateChange {
         history_key(&self.namespace, &self.key, self.version)
     }
 
-    /// What the history keeps of this change.
-    pub(crate) fn history_row(&self) -> HistoryRow {
+    /// What the history keeps of this change, by a block whose transactions stand there.
+    pub(crate) fn history_row(&self, spans: &[Span]) -> HistoryRow {
         let RowWrite { row, long } = &self.write;
         let value = match row.as_ref().map(|row| &row.value) {
             None => HistoryValue::Deleted,
             Some(RowValue::Short(value)) => HistoryValue::Here(value.as_slice().into()),
-            Some(RowValue::Long(before)) => match long {
-                Some(value) => HistoryValue::Here(value.clone()),
-                None => HistoryValue::Earlier(*before),
+            Some(RowValue::Long(of)) => match (long, self.transaction_id) {
+                (None, _) => HistoryValue::Earlier(*of),
+                (Some(value), None) => HistoryValue::Here(value.clone()),
+                (Some(_), Some(_)) => {
+                    let span = usize::try_from(self.version.index).map(|index| spans[index]);
+                    let span = span.expect("a usize has at least 32 bits");
+                    HistoryValue::InTransaction(span, of.hash)
+                }
             },
         };
         HistoryRow {
@@ -90,17 +96,14 @@ struct Batch<'a> {
 }
 
 impl BlockWrite<'_> {
-    /// About how many bytes are written, but for transactions that are not on disk yet:
-    /// a write that grew would be copied again and again.
+    /// About how many bytes are written: a write that grew would be copied again and again.
     fn length(&self) -> usize {
-        /// A row of ids, of the state or of the history, but for names and long values;
-        /// and what there is once.
+        /// A row of ids, of the state or of the history, but for names; and what there is
+        /// once.
         const ROW: usize = 128;
         const ONCE: usize = 4096;
-        let of_change = |change: &StateChange| {
-            let long = change.write.long.as_ref().map_or(0, |long| long.len());
-            2 * (change.namespace.len() + change.key.len() + ROW) + long
-        };
+        let of_change =
+            |change: &StateChange| 2 * (change.namespace.len() + change.key.len() + ROW);
         let changes: usize = self.changes.iter().map(of_change).sum();
         ONCE + ROW * self.indexed.len() + changes
     }
@@ -131,8 +134,9 @@ impl Batch<'_> {
         for (key, positions) in write.index {
             self.put(Family::Index, key, positions);
         }
+        let spans = Span::of_all(&write.block.transactions);
         for change in in_order_of(write.changes, |change| (&change.namespace, &change.key)) {
-            self.change(change);
+            self.change(change, &spans);
         }
         let tip = TipRow {
             number,
@@ -145,38 +149,35 @@ impl Batch<'_> {
         self.put_bytes(Family::Meta, meta::ACCUMULATOR, &accumulator);
     }
 
-    /// The block itself: its transactions only where they are not on disk yet. What
-    /// else was recorded for its number goes.
-    fn itself(&mut self, write: &BlockWrite<'_>, written: &Written) {
+    /// The block itself: its transactions are written only where they are not on disk
+    /// yet. What was recorded for its number is so no more.
+    fn itself(&mut self, write: &BlockWrite<'_>, written: &Written) -> Result<(), StoreError> {
         let header = &write.block.header;
         let mut recorded = None;
-        for (name, length) in written.recorded(header.number) {
+        for (name, extent) in written.recorded(header.number) {
             if *name == write.batch {
-                let own = write.block.transactions.iter();
-                assert_eq!(
-                    length,
-                    8 + own.map(|bytes| 8 + bytes.len()).sum::<usize>(),
-                    "a name stands for the same transactions wherever it is used"
-                );
-                recorded = Some(*name);
-            } else {
-                self.delete(Family::Bodies, &bodies_key(header.number, name));
+                extent.expect_length(encoded_length(&write.block.transactions));
+                recorded = Some(*extent);
             }
+            self.delete(Family::Bodies, &bodies_key(header.number, name));
         }
-        let batch = recorded.unwrap_or(header.transactions_root);
-        if recorded.is_none() {
-            let key = bodies_key(header.number, &batch);
-            self.put(Family::Bodies, &key, &write.block.transactions);
-        }
+        let bodies = if let Some(extent) = recorded {
+            extent
+        } else {
+            let bodies = encode(&write.block.transactions);
+            let what = "the transactions of a block";
+            self.store.append_bodies(what, header.number, &bodies)?
+        };
         let row = BlockRow {
             header: header.clone(),
-            batch,
+            bodies,
             verdicts: write.block.verdicts.clone(),
         };
         self.put(Family::Blocks, &number_key(header.number), &row);
+        Ok(())
     }
 
-    fn change(&mut self, change: &StateChange) {
+    fn change(&mut self, change: &StateChange, spans: &[Span]) {
         let key = state_key(&change.namespace, &change.key);
         match &change.write.row {
             None => self.delete(Family::State, &key),
@@ -185,7 +186,7 @@ impl Batch<'_> {
         self.put(
             Family::History,
             &change.history_key(),
-            &change.history_row(),
+            &change.history_row(spans),
         );
     }
 }
@@ -210,7 +211,8 @@ impl Store {
         batch.put(Family::Meta, meta::NETWORK, network);
         batch.put_bytes(Family::Meta, meta::RECORD_WRITES, &seal(0));
         batch.effects(write);
-        batch.itself(write, &Written::default());
+        batch.itself(write, &Written::default())?;
+        self.sync_bodies()?;
         self.write("block 0", batch.operations, Durable::Now)
     }
 
@@ -220,7 +222,8 @@ impl Store {
         let mut batch = self.batch(write.length());
         batch.effects(write);
         let mut written = self.lock_written();
-        batch.itself(write, &written);
+        batch.itself(write, &written)?;
+        self.sync_bodies()?;
         self.write("a block", batch.operations, Durable::Now)?;
         written.settle(number);
         self.note(Counter::Blocks, number)

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crypto::codec::{Decode, Encode};
 use crypto::{Digest, PublicKey};
 
+use super::bodies::{Extent, Span};
 use crate::block::BlockHeader;
 use crate::policy::EndorsementPolicy;
 use crate::proposal::TransactionId;
@@ -18,10 +19,10 @@ use crate::validation::{ValidationCode, Verdict};
 /// A column family: one kind of thing that is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
-    /// Block number to [`BlockRow`]: a block without its transactions.
+    /// Block number to [`BlockRow`]: a block, its transactions by where they stand.
     Blocks,
-    /// Block number and the name of a batch to its transactions, in a list. Those of
-    /// numbers that no block has yet are records of consensus.
+    /// Block number and the name of a batch that was recorded for it to where its
+    /// transactions stand ([`Extent`]), as long as there is no such block.
     Bodies,
     /// Block number to [`crate::BlockCertificate`].
     Certificates,
@@ -31,7 +32,7 @@ pub enum Family {
     Hashes,
     /// Namespace and key to [`crate::StateRow`].
     State,
-    /// Namespace, key and version to what was written. Long values stand here alone.
+    /// Namespace, key and version to what was written ([`HistoryRow`]).
     History,
     /// A creator or a contract, and a block number, to the positions of its
     /// transactions in that block.
@@ -102,8 +103,8 @@ impl Location {
 pub(crate) struct BlockRow {
     /// What it commits to.
     pub(crate) header: BlockHeader,
-    /// Under which name its transactions stand in [`Family::Bodies`].
-    pub(crate) batch: Digest,
+    /// Where its transactions stand, in a list.
+    pub(crate) bodies: Extent,
     /// One verdict per transaction.
     pub(crate) verdicts: Vec<Verdict>,
 }
@@ -124,8 +125,11 @@ pub(crate) struct HistoryRow {
 pub(crate) enum HistoryValue {
     /// The key was deleted.
     Deleted,
-    /// This one.
+    /// This one: a short one, or one that genesis wrote.
     Here(Arc<[u8]>),
+    /// A long one, which stands in the transaction that wrote it alone: where that is
+    /// among those of its block, and the hash of the value.
+    InTransaction(Span, Digest),
     /// A long one that it held before: only the key's policy was set.
     Earlier(LongValue),
 }
@@ -138,7 +142,7 @@ pub(crate) struct TipRow {
 }
 
 /// The version of this layout. Another one is refused, not guessed at.
-pub(crate) const FORMAT: u32 = 9;
+pub(crate) const FORMAT: u32 = 10;
 
 /// The keys of [`Family::Meta`].
 pub(crate) mod meta {

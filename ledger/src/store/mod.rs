@@ -1,8 +1,9 @@
-//! The ledger's disk: one `RocksDB` with a family per kind of thing.
+//! The ledger's disk: one `RocksDB` with a family per kind of thing, and beside it the
+//! files of transactions (`bodies`).
 //!
 //! Everything that a block adds is written in one atomic, synced batch over all
 //! families, so that after any crash the store is at a block boundary. Its
-//! transactions may be there before it (`records`).
+//! transactions are there before it (`records`).
 //! After the first failed write nothing more is written: what a failed sync left
 //! on disk is known only after a restart, and a repeated one may seem to succeed.
 //!
@@ -10,9 +11,11 @@
 //! what it is given and reads it back, or says by name what it cannot read.
 
 mod block_write;
+mod bodies;
 mod error;
 mod families;
 mod guarded;
+mod history;
 mod index;
 mod logs;
 mod pages;
@@ -29,6 +32,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock};
 use rocksdb::{ColumnFamily, DB, WriteBatch};
 
 pub(crate) use block_write::{BlockWrite, IndexedTransaction, StateChange};
+use bodies::{BodyFiles, sync_folder};
+pub(crate) use bodies::{Extent, Span};
 pub use error::StoreError;
 pub(crate) use families::{BlockRow, HistoryRow, TipRow};
 pub use families::{Family, Location};
@@ -37,10 +42,10 @@ pub(crate) use families::{contract_prefix, creator_prefix};
 pub(crate) use families::{parse_state_key, state_key};
 use guarded::Guarded;
 pub(crate) use guarded::GuardedNamespaces;
+pub use history::{HistoryEntry, HistoryPart};
 pub(crate) use index::{BlockPositions, IndexRow, Positions};
 pub use pages::{KeyRange, RangePart, StatePage};
 pub(crate) use read::StoreView;
-pub use read::{HistoryEntry, HistoryPart};
 use records::Written;
 pub use records::{RecordRow, RecordWrites, RecordedBatch};
 use witness::{Counter, Witness, io_error};
@@ -70,6 +75,7 @@ enum Durable {
 pub(crate) struct Store {
     db: DB,
     path: PathBuf,
+    bodies: BodyFiles,
     witness: Option<Witness>,
     /// Held while records or a block are written: a batch is recorded by one and
     /// settled by the other.
@@ -105,6 +111,7 @@ impl Store {
         Ok(Self {
             db,
             path: path.to_path_buf(),
+            bodies: BodyFiles::new(path),
             witness,
             written: Mutex::new(Written::default()),
             guarded: Guarded::default(),
@@ -170,6 +177,34 @@ impl Store {
         Ok(())
     }
 
+    /// Appends the transactions of a batch or of a block. No row may refer to them before
+    /// [`Self::sync_bodies`].
+    fn append_bodies(
+        &self,
+        what: &'static str,
+        number: u64,
+        bodies: &[u8],
+    ) -> Result<Extent, StoreError> {
+        self.check_alive(what)?;
+        self.poison_unless(self.bodies.append(number, bodies))
+    }
+
+    /// Waits until what was appended is on disk.
+    fn sync_bodies(&self) -> Result<(), StoreError> {
+        if self.poison_unless(self.bodies.sync())? {
+            self.syncs.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// After a failure nothing more is written.
+    fn poison_unless<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        result.inspect_err(|error| {
+            // Only the first failure is kept: the later ones follow from it.
+            let _ = self.failed.set(error.to_string());
+        })
+    }
+
     fn check_alive(&self, what: &'static str) -> Result<(), StoreError> {
         match self.failed.get() {
             None => Ok(()),
@@ -200,9 +235,7 @@ impl Store {
     fn note(&self, counter: Counter, value: u64) -> Result<(), StoreError> {
         match &self.witness {
             None => Ok(()),
-            Some(witness) => witness.note(counter, value).inspect_err(|error| {
-                let _ = self.failed.set(error.to_string());
-            }),
+            Some(witness) => self.poison_unless(witness.note(counter, value)),
         }
     }
 
@@ -247,10 +280,7 @@ fn make_folder(path: &Path) -> Result<(), StoreError> {
     let parent = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
-    let parent = parent.unwrap_or(Path::new("."));
-    std::fs::File::open(parent)
-        .and_then(|folder| folder.sync_all())
-        .map_err(io_error("sync", parent))
+    sync_folder(parent.unwrap_or(Path::new(".")))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -3,45 +3,17 @@
 use crypto::codec::Decode;
 use crypto::{Digest, decode};
 use rocksdb::{DBPinnableSlice, Direction, IteratorMode, ReadOptions, Snapshot};
-use serde::Serialize;
 
-use super::families::{
-    HistoryValue, history_key, history_prefix, history_version, namespace_prefix,
-};
+use super::bodies::{Extent, Span};
+use super::families::namespace_prefix;
 use super::{
-    BlockRow, Family, GuardedNamespaces, HistoryRow, Location, Store, StoreError, TipRow,
-    bodies_key, meta, number_key, parse_state_key, state_key,
+    BlockRow, Family, GuardedNamespaces, Location, Store, StoreError, TipRow, meta, number_key,
+    parse_state_key, state_key,
 };
 use crate::block::{Block, BlockCertificate};
 use crate::digest::StateAccumulator;
-use crate::policy::EndorsementPolicy;
 use crate::proposal::TransactionId;
-use crate::row::{LongValue, StateRow};
-use crate::rwset::Version;
-
-/// One write to a key, as its history tells it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct HistoryEntry {
-    /// Where in the order it was written.
-    pub version: Version,
-    /// The transaction that wrote; none for what genesis wrote.
-    pub transaction_id: Option<TransactionId>,
-    /// The value written; none when the key was deleted.
-    pub value: Option<Vec<u8>>,
-    /// The key's own endorsement policy from then on.
-    pub policy: Option<EndorsementPolicy>,
-}
-
-/// How much of a history to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HistoryPart {
-    /// The first write that is wanted.
-    pub from: Version,
-    /// How many entries at most.
-    pub max_entries: usize,
-    /// After how many bytes to end; the entry that reaches them is the last.
-    pub max_bytes: usize,
-}
+use crate::row::StateRow;
 
 /// A row as the database holds it.
 pub(crate) type RawRow = (Box<[u8]>, Box<[u8]>);
@@ -140,7 +112,7 @@ impl<'a> StoreView<'a> {
             .map_err(self.read_error(family))
     }
 
-    fn value<T: Decode<()>>(
+    pub(super) fn value<T: Decode<()>>(
         &self,
         family: Family,
         key: &[u8],
@@ -235,18 +207,36 @@ impl<'a> StoreView<'a> {
         let Some(row) = self.block_row(number)? else {
             return Ok(None);
         };
-        let (family, key) = (Family::Bodies, bodies_key(number, &row.batch));
-        let (db, handle) = (&self.store.db, self.store.family(family));
-        let found = db.get_pinned_cf_opt(handle, &key, &self.options());
-        let bodies = found.map_err(self.read_error(family))?.ok_or_else(|| {
-            let what = "missing, though a block refers to it";
-            self.bad_value(family, &key, Some(number), what)
-        })?;
+        let (family, key) = (Family::Blocks, number_key(number));
+        let bodies = self.bodies((family, &key), number, &row.bodies)?;
         Ok(Some(Block {
             transactions: self.parse(family, &key, Some(number), &bodies)?,
             header: row.header,
             verdicts: row.verdicts,
         }))
+    }
+
+    /// The transactions in the place that a row names, for a block with this number.
+    pub(super) fn bodies(
+        &self,
+        (family, key): (Family, &[u8]),
+        number: u64,
+        extent: &Extent,
+    ) -> Result<Vec<u8>, StoreError> {
+        let bodies = self.store.bodies.read(extent);
+        bodies.map_err(|problem| self.bad_value(family, key, Some(number), problem.to_string()))
+    }
+
+    /// One of them, as it is found: it must be held against something else.
+    pub(super) fn one_of_bodies(
+        &self,
+        (family, key): (Family, &[u8]),
+        number: u64,
+        extent: &Extent,
+        span: Span,
+    ) -> Result<Vec<u8>, StoreError> {
+        let body = self.store.bodies.read_one(extent, span);
+        body.map_err(|problem| self.bad_value(family, key, Some(number), problem.to_string()))
     }
 
     /// The certificate of the block with this number.
@@ -333,99 +323,6 @@ impl<'a> StoreView<'a> {
             let row = self.parse(Family::State, &key, None, &bytes)?;
             Ok((name.to_owned(), row))
         })
-    }
-
-    /// What was written to a key, oldest first, as much as `part` asks for.
-    pub(crate) fn history(
-        &self,
-        namespace: &str,
-        name: &str,
-        part: HistoryPart,
-    ) -> Result<Vec<HistoryEntry>, StoreError> {
-        let prefix = history_prefix(namespace, name);
-        let start = history_key(namespace, name, part.from);
-        let rows = self.rows(Family::History, &start, &after_prefix(prefix.clone()));
-        let (mut entries, mut length) = (Vec::new(), 0_usize);
-        for row in rows.take(part.max_entries) {
-            let (key, bytes) = row?;
-            let entry = self.history_entry((namespace, name, &prefix), &key, &bytes)?;
-            let told = entry.value.as_ref().map_or(0, Vec::len);
-            length = length.saturating_add(bytes.len().max(told));
-            entries.push(entry);
-            if length >= part.max_bytes {
-                break;
-            }
-        }
-        Ok(entries)
-    }
-
-    /// The last write to a key before this version.
-    pub(crate) fn last_write(
-        &self,
-        namespace: &str,
-        name: &str,
-        before: Version,
-    ) -> Result<Option<HistoryEntry>, StoreError> {
-        let prefix = history_prefix(namespace, name);
-        let mut options = self.options();
-        options.set_iterate_lower_bound(prefix.clone());
-        options.set_iterate_upper_bound(history_key(namespace, name, before));
-        let family = self.store.family(Family::History);
-        let mut rows = self
-            .store
-            .db
-            .iterator_cf_opt(family, options, IteratorMode::End);
-        let row = rows.next().transpose();
-        match row.map_err(self.read_error(Family::History))? {
-            Some((key, bytes)) => {
-                let entry = self.history_entry((namespace, name, &prefix), &key, &bytes);
-                entry.map(Some)
-            }
-            None => Ok(None),
-        }
-    }
-
-    fn history_entry(
-        &self,
-        (namespace, name, prefix): (&str, &str, &[u8]),
-        key: &[u8],
-        bytes: &[u8],
-    ) -> Result<HistoryEntry, StoreError> {
-        let Some(version) = history_version(prefix, key) else {
-            return Err(self.bad_value(Family::History, key, None, "not a history key"));
-        };
-        let row: HistoryRow = self.parse(Family::History, key, Some(version.block), bytes)?;
-        let value = match row.value {
-            HistoryValue::Deleted => None,
-            HistoryValue::Here(value) => Some(value.to_vec()),
-            HistoryValue::Earlier(long) => Some(self.long_value(namespace, name, &long)?),
-        };
-        Ok(HistoryEntry {
-            version,
-            transaction_id: row.transaction_id,
-            value,
-            policy: row.policy,
-        })
-    }
-
-    /// A long value of a key, from where it was written.
-    pub(crate) fn long_value(
-        &self,
-        namespace: &str,
-        name: &str,
-        long: &LongValue,
-    ) -> Result<Vec<u8>, StoreError> {
-        let (family, block) = (Family::History, Some(long.written.block));
-        let key = history_key(namespace, name, long.written);
-        let wrong = |what| self.bad_value(family, &key, block, what);
-        let row: Option<HistoryRow> = self.value(family, &key, block)?;
-        match row.map(|row| row.value) {
-            Some(HistoryValue::Here(value)) if long.is(&value) => Ok(value.to_vec()),
-            Some(_) => Err(wrong(
-                "not the value that has the hash in the row that refers to it",
-            )),
-            None => Err(wrong("missing, though a row refers to it")),
-        }
     }
 }
 

@@ -8,9 +8,10 @@
 
 use std::collections::BTreeMap;
 
-use crypto::Digest;
+use crypto::{Digest, encode};
 use rocksdb::WriteBatch;
 
+use super::bodies::Extent;
 use super::witness::{Counter, seal};
 use super::{
     Durable, Family, Store, StoreError, StoreView, bodies_key, meta, number_key, parse_bodies_key,
@@ -50,11 +51,11 @@ enum Operation {
 }
 
 impl Operation {
-    /// How many bytes it puts.
+    /// How many bytes it puts into the database.
     fn length(&self) -> usize {
         match self {
             Self::Put { key, value } => key.len() + value.len(),
-            Self::PutBodies { bodies, .. } => bodies.len(),
+            Self::PutBodies { .. } => 0,
             Self::DeleteRange { start, end } => start.len() + end.len(),
         }
     }
@@ -104,17 +105,17 @@ pub(super) struct Written {
     pub(super) record_writes: u64,
     /// The number of the newest block.
     pub(super) tip: u64,
-    /// The batches that are recorded for blocks which are still to come, and how many
-    /// bytes their transactions are encoded in.
-    pub(super) batches: BTreeMap<(u64, Digest), usize>,
+    /// The batches that are recorded for blocks which are still to come, and where their
+    /// transactions stand.
+    pub(super) batches: BTreeMap<(u64, Digest), Extent>,
 }
 
 impl Written {
     /// The batches that are recorded for the block with this number.
-    pub(super) fn recorded(&self, number: u64) -> impl Iterator<Item = (&Digest, usize)> {
+    pub(super) fn recorded(&self, number: u64) -> impl Iterator<Item = (&Digest, &Extent)> {
         let of_number = (number, Digest([0; 32]))..=(number, Digest([u8::MAX; 32]));
         let batches = self.batches.range(of_number);
-        batches.map(|((_, name), length)| (name, *length))
+        batches.map(|((_, name), extent)| (name, extent))
     }
 
     /// Takes note of the newest block. What was recorded for it has gone into it, or
@@ -131,11 +132,10 @@ impl Store {
         let family = self.family(Family::Records);
         let bodies_family = self.family(Family::Bodies);
         let mut written = self.lock_written();
-        // Growing, it would be copied again and again: bodies are long.
         let length: usize = writes.operations.iter().map(Operation::length).sum();
         let around = 128 * (writes.operations.len() + 1);
         let mut batch = WriteBatch::with_capacity_bytes(length + around);
-        let mut batches = Vec::new();
+        let mut batches = BTreeMap::new();
         for operation in writes.operations {
             match operation {
                 Operation::Put { key, value } => batch.put_cf(family, key, value),
@@ -145,8 +145,15 @@ impl Store {
                     name,
                     bodies,
                 } => {
-                    batches.push(((number, name), bodies.len()));
-                    batch.put_cf(bodies_family, bodies_key(number, &name), bodies);
+                    let place = (number, name);
+                    let known = written.batches.get(&place).or(batches.get(&place));
+                    if let Some(known) = known {
+                        known.expect_length(bodies.len());
+                        continue;
+                    }
+                    let extent = self.append_bodies(WHAT, number, &bodies)?;
+                    batch.put_cf(bodies_family, bodies_key(number, &name), encode(&extent));
+                    batches.insert(place, extent);
                 }
                 Operation::DeleteRange { start, end } => batch.delete_range_cf(family, start, end),
             }
@@ -154,6 +161,7 @@ impl Store {
         let next = written.record_writes.checked_add(1);
         let next = next.expect("nobody writes 2^64 times");
         batch.put_cf(self.family(Family::Meta), meta::RECORD_WRITES, seal(next));
+        self.sync_bodies()?;
         self.write(WHAT, batch, Durable::Now)?;
         written.record_writes = next;
         written.batches.extend(batches);
@@ -172,8 +180,17 @@ impl Store {
         let after = |number: u64| number_key(number.saturating_add(1));
         let (start, end) = (after(written.tip), after(through));
         batch.delete_range_cf(self.family(Family::Bodies), start, end);
-        self.write(WHAT, batch, Durable::Later)?;
+        let needless = self.bodies.needless(written.tip, through);
+        // No row may refer to a file that is gone.
+        let durable = match needless[..] {
+            [] => Durable::Later,
+            _ => Durable::Now,
+        };
+        self.write(WHAT, batch, durable)?;
         written.batches.retain(|(number, _), _| *number > through);
+        for file in needless {
+            self.poison_unless(self.bodies.remove(file))?;
+        }
         Ok(())
     }
 }
@@ -186,21 +203,36 @@ impl StoreView<'_> {
             .collect()
     }
 
+    /// Where the batches stand that are recorded for blocks after `tip`, by ascending
+    /// number.
+    pub(super) fn recorded_extents(
+        &self,
+        tip: u64,
+    ) -> impl Iterator<Item = Result<((u64, Digest), Extent), StoreError>> {
+        let start = number_key(tip.saturating_add(1));
+        self.rows(Family::Bodies, &start, &[]).map(|row| {
+            let (key, extent) = row?;
+            let Some((number, name)) = parse_bodies_key(&key) else {
+                return Err(self.bad_value(Family::Bodies, &key, None, "not the key of a batch"));
+            };
+            let extent = self.parse(Family::Bodies, &key, Some(number), &extent)?;
+            Ok(((number, name), extent))
+        })
+    }
+
     /// The batches that are recorded for blocks after `tip`, by ascending number.
     pub(crate) fn recorded_batches(
         &self,
         tip: u64,
     ) -> impl Iterator<Item = Result<RecordedBatch, StoreError>> {
-        let start = number_key(tip.saturating_add(1));
-        self.rows(Family::Bodies, &start, &[]).map(|row| {
-            let (key, bodies) = row?;
-            let Some((number, name)) = parse_bodies_key(&key) else {
-                return Err(self.bad_value(Family::Bodies, &key, None, "not the key of a batch"));
-            };
+        self.recorded_extents(tip).map(|found| {
+            let ((number, name), extent) = found?;
+            let key = bodies_key(number, &name);
+            let bodies = self.bodies((Family::Bodies, &key), number, &extent)?;
             Ok(RecordedBatch {
                 number,
                 name,
-                bodies: bodies.into_vec(),
+                bodies,
             })
         })
     }

@@ -9,7 +9,7 @@ use crypto::{Digest, NetworkId};
 use super::families::FORMAT;
 use super::records::Written;
 use super::witness::{Counter, unseal};
-use super::{Family, RecordedBatch, Store, StoreError, StoreView, TipRow, meta, number_key};
+use super::{Family, Store, StoreError, StoreView, TipRow, meta, number_key};
 use crate::block::BlockHeader;
 use crate::digest::StateAccumulator;
 
@@ -54,9 +54,7 @@ impl Store {
         self.check_identity(&view, network)?;
         let record_writes = self.check_witness(&view)?;
         let tip = view.tip()?;
-        let batches = view.recorded_batches(tip.number);
-        let known = |it: RecordedBatch| ((it.number, it.name), it.bodies.len());
-        let batches = batches.map(|batch| batch.map(known));
+        let batches = view.recorded_extents(tip.number);
         *self.lock_written() = Written {
             record_writes,
             tip: tip.number,

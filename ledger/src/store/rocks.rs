@@ -14,7 +14,6 @@ use rocksdb::{
 
 use super::families::FORMAT;
 use super::{Family, StoreError, meta};
-use crate::row::LONG_VALUE;
 
 const MIB: usize = 1024 * 1024;
 /// Memory for what is not yet in table files, over all families, at most.
@@ -36,10 +35,6 @@ const PART_BYTES: usize = 64 * 1024;
 /// size, 64 MiB: its bytes are taken from those of the write buffers, and with all
 /// families together these hold some ten thousand keys.
 const MEMTABLE_FILTER: f64 = 0.001;
-/// From how many bytes on a row is written into a file of such, once: tables are merged
-/// again and again, with all that they hold. Neither blocks nor histories are ever
-/// overwritten.
-const BLOB_BYTES: u64 = LONG_VALUE as u64;
 /// From how many tables of a family on some of like size are merged into one. With fewer a
 /// row is written again more often, with more there are more filters to ask for it.
 const TABLES_TO_MERGE: i32 = 8;
@@ -107,11 +102,6 @@ fn family_options(family: Family, cache: &Cache) -> Options {
     }
     options.set_block_based_table_factory(&table);
     options.set_compression_type(DBCompressionType::Lz4);
-    if matches!(family, Family::Bodies | Family::History) {
-        options.set_enable_blob_files(true);
-        options.set_min_blob_size(BLOB_BYTES);
-        options.set_blob_compression_type(DBCompressionType::Lz4);
-    }
     // Small rows which come a few at a time: merged level by level, those under keys in
     // no order would be written again as often as their level is larger than those few,
     // and those in order would never be, each few in a file of their own for good.
