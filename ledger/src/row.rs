@@ -2,7 +2,7 @@
 //!
 //! Validation asks for versions and policies (and for values of the system alone), the
 //! digest of the state for what is hashed: neither for a long value itself. It stands
-//! apart, in the history of its key, and is read for who wants to see it.
+//! apart, where the history of its key says, and is read for who wants to see it.
 
 use std::sync::Arc;
 

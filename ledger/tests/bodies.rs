@@ -152,6 +152,28 @@ fn files_are_full_at_last_and_go_when_all_in_them_is_discarded() {
     );
 }
 
+/// What it held before it was opened counts, too.
+#[test]
+fn no_file_goes_that_blocks_stand_in() {
+    let (network, folder) = (Network::new(), tempfile::tempdir().unwrap());
+    network.small_chain(&network.open(folder.path()));
+    let ledger = network.open(folder.path());
+    record(&ledger, &[(7, &vec![5; FILE_BYTES])]).unwrap();
+    let blocks = [5, 6].map(|nonce| {
+        let committed = network.commit_certified(&ledger, &[network.put(200 + nonce, "z", b"z")]);
+        committed.block.header.number
+    });
+    assert_eq!((blocks, names(folder.path()).len()), ([5, 6], 2));
+    record(&ledger, &[(8, &vec![5; FILE_BYTES]), (9, b"more")]).unwrap();
+    ledger.discard_recorded(9).unwrap();
+    assert_eq!(names(folder.path()).len(), 3);
+    drop(ledger);
+    let report = verify_folder(folder.path(), &network.genesis).unwrap();
+    assert_eq!((report.problem, report.height), (None, 6));
+    let ledger = network.open(folder.path());
+    assert!(ledger.block(6).unwrap().is_some());
+}
+
 /// A replica that cannot keep what it votes for must not vote.
 #[test]
 fn a_disk_without_room_stops_all_writing_and_loses_nothing() {

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Network, files, guards, part, raw, rows};
+use common::{Network, files, guards, part, raw, rows, write};
 use ledger::{HistoryPart, Version};
 
 /// Long values stand where they were written alone, and are found there.
@@ -58,20 +58,42 @@ fn a_history_tells_long_values_and_short_ones_alike() {
     assert!(longest < Some(5000), "it stands in its transaction alone");
 }
 
+/// A transaction is read for a value only where it is not much longer.
+#[test]
+fn long_values_of_longer_transactions_stand_in_the_history() {
+    let (network, folder) = (Network::new(), tempfile::tempdir().unwrap());
+    let ledger = network.open(folder.path());
+    let (short_of_it, most_of_it) = (vec![1; 300], vec![2; 9000]);
+    let writes = vec![
+        write("a", Some(&short_of_it)),
+        write("b", Some(&most_of_it)),
+    ];
+    let both = network.transaction_by(&network.client, 1, vec![], writes);
+    network.commit(&ledger, &[both]);
+    let state = ledger.snapshot().unwrap();
+    for (key, value) in [("a", &short_of_it), ("b", &most_of_it)] {
+        assert_eq!(&state.state("kv", key).unwrap().unwrap().value, value);
+        let told = ledger.history("kv", key, part(1)).unwrap();
+        assert_eq!(told[0].value.as_ref(), Some(value));
+    }
+    drop(state);
+    drop(ledger);
+    let rows = rows(folder.path()).into_iter();
+    let rows = rows.filter(|row| row.0 == "history" && row.1.starts_with(b"\x02kv"));
+    let is_there: Vec<_> = rows.map(|row| row.2.len() >= 300).collect();
+    assert_eq!(is_there, [true, false]);
+}
+
 /// Whoever has the disk can put another value there, which is not believed.
 #[test]
 fn a_long_value_is_held_against_its_hash() {
     let (network, folder) = (Network::new(), tempfile::tempdir().unwrap());
     let ledger = network.open(folder.path());
     let value = vec![7; 1000];
-    network.commit_certified(&ledger, &[network.put(1, "a", &value)]);
-    // The newest block is read at the opening.
-    network.commit_certified(&ledger, &[]);
-    drop(ledger);
+    network.commit(&ledger, &[network.put(1, "a", &value)]);
     let (path, sound) = files(&folder.path().join("bodies")).remove(0);
     let read = |contents: &[u8]| {
         std::fs::write(&path, contents).unwrap();
-        let ledger = network.open(folder.path());
         let told = |error: &dyn std::fmt::Display| error.to_string();
         let state = ledger.snapshot().unwrap();
         let now = state.state("kv", "a").map_err(|error| told(&error));

@@ -30,7 +30,7 @@ fn records_are_kept_in_the_order_they_were_changed() {
 /// The batches that no block has: block number and name.
 fn recorded(folder: &Path) -> Vec<(u64, Digest)> {
     let rows = rows(folder).into_iter();
-    let rows = rows.filter(|(family, ..)| family == "bodies");
+    let rows = rows.filter(|(family, ..)| family == "batches");
     let place = |key: &[u8]| {
         let (number, name) = key.split_first_chunk().unwrap();
         (

@@ -13,6 +13,7 @@ fn small_chain(network: &Network, folder: &Path) -> Vec<StoredBlock> {
     network.small_chain(&ledger);
     let mut writes = ledger::RecordWrites::default();
     writes.put(b"vote".to_vec(), vec![7; 300]);
+    writes.put_bodies(5, Digest([5; 32]), vec![8; 300]);
     ledger.write_records(writes).unwrap();
     (0..=4)
         .map(|n| ledger.stored_block(n).unwrap().unwrap())
@@ -71,13 +72,15 @@ fn a_folder_without_a_ledger_or_of_another_network_is_not_called_damaged() {
     assert!(matches!(other, Err(StoreError::OtherNetwork { .. })));
 }
 
-/// A database of the layout before this one: without the index.
+/// A database of the layout before this one, which had the transactions in it.
 fn of_the_layout_before(folder: &Path) {
     let mut database = raw(folder);
-    database.drop_cf("index").unwrap();
+    database.drop_cf("batches").unwrap();
+    let options = rocksdb::Options::default();
+    database.create_cf("bodies", &options).unwrap();
     let meta = database.cf_handle("meta").unwrap();
     database
-        .put_cf(meta, "format", 2_u32.to_le_bytes())
+        .put_cf(meta, "format", 9_u32.to_le_bytes())
         .unwrap();
 }
 
@@ -96,7 +99,7 @@ fn a_database_of_another_layout_is_refused_by_its_number_and_left_as_it_is() {
     for error in [error, verified] {
         let told = error.to_string();
         assert!(
-            told.contains("has layout 2, and this version reads layout 10"),
+            told.contains("has layout 9, and this version reads layout 10"),
             "{told}"
         );
         assert!(told.contains("use the version that wrote it"), "{told}");
@@ -130,7 +133,7 @@ fn any_altered_byte_of_any_stored_value_is_found() {
                 ),
             };
             assert!(named, "{family} {key:02x?}, byte {at}: {found:?}");
-            if ["blocks", "bodies", "certificates"].contains(&&*family) {
+            if ["blocks", "batches", "certificates"].contains(&&*family) {
                 let number = u64::from_be_bytes(*key.first_chunk().unwrap());
                 let report = found.unwrap();
                 assert_eq!(problem(&report).0, Some(number), "byte {at}: {report:?}");

@@ -378,14 +378,14 @@ fn nothing_at<T>(
 }
 
 /// A transaction of a stored block. Where its bytes are no such one, the error names
-/// what all keys of the transactions of the block begin with.
+/// the block's row.
 pub(super) fn parsed(
     view: &StoreView<'_>,
     block: u64,
     bytes: &[u8],
 ) -> Result<Transaction, LedgerError> {
     decode(bytes, bytes.len())
-        .map_err(|error| damaged(view, Family::Bodies, block, error.to_string()))
+        .map_err(|error| damaged(view, Family::Blocks, block, error.to_string()))
 }
 
 pub(super) fn index_of(index: u32) -> usize {

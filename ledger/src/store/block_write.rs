@@ -1,22 +1,24 @@
 //! The one write that a block is: everything it changes, or nothing.
 
 use crypto::codec::Encode;
-use crypto::{Digest, NetworkId, encode};
+use crypto::{Digest, NetworkId, encode, encoded_length};
 use rocksdb::WriteBatch;
 
-use super::bodies::{Span, encoded_length};
+use super::bodies::Span;
 use super::families::{FORMAT, HistoryValue, history_key};
 use super::records::Written;
 use super::witness::{Counter, seal};
 use super::{
     BlockRow, Durable, Family, HistoryRow, IndexRow, Location, Store, StoreError, TipRow,
-    bodies_key, meta, number_key, state_key,
+    batch_key, meta, number_key, state_key,
 };
 use crate::block::{Block, BlockCertificate};
 use crate::digest::StateAccumulator;
 use crate::proposal::TransactionId;
 use crate::row::{RowValue, RowWrite};
 use crate::rwset::Version;
+
+const WHAT: &str = "a block";
 
 /// One write to one key, in the order of the block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,10 +47,14 @@ impl StateChange {
             Some(RowValue::Long(of)) => match (long, self.transaction_id) {
                 (None, _) => HistoryValue::Earlier(*of),
                 (Some(value), None) => HistoryValue::Here(value.clone()),
-                (Some(_), Some(_)) => {
+                (Some(value), Some(_)) => {
                     let span = usize::try_from(self.version.index).map(|index| spans[index]);
                     let span = span.expect("a usize has at least 32 bits");
-                    HistoryValue::InTransaction(span, of.hash)
+                    if span.holds(value) {
+                        HistoryValue::InTransaction(span, of.hash)
+                    } else {
+                        HistoryValue::Here(value.clone())
+                    }
                 }
             },
         };
@@ -159,14 +165,18 @@ impl Batch<'_> {
                 extent.expect_length(encoded_length(&write.block.transactions));
                 recorded = Some(*extent);
             }
-            self.delete(Family::Bodies, &bodies_key(header.number, name));
+            self.delete(Family::Batches, &batch_key(header.number, name));
         }
         let bodies = if let Some(extent) = recorded {
             extent
         } else {
             let bodies = encode(&write.block.transactions);
-            let what = "the transactions of a block";
-            self.store.append_bodies(what, header.number, &bodies)?
+            // A block that came from others does not say what its batch is called.
+            let mut known = written.recorded(header.number);
+            match known.find(|(_, extent)| extent.is_of(&bodies)) {
+                Some((_, extent)) => *extent,
+                None => self.store.append_bodies(WHAT, header.number, &bodies)?,
+            }
         };
         let row = BlockRow {
             header: header.clone(),
@@ -212,8 +222,8 @@ impl Store {
         batch.put_bytes(Family::Meta, meta::RECORD_WRITES, &seal(0));
         batch.effects(write);
         batch.itself(write, &Written::default())?;
-        self.sync_bodies()?;
-        self.write("block 0", batch.operations, Durable::Now)
+        self.sync_bodies(WHAT)?;
+        self.write(WHAT, batch.operations, Durable::Now)
     }
 
     /// Writes a block; it is on disk when this returns.
@@ -223,8 +233,8 @@ impl Store {
         batch.effects(write);
         let mut written = self.lock_written();
         batch.itself(write, &written)?;
-        self.sync_bodies()?;
-        self.write("a block", batch.operations, Durable::Now)?;
+        self.sync_bodies(WHAT)?;
+        self.write(WHAT, batch.operations, Durable::Now)?;
         written.settle(number);
         self.note(Counter::Blocks, number)
     }

@@ -3,7 +3,7 @@
 //! They are most of what a chain is and never change. A database would write them
 //! twice, into its log and into a table; here they are appended to a file, once, and
 //! rows of the database say where: of a batch that was voted for in
-//! [`super::Family::Bodies`], of a block in its own row. What a row refers to is on disk
+//! [`super::Family::Batches`], of a block in its own row. What a row refers to is on disk
 //! before the row is written. What no row refers to, such as the beginning of what a
 //! crash cut off, is passed over.
 
@@ -58,16 +58,18 @@ impl Extent {
             "a name stands for the same transactions wherever it is used"
         );
     }
+
+    /// Whether these transactions stand there.
+    pub(super) fn is_of(&self, bodies: &[u8]) -> bool {
+        self.length == bodies.len() as u64 && self.checksum == checksum(bodies)
+    }
 }
 
 /// How a count is encoded.
 const COUNT_BYTES: usize = 8;
-
-/// How many bytes the canonical encoding of a block's transactions has.
-pub(super) fn encoded_length(transactions: &[Arc<[u8]>]) -> usize {
-    let each = transactions.iter().map(|bytes| COUNT_BYTES + bytes.len());
-    COUNT_BYTES + each.sum::<usize>()
-}
+/// How many times as long as a value a transaction may be that is read for it: what it
+/// takes to read many values is bounded by how long they are.
+const MAX_READ_FOR_VALUE: usize = 8;
 
 impl Span {
     /// Those of all transactions of a block, whose canonical encoding is a list of them.
@@ -83,6 +85,11 @@ impl Span {
             }
         });
         spans.collect()
+    }
+
+    /// Whether a long value which this transaction writes need not stand elsewhere.
+    pub(super) fn holds(self, value: &[u8]) -> bool {
+        u64::from(self.length) <= (MAX_READ_FOR_VALUE * value.len()) as u64
     }
 }
 
@@ -113,10 +120,16 @@ struct LastFile {
 }
 
 impl LastFile {
+    fn append(&mut self, bodies: &[u8]) -> Result<(), StoreError> {
+        let written = self.file.write_all_at(bodies, self.length);
+        written.map_err(not_appended(&self.path))?;
+        self.length += bodies.len() as u64;
+        self.is_synced = false;
+        Ok(())
+    }
+
     fn sync(&mut self) -> Result<(), StoreError> {
-        self.file
-            .sync_data()
-            .map_err(io_error("sync", &self.path))?;
+        self.file.sync_data().map_err(not_appended(&self.path))?;
         self.is_synced = true;
         Ok(())
     }
@@ -135,18 +148,14 @@ impl BodyFiles {
     /// number: their canonical encoding. They are on disk after [`Self::sync`].
     pub(super) fn append(&self, block: u64, bodies: &[u8]) -> Result<Extent, StoreError> {
         let mut writer = self.lock();
-        let mut last = self.last_with_room(writer.last.take())?;
+        let mut last = self.last_with_room(&mut writer)?;
         let extent = Extent {
             file: last.number,
             offset: last.length,
             length: bodies.len() as u64,
             checksum: checksum(bodies),
         };
-        last.file
-            .write_all_at(bodies, extent.offset)
-            .map_err(io_error("write", &last.path))?;
-        last.length += extent.length;
-        last.is_synced = false;
+        last.append(bodies)?;
         let (oldest, newest) = writer.blocks.entry(last.number).or_insert((block, block));
         (*oldest, *newest) = (block.min(*oldest), block.max(*newest));
         writer.last = Some(last);
@@ -161,15 +170,20 @@ impl BodyFiles {
         }
     }
 
-    /// The file to append to, which is `last`, as long as it has room.
-    fn last_with_room(&self, last: Option<LastFile>) -> Result<LastFile, StoreError> {
-        let mut last = if let Some(last) = last {
+    /// The file to append to, which is the last, as long as it has room.
+    fn last_with_room(&self, writer: &mut Writer) -> Result<LastFile, StoreError> {
+        let mut last = if let Some(last) = writer.last.take() {
             last
         } else {
             fs::create_dir_all(&self.folder).map_err(io_error("create", &self.folder))?;
             sync_folder(self.folder.parent().unwrap_or(Path::new(".")))?;
             let newest = self.numbers()?.pop();
-            self.open_to_append(newest.unwrap_or(1))?
+            let last = self.open_to_append(newest.unwrap_or(1))?;
+            // What is in there already may be of any block.
+            if last.length > 0 {
+                writer.blocks.insert(last.number, (0, u64::MAX));
+            }
+            last
         };
         if last.length < FILE_BYTES {
             return Ok(last);
@@ -298,6 +312,27 @@ pub(super) struct BodiesProblem {
     path: PathBuf,
     offset: u64,
     source: io::Error,
+}
+
+impl BodiesProblem {
+    /// The error of a row that refers to them: it is damage where they are not there, and
+    /// else what the operating system says of its file.
+    pub(super) fn into_error(self, damaged: impl FnOnce(String) -> StoreError) -> StoreError {
+        match self.source.kind() {
+            ErrorKind::InvalidData | ErrorKind::NotFound | ErrorKind::UnexpectedEof => {
+                damaged(self.to_string())
+            }
+            _ => io_error("read", &self.path)(self.source),
+        }
+    }
+}
+
+fn not_appended(path: &Path) -> impl Fn(io::Error) -> StoreError + use<> {
+    let path = path.to_path_buf();
+    move |source| StoreError::Append {
+        path: path.clone(),
+        source,
+    }
 }
 
 fn damaged(what: &'static str) -> io::Error {

@@ -131,6 +131,14 @@ pub enum StoreError {
         /// What the database says.
         source: rocksdb::Error,
     },
+    /// The same of transactions.
+    #[error("writing transactions to {} failed: {source}; the node must stop: free space or mend the disk, then start it again", path.display())]
+    Append {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
     /// An earlier write failed, so this one was not tried.
     #[error("not writing {what} to {}: an earlier write failed ({first}), and only a restart finds out what is on disk", path.display())]
     Poisoned {

@@ -23,7 +23,7 @@ pub enum Family {
     Blocks,
     /// Block number and the name of a batch that was recorded for it to where its
     /// transactions stand ([`Extent`]), as long as there is no such block.
-    Bodies,
+    Batches,
     /// Block number to [`crate::BlockCertificate`].
     Certificates,
     /// Transaction id to [`Location`].
@@ -47,7 +47,7 @@ impl Family {
     /// All of them.
     pub const ALL: [Self; 10] = [
         Self::Blocks,
-        Self::Bodies,
+        Self::Batches,
         Self::Certificates,
         Self::Transactions,
         Self::Hashes,
@@ -63,7 +63,7 @@ impl Family {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Blocks => "blocks",
-            Self::Bodies => "bodies",
+            Self::Batches => "batches",
             Self::Certificates => "certificates",
             Self::Transactions => "transactions",
             Self::Hashes => "hashes",
@@ -167,13 +167,13 @@ pub(crate) fn number_key(number: u64) -> [u8; 8] {
     number.to_be_bytes()
 }
 
-/// The key of a batch in [`Family::Bodies`].
-pub(crate) fn bodies_key(number: u64, batch: &Digest) -> Vec<u8> {
+/// The key of a batch in [`Family::Batches`].
+pub(crate) fn batch_key(number: u64, batch: &Digest) -> Vec<u8> {
     [&number_key(number)[..], batch.as_bytes()].concat()
 }
 
 /// The number and the name of the batch with this key; `None` when it is not one.
-pub(crate) fn parse_bodies_key(bytes: &[u8]) -> Option<(u64, Digest)> {
+pub(crate) fn parse_batch_key(bytes: &[u8]) -> Option<(u64, Digest)> {
     let (number, batch) = bytes.split_first_chunk::<8>()?;
     Some((u64::from_be_bytes(*number), Digest(*batch.as_array()?)))
 }

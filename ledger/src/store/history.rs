@@ -115,6 +115,7 @@ impl StoreView<'_> {
         name: &str,
         long: &LongValue,
     ) -> Result<Vec<u8>, StoreError> {
+        const OTHER: &str = "not the value that has the hash in the row that refers to it";
         let (family, block) = (Family::History, Some(long.written.block));
         let key = history_key(namespace, name, long.written);
         let wrong = |what| self.bad_value(family, &key, block, what);
@@ -125,12 +126,10 @@ impl StoreView<'_> {
             Some(HistoryValue::InTransaction(span, hash)) => {
                 self.value_in_transaction((namespace, name, long.written), span, &hash)?
             }
-            Some(_) => Vec::new(),
+            Some(_) => return Err(wrong(OTHER)),
         };
         if !long.is(&value) {
-            return Err(wrong(
-                "not the value that has the hash in the row that refers to it",
-            ));
+            return Err(wrong(OTHER));
         }
         Ok(value)
     }

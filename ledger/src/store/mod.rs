@@ -37,7 +37,7 @@ pub(crate) use bodies::{Extent, Span};
 pub use error::StoreError;
 pub(crate) use families::{BlockRow, HistoryRow, TipRow};
 pub use families::{Family, Location};
-pub(crate) use families::{bodies_key, meta, number_key, parse_bodies_key};
+pub(crate) use families::{batch_key, meta, number_key, parse_batch_key};
 pub(crate) use families::{contract_prefix, creator_prefix};
 pub(crate) use families::{parse_state_key, state_key};
 use guarded::Guarded;
@@ -190,7 +190,8 @@ impl Store {
     }
 
     /// Waits until what was appended is on disk.
-    fn sync_bodies(&self) -> Result<(), StoreError> {
+    fn sync_bodies(&self, what: &'static str) -> Result<(), StoreError> {
+        self.check_alive(what)?;
         if self.poison_unless(self.bodies.sync())? {
             self.syncs.fetch_add(1, Ordering::Relaxed);
         }

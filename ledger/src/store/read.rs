@@ -224,7 +224,7 @@ impl<'a> StoreView<'a> {
         extent: &Extent,
     ) -> Result<Vec<u8>, StoreError> {
         let bodies = self.store.bodies.read(extent);
-        bodies.map_err(|problem| self.bad_value(family, key, Some(number), problem.to_string()))
+        bodies.map_err(|it| it.into_error(|what| self.bad_value(family, key, Some(number), what)))
     }
 
     /// One of them, as it is found: it must be held against something else.
@@ -236,7 +236,7 @@ impl<'a> StoreView<'a> {
         span: Span,
     ) -> Result<Vec<u8>, StoreError> {
         let body = self.store.bodies.read_one(extent, span);
-        body.map_err(|problem| self.bad_value(family, key, Some(number), problem.to_string()))
+        body.map_err(|it| it.into_error(|what| self.bad_value(family, key, Some(number), what)))
     }
 
     /// The certificate of the block with this number.

@@ -1,8 +1,7 @@
 //! What consensus must remember: opaque keys and values, and the transactions of
 //! batches that have been voted for.
 //!
-//! The ledger keeps them because they share its disk and its log, and does not
-//! look at them. They are synced before the write returns: a vote may leave
+//! The ledger keeps them because they share its disk, and does not look at them. They are synced before the write returns: a vote may leave
 //! only after that. The transactions of a batch that becomes a block are on disk
 //! by then, and are not written again: the block refers to them.
 
@@ -14,7 +13,7 @@ use rocksdb::WriteBatch;
 use super::bodies::Extent;
 use super::witness::{Counter, seal};
 use super::{
-    Durable, Family, Store, StoreError, StoreView, bodies_key, meta, number_key, parse_bodies_key,
+    Durable, Family, Store, StoreError, StoreView, batch_key, meta, number_key, parse_batch_key,
 };
 
 const WHAT: &str = "consensus records";
@@ -130,7 +129,7 @@ impl Store {
     /// Applies the changes as one write that is on disk when this returns.
     pub(crate) fn write_records(&self, writes: RecordWrites) -> Result<(), StoreError> {
         let family = self.family(Family::Records);
-        let bodies_family = self.family(Family::Bodies);
+        let batch_family = self.family(Family::Batches);
         let mut written = self.lock_written();
         let length: usize = writes.operations.iter().map(Operation::length).sum();
         let around = 128 * (writes.operations.len() + 1);
@@ -152,7 +151,7 @@ impl Store {
                         continue;
                     }
                     let extent = self.append_bodies(WHAT, number, &bodies)?;
-                    batch.put_cf(bodies_family, bodies_key(number, &name), encode(&extent));
+                    batch.put_cf(batch_family, batch_key(number, &name), encode(&extent));
                     batches.insert(place, extent);
                 }
                 Operation::DeleteRange { start, end } => batch.delete_range_cf(family, start, end),
@@ -161,7 +160,7 @@ impl Store {
         let next = written.record_writes.checked_add(1);
         let next = next.expect("nobody writes 2^64 times");
         batch.put_cf(self.family(Family::Meta), meta::RECORD_WRITES, seal(next));
-        self.sync_bodies()?;
+        self.sync_bodies(WHAT)?;
         self.write(WHAT, batch, Durable::Now)?;
         written.record_writes = next;
         written.batches.extend(batches);
@@ -179,7 +178,7 @@ impl Store {
         let mut batch = WriteBatch::default();
         let after = |number: u64| number_key(number.saturating_add(1));
         let (start, end) = (after(written.tip), after(through));
-        batch.delete_range_cf(self.family(Family::Bodies), start, end);
+        batch.delete_range_cf(self.family(Family::Batches), start, end);
         let needless = self.bodies.needless(written.tip, through);
         // No row may refer to a file that is gone.
         let durable = match needless[..] {
@@ -188,6 +187,8 @@ impl Store {
         };
         self.write(WHAT, batch, durable)?;
         written.batches.retain(|(number, _), _| *number > through);
+        // A vote need not wait for this.
+        drop(written);
         for file in needless {
             self.poison_unless(self.bodies.remove(file))?;
         }
@@ -210,12 +211,12 @@ impl StoreView<'_> {
         tip: u64,
     ) -> impl Iterator<Item = Result<((u64, Digest), Extent), StoreError>> {
         let start = number_key(tip.saturating_add(1));
-        self.rows(Family::Bodies, &start, &[]).map(|row| {
+        self.rows(Family::Batches, &start, &[]).map(|row| {
             let (key, extent) = row?;
-            let Some((number, name)) = parse_bodies_key(&key) else {
-                return Err(self.bad_value(Family::Bodies, &key, None, "not the key of a batch"));
+            let Some((number, name)) = parse_batch_key(&key) else {
+                return Err(self.bad_value(Family::Batches, &key, None, "not the key of a batch"));
             };
-            let extent = self.parse(Family::Bodies, &key, Some(number), &extent)?;
+            let extent = self.parse(Family::Batches, &key, Some(number), &extent)?;
             Ok(((number, name), extent))
         })
     }
@@ -227,8 +228,8 @@ impl StoreView<'_> {
     ) -> impl Iterator<Item = Result<RecordedBatch, StoreError>> {
         self.recorded_extents(tip).map(|found| {
             let ((number, name), extent) = found?;
-            let key = bodies_key(number, &name);
-            let bodies = self.bodies((Family::Bodies, &key), number, &extent)?;
+            let key = batch_key(number, &name);
+            let bodies = self.bodies((Family::Batches, &key), number, &extent)?;
             Ok(RecordedBatch {
                 number,
                 name,

@@ -33,7 +33,7 @@ const BLOOM_BITS_PER_KEY: f64 = 10.0;
 const PART_BYTES: usize = 64 * 1024;
 /// How large the filter of what is not yet in table files is, of a memtable's greatest
 /// size, 64 MiB: its bytes are taken from those of the write buffers, and with all
-/// families together these hold some ten thousand keys.
+/// families together these hold some fifty thousand keys.
 const MEMTABLE_FILTER: f64 = 0.001;
 /// From how many tables of a family on some of like size are merged into one. With fewer a
 /// row is written again more often, with more there are more filters to ask for it.

@@ -14,7 +14,7 @@ use crate::block::StoredBlock;
 use crate::chain::{Executed, GenesisState};
 use crate::store::{
     Family, GuardedNamespaces, OpenMode, Span, StateChange, Store, StoreError, StoreView, TipRow,
-    meta, parse_bodies_key, state_key,
+    meta, parse_batch_key, state_key,
 };
 
 /// Verifies the data folder of a stopped node. Nothing in it changes.
@@ -117,6 +117,9 @@ impl Audit<'_> {
         self.state_rows(&replayed)?;
         self.counts(report, &replayed, &rows)?;
         self.view.records()?;
+        for batch in self.view.recorded_batches(report.height) {
+            batch?;
+        }
         Ok(())
     }
 
@@ -212,7 +215,7 @@ impl Audit<'_> {
     ) -> Result<(), ChainProblem> {
         let expected = [
             (Family::Blocks, report.blocks_verified),
-            (Family::Bodies, 0),
+            (Family::Batches, 0),
             (Family::Certificates, replayed.certificates),
             (Family::Transactions, rows.transactions),
             (Family::Hashes, report.blocks_verified),
@@ -250,7 +253,7 @@ impl Audit<'_> {
                 }
                 Ok(true)
             }
-            Family::Bodies => match parse_bodies_key(key) {
+            Family::Batches => match parse_batch_key(key) {
                 Some((number, _)) => Ok(number <= height),
                 None => Err(self.unexpected(family, key, None)),
             },

@@ -330,7 +330,7 @@ pub(crate) fn rows(path: &Path) -> Vec<(String, Vec<u8>, Vec<u8>)> {
 /// The families that the ledger itself fills.
 pub(crate) const FAMILIES: [&str; 9] = [
     "blocks",
-    "bodies",
+    "batches",
     "certificates",
     "transactions",
     "hashes",

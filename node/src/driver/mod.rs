@@ -1,7 +1,7 @@
 //! The driver owns the replica, its records, its timers and the pool.
 //!
 //! It turns what happens into [`Input`]s, gathers the effects of as many as
-//! have come, writes all their records with one fsync, and only then lets
+//! have come, writes all their records together, and only then lets
 //! anything out. That order is the replica's contract ("persist before send"),
 //! kept for a whole group at once.
 //!
@@ -50,7 +50,7 @@ use records::PendingRecords;
 pub(crate) use start::{Setup, position, start};
 
 /// How many events are taken together before their records are written: what
-/// one fsync is shared by at most.
+/// shares an fsync at most.
 const MAX_GROUP: usize = 256;
 
 /// A transaction that waited so long at a backup may never have reached the
@@ -228,7 +228,7 @@ impl<R: Request> Driver<R> {
         self.propose();
     }
 
-    /// Takes what has come meanwhile, so that one fsync serves all of it.
+    /// Takes what has come meanwhile, so that all of it is written together.
     fn absorb_what_is_there(&mut self) {
         for _ in 0..MAX_GROUP {
             if let Ok(outcome) = self.wiring.executed.try_recv() {

@@ -1,5 +1,4 @@
-//! How the replica's records lie in the ledger's database, and how they are
-//! found again.
+//! How the replica's records lie in the ledger's store, and how they are found again.
 //!
 //! ```text
 //! 'r' ‖ record key (9 bytes)                       -> the record
@@ -8,8 +7,8 @@
 //!
 //! A vote says "I hold this batch in full", so the transactions of a batch are
 //! written with the record that permits the vote: after a crash of every node at
-//! once, a batch that may have committed can still be executed. They lie where the
-//! ledger looks for those of its blocks, under the digest of the batch.
+//! once, a batch that may have committed can still be executed. They lie where those of
+//! the ledger's blocks do, and the ledger finds them under the digest of the batch.
 
 use std::sync::Arc;
 

@@ -35,7 +35,8 @@ impl Outcomes {
     }
 }
 
-/// At how many attested batches their payloads go from the disk.
+/// At how many attested batches their payloads are given up: from the disk they go with
+/// the last of a file.
 const DISCARD_EVERY: u64 = 32;
 
 /// Executes batches, which is to hash them.
