@@ -308,7 +308,8 @@ impl Ledger {
     }
 
     /// Deletes the transactions that were recorded for blocks up to `through` which
-    /// are never made: for whoever orders without executing.
+    /// are never made: for whoever orders without executing. From the disk they go with
+    /// the last of a file.
     ///
     /// # Errors
     ///
