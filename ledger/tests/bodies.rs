@@ -56,10 +56,34 @@ fn a_transaction_goes_to_disk_once_with_what_it_writes() {
         transactions: vec![network.checked(&put)],
     };
     ledger.commit(batch).unwrap();
-    ledger.flush().unwrap();
-    for piece in value.chunks(64) {
-        assert_eq!(times(folder.path(), piece), 1);
+    // In the log, and then in tables.
+    for _ in 0..2 {
+        for piece in value.chunks(64) {
+            assert_eq!(times(folder.path(), piece), 1);
+        }
+        ledger.flush().unwrap();
     }
+}
+
+/// Who has voted for a batch and was behind when it became a block gets that from others,
+/// who do not say what it was called.
+#[test]
+fn a_block_that_is_received_takes_up_what_was_recorded_of_it() {
+    let (network, folder) = (Network::new(), tempfile::tempdir().unwrap());
+    let other = tempfile::tempdir().unwrap();
+    let source = network.open(other.path());
+    let put = network.put(1, "a", &[1; 400]);
+    let block = network.commit(&source, std::slice::from_ref(&put)).block;
+    let ledger = network.open(folder.path());
+    record(&ledger, &[(1, &encode(&vec![encode(&put)]))]).unwrap();
+    let [path] = names(folder.path()).try_into().unwrap();
+    let before = std::fs::read(&path).unwrap();
+    network.receive(&ledger, &block).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    drop(ledger);
+    let ledger = network.open(folder.path());
+    assert_eq!(ledger.block(1).unwrap().as_ref(), Some(&*block));
+    assert_eq!(ledger.recorded_batches().unwrap(), []);
 }
 
 /// The power goes after transactions were appended and before the row that refers to

@@ -6,7 +6,7 @@
 //! transport.pem    the key it proves itself with on connections
 //! new-identity     an empty file: this replica has never voted
 //! votes-lost       an empty file: this replica has voted and does not know what
-//! data/            its database
+//! data/            its ledger and its votes
 //! LOCK             held while a node runs here
 //! ```
 //!

@@ -68,7 +68,8 @@ impl Extent {
 /// How a count is encoded.
 const COUNT_BYTES: usize = 8;
 /// How many times as long as a value a transaction may be that is read for it: what it
-/// takes to read many values is bounded by how long they are.
+/// takes to read many values is bounded by how long they are. Another number is another
+/// layout: verification expects the rows that follow from it.
 const MAX_READ_FOR_VALUE: usize = 8;
 
 impl Span {
@@ -212,21 +213,20 @@ impl BodyFiles {
 
     /// The files all of whose transactions were appended for blocks after `after` and up
     /// to `through`, but for the one that is appended to.
-    pub(super) fn needless(&self, after: u64, through: u64) -> Vec<u64> {
-        let writer = self.lock();
+    pub(super) fn take_needless(&self, after: u64, through: u64) -> Vec<u64> {
+        let mut writer = self.lock();
         let last = writer.last.as_ref().map(|last| last.number);
-        let files = writer.blocks.iter().filter(|(file, (oldest, newest))| {
-            *oldest > after && *newest <= through && Some(**file) != last
-        });
-        files.map(|(file, _)| *file).collect()
+        let is_needless = |file: &u64, (oldest, newest): &mut (u64, u64)| {
+            *oldest > after && *newest <= through && Some(*file) != last
+        };
+        let needless = writer.blocks.extract_if(.., is_needless);
+        needless.map(|(file, _)| file).collect()
     }
 
     /// Removes a file to which no row refers any more.
     pub(super) fn remove(&self, file: u64) -> Result<(), StoreError> {
         let path = self.path(file);
-        fs::remove_file(&path).map_err(io_error("remove", &path))?;
-        self.lock().blocks.remove(&file);
-        Ok(())
+        fs::remove_file(&path).map_err(io_error("remove", &path))
     }
 
     /// The transactions in this place, held against their hash.

@@ -125,7 +125,7 @@ pub(crate) struct HistoryRow {
 pub(crate) enum HistoryValue {
     /// The key was deleted.
     Deleted,
-    /// This one: a short one, or one that genesis wrote.
+    /// This one: a short one, or one that genesis or a much longer transaction wrote.
     Here(Arc<[u8]>),
     /// A long one, which stands in the transaction that wrote it alone: where that is
     /// among those of its block, and the hash of the value.

@@ -1,5 +1,5 @@
-//! Reading histories: what was written to a key, and long values, which stand in the
-//! transactions that wrote them.
+//! Reading histories: what was written to a key, and long values, most of which stand in
+//! the transactions that wrote them.
 
 use crypto::{Digest, Domain};
 use serde::Serialize;

@@ -1,9 +1,10 @@
 //! What consensus must remember: opaque keys and values, and the transactions of
 //! batches that have been voted for.
 //!
-//! The ledger keeps them because they share its disk, and does not look at them. They are synced before the write returns: a vote may leave
-//! only after that. The transactions of a batch that becomes a block are on disk
-//! by then, and are not written again: the block refers to them.
+//! The ledger keeps them because they share its disk, and does not look at them.
+//! They are synced before the write returns: a vote may leave only after that. The
+//! transactions of a batch that becomes a block are on disk by then, and are not
+//! written again: the block refers to them.
 
 use std::collections::BTreeMap;
 
@@ -179,7 +180,7 @@ impl Store {
         let after = |number: u64| number_key(number.saturating_add(1));
         let (start, end) = (after(written.tip), after(through));
         batch.delete_range_cf(self.family(Family::Batches), start, end);
-        let needless = self.bodies.needless(written.tip, through);
+        let needless = self.bodies.take_needless(written.tip, through);
         // No row may refer to a file that is gone.
         let durable = match needless[..] {
             [] => Durable::Later,
