@@ -24,6 +24,11 @@ pub struct Version {
     pub index: u32,
 }
 
+/// A position in a block, as one of a list.
+pub(crate) fn index_of(index: u32) -> usize {
+    usize::try_from(index).expect("a usize has at least 32 bits")
+}
+
 /// A key that was read by name.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Read {

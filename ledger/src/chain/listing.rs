@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use crypto::{Digest, PublicKey};
 
-use super::query::{index_of, parsed, points_nowhere};
+use super::query::{parsed, points_nowhere};
 use super::{CommittedTransaction, Ledger, LedgerError};
 use crate::block::Block;
 use crate::names::is_namespace;
-use crate::rwset::Version;
+use crate::rwset::{Version, index_of};
 use crate::store::{
     BlockPositions, Location, StoreError, StoreView, contract_prefix, creator_prefix,
 };

@@ -11,7 +11,7 @@ use crate::block::{Block, BlockCertificate, StoredBlock, TransactionResult, resu
 use crate::names::is_namespace;
 use crate::proof::Receipt;
 use crate::proposal::TransactionId;
-use crate::rwset::Version;
+use crate::rwset::{Version, index_of};
 use crate::store::{Family, HistoryEntry, HistoryPart, Location, StoreView, number_key};
 use crate::transaction::{Locator, Transaction, TransactionHash};
 use crate::validation::{Reason, Verdict};
@@ -386,10 +386,6 @@ pub(super) fn parsed(
 ) -> Result<Transaction, LedgerError> {
     decode(bytes, bytes.len())
         .map_err(|error| damaged(view, Family::Blocks, block, error.to_string()))
-}
-
-pub(super) fn index_of(index: u32) -> usize {
-    usize::try_from(index).expect("a usize has at least 32 bits")
 }
 
 pub(super) fn points_nowhere(view: &StoreView<'_>, place: Version) -> LedgerError {

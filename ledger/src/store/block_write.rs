@@ -16,7 +16,7 @@ use crate::block::{Block, BlockCertificate};
 use crate::digest::StateAccumulator;
 use crate::proposal::TransactionId;
 use crate::row::{RowValue, RowWrite};
-use crate::rwset::Version;
+use crate::rwset::{Version, index_of};
 
 const WHAT: &str = "a block";
 
@@ -38,24 +38,24 @@ impl StateChange {
         history_key(&self.namespace, &self.key, self.version)
     }
 
+    /// Where the transaction stands, of those of the block, that is read for the long value
+    /// which is written here; none where the history keeps that itself.
+    fn holder(&self, spans: &[Span]) -> Option<Span> {
+        let (value, _) = self.write.long.as_ref().zip(self.transaction_id)?;
+        let span = spans[index_of(self.version.index)];
+        span.holds(value).then_some(span)
+    }
+
     /// What the history keeps of this change, by a block whose transactions stand there.
     pub(crate) fn history_row(&self, spans: &[Span]) -> HistoryRow {
         let RowWrite { row, long } = &self.write;
         let value = match row.as_ref().map(|row| &row.value) {
             None => HistoryValue::Deleted,
             Some(RowValue::Short(value)) => HistoryValue::Here(value.as_slice().into()),
-            Some(RowValue::Long(of)) => match (long, self.transaction_id) {
+            Some(RowValue::Long(of)) => match (long, self.holder(spans)) {
                 (None, _) => HistoryValue::Earlier(*of),
+                (Some(_), Some(span)) => HistoryValue::InTransaction(span, of.hash),
                 (Some(value), None) => HistoryValue::Here(value.clone()),
-                (Some(value), Some(_)) => {
-                    let span = usize::try_from(self.version.index).map(|index| spans[index]);
-                    let span = span.expect("a usize has at least 32 bits");
-                    if span.holds(value) {
-                        HistoryValue::InTransaction(span, of.hash)
-                    } else {
-                        HistoryValue::Here(value.clone())
-                    }
-                }
             },
         };
         HistoryRow {
@@ -103,13 +103,17 @@ struct Batch<'a> {
 
 impl BlockWrite<'_> {
     /// About how many bytes are written: a write that grew would be copied again and again.
-    fn length(&self) -> usize {
-        /// A row of ids, of the state or of the history, but for names; and what there is
-        /// once.
+    fn length(&self, spans: &[Span]) -> usize {
+        /// A row of ids, of the state or of the history, but for names and long values;
+        /// and what there is once.
         const ROW: usize = 128;
         const ONCE: usize = 4096;
-        let of_change =
-            |change: &StateChange| 2 * (change.namespace.len() + change.key.len() + ROW);
+        let of_change = |change: &StateChange| {
+            let kept = change.write.long.as_ref();
+            let kept = kept.filter(|_| change.holder(spans).is_none());
+            let long = kept.map_or(0, |long| long.len());
+            2 * (change.namespace.len() + change.key.len() + ROW) + long
+        };
         let changes: usize = self.changes.iter().map(of_change).sum();
         ONCE + ROW * self.indexed.len() + changes
     }
@@ -130,7 +134,7 @@ impl Batch<'_> {
     }
 
     /// What the block leaves beside itself.
-    fn effects(&mut self, write: &BlockWrite<'_>) {
+    fn effects(&mut self, write: &BlockWrite<'_>, spans: &[Span]) {
         let number = write.block.header.number;
         self.put(Family::Hashes, write.hash.as_bytes(), &number);
         for indexed in in_order_of(write.indexed, |indexed| indexed.id) {
@@ -140,9 +144,8 @@ impl Batch<'_> {
         for (key, positions) in write.index {
             self.put(Family::Index, key, positions);
         }
-        let spans = Span::of_all(&write.block.transactions);
         for change in in_order_of(write.changes, |change| (&change.namespace, &change.key)) {
-            self.change(change, &spans);
+            self.change(change, spans);
         }
         let tip = TipRow {
             number,
@@ -216,11 +219,12 @@ impl Store {
         network: &NetworkId,
         write: &BlockWrite<'_>,
     ) -> Result<(), StoreError> {
-        let mut batch = self.batch(write.length());
+        let spans = Span::of_all(&write.block.transactions);
+        let mut batch = self.batch(write.length(&spans));
         batch.put(Family::Meta, meta::FORMAT, &FORMAT);
         batch.put(Family::Meta, meta::NETWORK, network);
         batch.put_bytes(Family::Meta, meta::RECORD_WRITES, &seal(0));
-        batch.effects(write);
+        batch.effects(write, &spans);
         batch.itself(write, &Written::default())?;
         self.sync_bodies(WHAT)?;
         self.write(WHAT, batch.operations, Durable::Now)
@@ -229,8 +233,9 @@ impl Store {
     /// Writes a block; it is on disk when this returns.
     pub(crate) fn write_block(&self, write: &BlockWrite<'_>) -> Result<(), StoreError> {
         let number = write.block.header.number;
-        let mut batch = self.batch(write.length());
-        batch.effects(write);
+        let spans = Span::of_all(&write.block.transactions);
+        let mut batch = self.batch(write.length(&spans));
+        batch.effects(write, &spans);
         let mut written = self.lock_written();
         batch.itself(write, &written)?;
         self.sync_bodies(WHAT)?;

@@ -178,7 +178,7 @@ impl BodyFiles {
         } else {
             fs::create_dir_all(&self.folder).map_err(io_error("create", &self.folder))?;
             sync_folder(self.folder.parent().unwrap_or(Path::new(".")))?;
-            let newest = self.numbers()?.pop();
+            let newest = self.newest()?;
             let last = self.open_to_append(newest.unwrap_or(1))?;
             // What is in there already may be of any block.
             if last.length > 0 {
@@ -276,23 +276,18 @@ impl BodyFiles {
         }
     }
 
-    /// The numbers of all files, ascending.
-    fn numbers(&self) -> Result<Vec<u64>, StoreError> {
-        let error = || io_error("read", &self.folder);
-        let entries = match fs::read_dir(&self.folder) {
-            Err(absent) if absent.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(error())?,
-        };
-        let mut numbers = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(error())?.path();
+    /// The number of the newest file, if there is one.
+    fn newest(&self) -> Result<Option<u64>, StoreError> {
+        let error = io_error("read", &self.folder);
+        let mut newest = None;
+        for entry in fs::read_dir(&self.folder).map_err(&error)? {
+            let path = entry.map_err(&error)?.path();
             if path.extension().is_some_and(|it| it == EXTENSION) {
                 let stem = path.file_stem().and_then(|it| it.to_str());
-                numbers.extend(stem.and_then(|stem| stem.parse::<u64>().ok()));
+                newest = newest.max(stem.and_then(|stem| stem.parse().ok()));
             }
         }
-        numbers.sort_unstable();
-        Ok(numbers)
+        Ok(newest)
     }
 
     fn path(&self, number: u64) -> PathBuf {
