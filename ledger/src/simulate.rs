@@ -6,6 +6,7 @@
 //! already, so that nobody is led on.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crypto::merkle::leaf_hash;
 use crypto::{Digest, NetworkId, SigningKey, encode};
@@ -13,7 +14,7 @@ use crypto::{Digest, NetworkId, SigningKey, encode};
 use crate::contract::{self, Context, Contract, ContractError, Contracts, call};
 use crate::endorsement::{EndorsedAction, Endorsement, ProposalResponse, Response};
 use crate::identity::Identity;
-use crate::members::{self, Member, member};
+use crate::members::Member;
 use crate::policy::EndorsementPolicy;
 use crate::proposal::{Proposal, SignedProposal, TransactionId};
 use crate::rwset::ReadWriteSet;
@@ -236,7 +237,8 @@ impl Simulation<'_> {
             Some(system) => system,
             None => self.agreed_contract(name)?,
         };
-        let mut context = Context::new(self.view, name, &creator, transaction_id);
+        let creator = &creator.identity;
+        let mut context = Context::new(self.view, name, creator, transaction_id);
         let payload = call(contract, &mut context, &proposal.function, &proposal.args)?;
         let (rwset, events) = context.finish(&proposal.args);
         Ok(EndorsedAction {
@@ -249,15 +251,15 @@ impl Simulation<'_> {
 
     /// The contract in the version that the network has agreed on.
     fn agreed_contract(&self, name: &str) -> Result<&dyn Contract, EndorseError> {
-        let name = name.to_owned();
-        let Some(definition) = members::contract(self.view, &name)? else {
+        let Some((definition, _)) = self.view.contract(name)? else {
+            let name = name.to_owned();
             return Err(EndorseError::UnknownContract { name });
         };
         let agreed = definition.version;
-        match self.contracts.get(&name) {
+        match self.contracts.get(name) {
             Some(contract) if contract.version() == agreed => Ok(contract),
             other => Err(EndorseError::NotInstalled {
-                name,
+                name: name.to_owned(),
                 agreed,
                 installed: other.map(Contract::version),
             }),
@@ -302,7 +304,7 @@ impl Simulation<'_> {
         Ok(policies)
     }
 
-    fn permitted_creator(&self, proposal: &Proposal) -> Result<Identity, EndorseError> {
+    fn permitted_creator(&self, proposal: &Proposal) -> Result<Arc<Member>, EndorseError> {
         let valid_until_block = proposal.valid_until_block;
         // The next block is the first it could stand in.
         if self.height >= valid_until_block {
@@ -311,16 +313,16 @@ impl Simulation<'_> {
                 height: self.height,
             });
         }
-        let creator = member(self.view, &proposal.creator)?;
-        let Member { identity, revoked } = creator.ok_or(EndorseError::UnknownCreator)?;
-        let creator = identity;
-        if revoked {
-            return Err(EndorseError::CreatorRevoked { creator });
+        let found = self.view.member(&proposal.creator)?;
+        let (member, _) = found.ok_or(EndorseError::UnknownCreator)?;
+        let creator = || member.identity.clone();
+        if member.revoked {
+            return Err(EndorseError::CreatorRevoked { creator: creator() });
         }
-        if !creator.role.may_propose() {
-            return Err(EndorseError::CreatorNotPermitted { creator });
+        if !member.identity.role.may_propose() {
+            return Err(EndorseError::CreatorNotPermitted { creator: creator() });
         }
-        Ok(creator)
+        Ok(member)
     }
 
     /// Checks that the transaction of a proposal and an action of so many bytes would

@@ -40,7 +40,7 @@ pub use listing::{Listing, ListingPart, TransactionsOf};
 pub use query::CommittedTransaction;
 use recent::{RecentBlock, RecentBlocks};
 pub use snapshot::Snapshot;
-use system_rows::{Committing, SystemRows};
+use system_rows::SystemRows;
 
 /// The newest block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,6 @@ pub struct Committed {
 struct Head {
     parent: Parent,
     accumulator: StateAccumulator,
-    system: SystemRows,
 }
 
 /// The chain and its state on disk.
@@ -102,6 +101,7 @@ pub struct Ledger {
     certified: AtomicU64,
     recent: RecentBlocks,
     absent: AbsentIds,
+    system: SystemRows,
 }
 
 impl Ledger {
@@ -127,10 +127,10 @@ impl Ledger {
             attesters: genesis.attesters.clone(),
             tip: RwLock::new(parent.tip()),
             absent: AbsentIds::new(parent.header.number),
+            system: SystemRows::new(parent.header.number),
             head: Mutex::new(Head {
                 parent,
                 accumulator: recovered.accumulator,
-                system: SystemRows::default(),
             }),
             certified: AtomicU64::new(certified),
             recent: RecentBlocks::default(),
@@ -162,13 +162,7 @@ impl Ledger {
             head.parent.header.number.checked_add(1),
             "batches are committed once and in order"
         );
-        let state = Committing {
-            state: &self.snapshot()?,
-            rows: &head.system,
-            absent: &self.absent,
-            tip: head.parent.header.number,
-        };
-        let executed = execute(&state, &head.parent, &head.accumulator, batch)?;
+        let executed = execute(&self.snapshot()?, &head.parent, &head.accumulator, batch)?;
         self.append(&mut head, executed)
     }
 
@@ -201,7 +195,8 @@ impl Ledger {
         );
         self.store.write_block(&executed.write())?;
         let ids = executed.indexed.iter().map(|indexed| indexed.id);
-        self.absent.committed(executed.block.header.number, ids);
+        self.absent.committed(header.number, ids);
+        self.system.committed(header.number, &executed.changes);
         head.parent = executed.parent();
         head.accumulator = executed.accumulator;
         let recent = RecentBlock {
@@ -209,7 +204,6 @@ impl Ledger {
             hash: executed.hash,
             results: executed.results.into(),
         };
-        head.system.forget(&executed.changes);
         self.recent.keep(recent.clone());
         *self.tip.write().unwrap_or_else(PoisonError::into_inner) = head.parent.tip();
         Ok(Committed {

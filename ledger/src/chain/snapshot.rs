@@ -1,10 +1,11 @@
 //! The state between two blocks, for whoever executes contracts or validates.
 
-use crypto::Digest;
+use crypto::{Digest, PublicKey};
 
-use super::absent::AbsentIds;
 use super::{Ledger, LedgerError};
+use crate::members::{Member, SystemRow, contract_row, member_row};
 use crate::names::is_namespace;
+use crate::policy::ContractDefinition;
 use crate::proposal::TransactionId;
 use crate::row::{LongValue, StateRow, VersionedValue};
 use crate::rwset::Version;
@@ -15,7 +16,7 @@ use crate::store::{Location, RangePart, StatePage, StoreError, StoreView, TipRow
 pub struct Snapshot<'a> {
     view: StoreView<'a>,
     tip: TipRow,
-    absent: &'a AbsentIds,
+    ledger: &'a Ledger,
 }
 
 impl Ledger {
@@ -27,8 +28,8 @@ impl Ledger {
     pub fn snapshot(&self) -> Result<Snapshot<'_>, LedgerError> {
         let view = self.store.view();
         let tip = view.tip()?;
-        let absent = &self.absent;
-        Ok(Snapshot { view, tip, absent })
+        let ledger = self;
+        Ok(Snapshot { view, tip, ledger })
     }
 }
 
@@ -99,13 +100,27 @@ impl StateView for Snapshot<'_> {
         Box::new(self.view.state_range(namespace, start, end))
     }
 
+    fn contract(&self, name: &str) -> Result<SystemRow<ContractDefinition>, StoreError> {
+        let read = || contract_row(self, name);
+        self.ledger.system.contract(name, self.tip.number, read)
+    }
+
+    fn member(&self, key: &PublicKey) -> Result<SystemRow<Member>, StoreError> {
+        let read = || member_row(self, key);
+        self.ledger.system.member(key, self.tip.number, read)
+    }
+
     fn place_of(&self, id: &TransactionId) -> Result<Option<Version>, StoreError> {
+        if self.ledger.absent.contains(id, self.tip.number) {
+            return Ok(None);
+        }
         Ok(self.view.location(id)?.map(|location| location.place()))
     }
 
     fn places_of(&self, ids: &[TransactionId]) -> Vec<Result<Option<Version>, StoreError>> {
         let look = |ids: &[_]| self.view.locations(ids).collect();
-        let found = self.absent.locate(ids, self.tip.number, look).into_iter();
+        let absent = &self.ledger.absent;
+        let found = absent.locate(ids, self.tip.number, look).into_iter();
         let place = |location: Option<Location>| location.map(|location| location.place());
         found.map(|found| found.map(place)).collect()
     }

@@ -1,140 +1,178 @@
-//! The state as the committer sees it, who alone changes it: the rows of the system,
-//! which every transaction asks for and few change, are at hand, and what is known not
-//! to be in the chain is not looked for.
+//! Members and contracts at hand: every proposal and every transaction asks for some, and
+//! few blocks change any.
 
-use std::cell::RefCell;
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::absent::AbsentIds;
-use crate::proposal::TransactionId;
-use crate::row::{LongValue, StateRow};
+use crypto::PublicKey;
+
+use crate::members::{Member, SystemRow};
+use crate::policy::ContractDefinition;
 use crate::rwset::Version;
-use crate::state::{CONTRACTS, MEMBERS, Rows, StateView};
+use crate::state::{CONTRACTS, MEMBERS};
 use crate::store::{StateChange, StoreError};
 
-/// Rows of the system as they are after the newest block, as far as they were
-/// asked for. There are as many as members and contracts, and rows never go.
-#[derive(Default)]
+/// What a row of the system says, or why that cannot be read.
+type Found<T> = Result<SystemRow<T>, StoreError>;
+
+/// What is known of rows of one kind, with the places where they were written.
+type Rows<K, T> = BTreeMap<K, (Arc<T>, Version)>;
+
+struct Known {
+    members: Rows<PublicKey, Member>,
+    contracts: Rows<String, ContractDefinition>,
+    /// The block after which all of them are so.
+    after: u64,
+}
+
+/// Members and contracts as they are after the newest block, as far as they were asked
+/// for. There are as many as the state has, from which none ever goes.
 pub(super) struct SystemRows {
-    members: RefCell<BTreeMap<String, StateRow>>,
-    contracts: RefCell<BTreeMap<String, StateRow>>,
+    known: Mutex<Known>,
 }
 
 impl SystemRows {
-    fn of(&self, namespace: &str) -> Option<&RefCell<BTreeMap<String, StateRow>>> {
-        match namespace {
-            MEMBERS => Some(&self.members),
-            CONTRACTS => Some(&self.contracts),
-            _ => None,
+    /// What is known when `after` is the newest block: nothing.
+    pub(super) fn new(after: u64) -> Self {
+        Self {
+            known: Mutex::new(Known {
+                members: BTreeMap::new(),
+                contracts: BTreeMap::new(),
+                after,
+            }),
         }
     }
 
-    /// Forgets what a block has changed.
-    pub(super) fn forget(&self, changes: &[StateChange]) {
-        for change in changes {
-            if let Some(rows) = self.of(&change.namespace) {
-                rows.borrow_mut().remove(&change.key);
+    /// The member with this key after block `tip`, read with `read` if it is not known.
+    pub(super) fn member(
+        &self,
+        key: &PublicKey,
+        tip: u64,
+        read: impl FnOnce() -> Found<Member>,
+    ) -> Found<Member> {
+        self.row(|known| &mut known.members, key, tip, read)
+    }
+
+    /// The contract with this name after block `tip`, read with `read` if it is not known.
+    pub(super) fn contract(
+        &self,
+        name: &str,
+        tip: u64,
+        read: impl FnOnce() -> Found<ContractDefinition>,
+    ) -> Found<ContractDefinition> {
+        self.row(|known| &mut known.contracts, name, tip, read)
+    }
+
+    fn row<K: Ord + Borrow<Q>, Q: Ord + ToOwned<Owned = K> + ?Sized, T>(
+        &self,
+        kind: impl Fn(&mut Known) -> &mut Rows<K, T>,
+        key: &Q,
+        tip: u64,
+        read: impl FnOnce() -> Found<T>,
+    ) -> Found<T> {
+        {
+            let mut known = self.lock();
+            if known.after == tip
+                && let Some(row) = kind(&mut known).get(key)
+            {
+                return Ok(Some(row.clone()));
             }
         }
-    }
-}
-
-/// The state after the newest block, seen by the committer.
-pub(super) struct Committing<'a> {
-    pub(super) state: &'a dyn StateView,
-    pub(super) rows: &'a SystemRows,
-    pub(super) absent: &'a AbsentIds,
-    /// The number of that block.
-    pub(super) tip: u64,
-}
-
-impl StateView for Committing<'_> {
-    fn row(&self, namespace: &str, key: &str) -> Result<Option<StateRow>, StoreError> {
-        let Some(rows) = self.rows.of(namespace) else {
-            return self.state.row(namespace, key);
-        };
-        if let Some(row) = rows.borrow().get(key) {
-            return Ok(Some(row.clone()));
-        }
-        let found = self.state.row(namespace, key)?;
+        let found = read()?;
+        // That something is not there is not kept: anybody may ask for anything.
         if let Some(row) = &found {
-            rows.borrow_mut().insert(key.to_owned(), row.clone());
+            let mut known = self.lock();
+            if known.after == tip {
+                kind(&mut known).insert(key.to_owned(), row.clone());
+            }
         }
         Ok(found)
     }
 
-    fn rows(&self, keys: &[(&str, &str)]) -> Vec<Result<Option<StateRow>, StoreError>> {
-        self.state.rows(keys)
-    }
-
-    fn long_value(
-        &self,
-        namespace: &str,
-        key: &str,
-        long: &LongValue,
-    ) -> Result<Vec<u8>, StoreError> {
-        self.state.long_value(namespace, key, long)
-    }
-
-    fn range(&self, namespace: &str, start: &str, end: &str) -> Rows<'_> {
-        self.state.range(namespace, start, end)
-    }
-
-    fn place_of(&self, id: &TransactionId) -> Result<Option<Version>, StoreError> {
-        if self.absent.contains(id, self.tip) {
-            return Ok(None);
+    /// Takes note of a block that is on disk, with these changes.
+    pub(super) fn committed(&self, number: u64, changes: &[StateChange]) {
+        let mut known = self.lock();
+        for change in changes {
+            match change.namespace.as_str() {
+                MEMBERS => known.members.clear(),
+                CONTRACTS => known.contracts.clear(),
+                _ => {}
+            }
         }
-        self.state.place_of(id)
+        known.after = number;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        let known = self.known.lock();
+        known.expect("nothing panics while the rows of the system are held")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::VersionedValue;
-    use crate::state::MemoryState;
+    use crate::row::RowWrite;
 
-    fn row(block: u64) -> VersionedValue {
-        VersionedValue {
-            version: Version { block, index: 0 },
-            value: vec![1],
-            policy: None,
+    fn row(version: u32) -> (Arc<ContractDefinition>, Version) {
+        let definition = ContractDefinition {
+            name: "kv".to_owned(),
+            version,
+            policy: "org1".parse().unwrap(),
+        };
+        let block = version.into();
+        (Arc::new(definition), Version { block, index: 0 })
+    }
+
+    fn change(namespace: &str) -> StateChange {
+        StateChange {
+            namespace: namespace.to_owned(),
+            key: "kv".to_owned(),
+            version: Version { block: 0, index: 0 },
+            transaction_id: None,
+            write: RowWrite::DELETED,
         }
     }
 
-    /// What is kept at hand must be what is on disk, whenever it is asked for.
+    /// What is at hand must be what the state of that block has, whoever asks.
     #[test]
-    fn a_row_is_kept_until_a_block_changes_it() {
-        let rows = SystemRows::default();
-        let mut state = MemoryState::default();
-        let get = |state: &MemoryState, namespace, key| {
-            let committing = Committing {
-                state,
-                rows: &rows,
-                absent: &AbsentIds::new(0),
-                tip: 0,
-            };
-            committing.get(namespace, key).unwrap()
+    fn a_row_is_known_until_a_block_changes_it_and_to_nobody_of_another_block() {
+        let rows = SystemRows::new(4);
+        let get = |tip, read| {
+            let found = rows.contract("kv", tip, || Ok(Some(row(read)))).unwrap();
+            found.map(|(found, _)| found.version)
         };
-        // That something is not there is not kept: it may come.
-        assert_eq!(get(&state, MEMBERS, "a"), None);
-        state.write(MEMBERS, "a", Some(row(1)));
-        state.write("kv", "a", Some(row(1)));
-        for namespace in [MEMBERS, "kv"] {
-            assert_eq!(get(&state, namespace, "a"), Some(row(1)));
-        }
-        assert_eq!(get(&state, CONTRACTS, "a"), None);
-        for namespace in [MEMBERS, "kv"] {
-            state.write(namespace, "a", Some(row(2)));
-        }
-        assert_eq!(get(&state, "kv", "a"), Some(row(2)));
-        rows.forget(&[StateChange {
-            namespace: MEMBERS.to_owned(),
-            key: "a".to_owned(),
-            version: Version { block: 2, index: 0 },
-            transaction_id: None,
-            write: Some(row(2)).into(),
-        }]);
-        assert_eq!(get(&state, MEMBERS, "a"), Some(row(2)));
+        assert_eq!([get(4, 1), get(4, 2)], [Some(1), Some(1)]);
+        assert_eq!(
+            get(5, 3),
+            Some(3),
+            "of a block that is not taken note of yet"
+        );
+        assert_eq!(get(4, 4), Some(1));
+        rows.committed(5, &[change("kv"), change(MEMBERS)]);
+        assert_eq!(
+            get(4, 5),
+            Some(5),
+            "of a block that is no longer the newest"
+        );
+        assert_eq!(get(5, 6), Some(1));
+        rows.committed(6, &[change("kv"), change(CONTRACTS)]);
+        assert_eq!([get(6, 7), get(6, 8)], [Some(7), Some(7)]);
+    }
+
+    #[test]
+    fn what_is_not_there_may_come_and_what_cannot_be_read_is_read_again() {
+        let rows = SystemRows::new(0);
+        assert_eq!(rows.contract("kv", 0, || Ok(None)).unwrap(), None);
+        let failing = || {
+            Err(StoreError::BadRow {
+                namespace: CONTRACTS,
+                key: "kv".to_owned(),
+                what: "bad".to_owned(),
+            })
+        };
+        assert!(rows.contract("kv", 0, failing).is_err());
+        let found = rows.contract("kv", 0, || Ok(Some(row(1)))).unwrap();
+        assert_eq!(found, Some(row(1)));
     }
 }

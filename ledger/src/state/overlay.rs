@@ -39,6 +39,8 @@ pub struct Overlay<'a> {
     /// A row that is none stands for a key that was deleted.
     written: Namespaces<RowWrite>,
     committed: BTreeMap<TransactionId, Version>,
+    /// Namespaces in which a key was given a policy of its own.
+    guarded: BTreeSet<String>,
 }
 
 impl<'a> Overlay<'a> {
@@ -53,6 +55,7 @@ impl<'a> Overlay<'a> {
             members: RefCell::default(),
             written: BTreeMap::new(),
             committed: BTreeMap::new(),
+            guarded: BTreeSet::new(),
         }
     }
 
@@ -62,6 +65,10 @@ impl<'a> Overlay<'a> {
             CONTRACTS => self.contracts.get_mut().clear(),
             MEMBERS => self.members.get_mut().clear(),
             _ => {}
+        }
+        let row = write.row.as_ref();
+        if row.is_some_and(|row| row.policy.is_some()) {
+            self.guarded.insert(namespace.to_owned());
         }
         apply(&mut self.written, namespace, key, write);
     }
@@ -113,7 +120,7 @@ impl StateView for Overlay<'_> {
     }
 
     fn is_guarded(&self, namespace: &str) -> bool {
-        self.base.is_guarded(namespace)
+        self.guarded.contains(namespace) || self.base.is_guarded(namespace)
     }
 
     fn expect(&self, keys: &BTreeSet<(&str, &str)>) {
@@ -135,7 +142,11 @@ impl StateView for Overlay<'_> {
         if let Some(known) = self.contracts.borrow().get(name) {
             return Ok(Some(known.clone()));
         }
-        let found = contract_row(self, name)?;
+        let found = if self.written.contains_key(CONTRACTS) {
+            contract_row(self, name)?
+        } else {
+            self.base.contract(name)?
+        };
         if let Some(found) = &found {
             let mut known = self.contracts.borrow_mut();
             known.insert(name.to_owned(), found.clone());
@@ -147,7 +158,11 @@ impl StateView for Overlay<'_> {
         if let Some(known) = self.members.borrow().get(key) {
             return Ok(Some(known.clone()));
         }
-        let found = member_row(self, key)?;
+        let found = if self.written.contains_key(MEMBERS) {
+            member_row(self, key)?
+        } else {
+            self.base.member(key)?
+        };
         if let Some(found) = &found {
             self.members.borrow_mut().insert(*key, found.clone());
         }

@@ -25,10 +25,13 @@ pub(super) fn check(
     since: Version,
 ) -> Result<(), Stop> {
     let mut endorsers = Endorsers::look_up(view, &body.endorsements)?;
-    let touched = body.rwset.touched();
+    let (namespace, touched) = (&body.proposal.contract, body.rwset.touched());
+    if touched.is_empty() || !view.is_guarded(namespace) {
+        return endorsers.meet(&definition.policy, None, since);
+    }
     let mut meets_contract = false;
     for (key, position) in touched.iter().zip(0..) {
-        let row = view.row(&body.proposal.contract, key)?;
+        let row = view.row(namespace, key)?;
         match row.and_then(|row| Some((row.policy?, row.version))) {
             Some((policy, since)) => endorsers.meet(&policy, Some(position), since)?,
             None if meets_contract => {}
@@ -37,9 +40,6 @@ pub(super) fn check(
                 meets_contract = true;
             }
         }
-    }
-    if touched.is_empty() {
-        endorsers.meet(&definition.policy, None, since)?;
     }
     Ok(())
 }
