@@ -4,9 +4,11 @@ mod common;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::Network;
+use common::{Network, write};
 use crypto::{Digest, encode};
-use ledger::{Ledger, OrderedBatch, RecordWrites, Transaction, Verdict, verify_folder};
+use ledger::{
+    Ledger, OrderedBatch, RecordWrites, StateRow, StateView, Transaction, Verdict, verify_folder,
+};
 
 /// Ids are looked for while blocks come, some ordered here and some received.
 #[test]
@@ -115,4 +117,52 @@ fn recording_beside_commits_leaves_one_batch_for_every_block() {
     for number in 0..200 {
         assert_eq!(ledger.block(number).unwrap(), source.block(number).unwrap());
     }
+}
+
+/// Rows are asked for while they change: what is at hand of a later block must not show.
+#[test]
+fn a_snapshot_has_the_rows_of_its_block_however_reads_and_commits_interleave() {
+    let network = Network::new();
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = network.open(folder.path());
+    let stop = AtomicBool::new(false);
+    let look = || {
+        let mut seen = 0;
+        while !stop.load(Ordering::Relaxed) {
+            let snapshot = ledger.snapshot().unwrap();
+            let number = snapshot.number();
+            let rows = snapshot.rows(&[("kv", "a"), ("kv", "none"), ("kv", "b")]);
+            let rows: Vec<_> = rows.into_iter().map(Result::unwrap).collect();
+            let [a, none, b] = rows.try_into().unwrap();
+            assert_eq!(none, None);
+            // `a` is put in every block, `b` in every third one, and deleted in the next.
+            let written = |row: Option<StateRow>| row.map(|row| row.version.block);
+            let (put_a, put_b) = (number > 0, number > 0 && number.is_multiple_of(3));
+            assert_eq!(written(a), put_a.then_some(number));
+            assert_eq!(written(b), put_b.then_some(number));
+            seen = seen.max(number);
+        }
+        seen
+    };
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..2).map(|_| scope.spawn(look)).collect();
+        for number in 1..=240_u8 {
+            let mut writes = vec![write("a", Some(b"1"))];
+            match number % 3 {
+                0 => writes.push(write("b", Some(b"2"))),
+                1 => writes.push(write("b", None)),
+                _ => {}
+            }
+            let transaction = network.transaction_by(&network.client, number, vec![], writes);
+            let committed = network.commit(&ledger, &[transaction]);
+            assert_eq!(committed.block.verdicts, [Verdict::VALID]);
+        }
+        stop.store(true, Ordering::Relaxed);
+        for reader in readers {
+            assert!(reader.join().unwrap() > 0);
+        }
+    });
+    drop(ledger);
+    let report = verify_folder(folder.path(), &network.genesis).unwrap();
+    assert_eq!((report.problem, report.height), (None, 240));
 }

@@ -16,6 +16,7 @@ mod genesis;
 mod listing;
 mod query;
 mod recent;
+mod recent_rows;
 mod snapshot;
 mod system_rows;
 
@@ -39,6 +40,7 @@ pub use genesis::GenesisState;
 pub use listing::{Listing, ListingPart, TransactionsOf};
 pub use query::CommittedTransaction;
 use recent::{RecentBlock, RecentBlocks};
+use recent_rows::RecentRows;
 pub use snapshot::Snapshot;
 use system_rows::SystemRows;
 
@@ -102,6 +104,7 @@ pub struct Ledger {
     recent: RecentBlocks,
     absent: AbsentIds,
     system: SystemRows,
+    rows: RecentRows,
 }
 
 impl Ledger {
@@ -128,6 +131,7 @@ impl Ledger {
             tip: RwLock::new(parent.tip()),
             absent: AbsentIds::new(parent.header.number),
             system: SystemRows::new(parent.header.number),
+            rows: RecentRows::new(parent.header.number),
             head: Mutex::new(Head {
                 parent,
                 accumulator: recovered.accumulator,
@@ -198,6 +202,8 @@ impl Ledger {
         self.absent.committed(header.number, ids);
         self.system.committed(header.number, &executed.changes);
         head.parent = executed.parent();
+        self.rows
+            .committed(head.parent.header.number, executed.changes);
         head.accumulator = executed.accumulator;
         let recent = RecentBlock {
             block: Arc::new(executed.block),

@@ -76,11 +76,14 @@ impl Snapshot<'_> {
 
 impl StateView for Snapshot<'_> {
     fn row(&self, namespace: &str, key: &str) -> Result<Option<StateRow>, StoreError> {
-        self.view.state(namespace, key)
+        let read = || self.view.state(namespace, key);
+        let rows = &self.ledger.rows;
+        rows.row((namespace, key), self.tip.number, read)
     }
 
     fn rows(&self, keys: &[(&str, &str)]) -> Vec<Result<Option<StateRow>, StoreError>> {
-        self.view.states(keys).collect()
+        let (rows, tip) = (&self.ledger.rows, self.tip.number);
+        rows.rows(keys, tip, |unknown| self.view.states(unknown).collect())
     }
 
     fn is_guarded(&self, namespace: &str) -> bool {
