@@ -23,6 +23,7 @@ pub mod digest;
 pub mod endorsement;
 pub mod identity;
 pub mod light;
+mod lookup;
 pub mod members;
 pub mod names;
 pub mod policy;

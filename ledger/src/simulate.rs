@@ -5,7 +5,6 @@
 //! `validation`, in the order; what would certainly fail there is refused here
 //! already, so that nobody is led on.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crypto::merkle::leaf_hash;
@@ -272,8 +271,8 @@ impl Simulation<'_> {
         &self,
         proposals: &'a [SignedProposal],
         executed: &'a [Result<Executed, EndorseError>],
-    ) -> BTreeSet<(&'a str, &'a str)> {
-        let mut guarded = BTreeSet::new();
+    ) -> Vec<(&'a str, &'a str)> {
+        let mut guarded = Vec::new();
         for (signed, executed) in proposals.iter().zip(executed) {
             let contract = signed.proposal.contract.as_str();
             if let Ok(executed) = executed

@@ -5,8 +5,9 @@ mod common;
 use common::{Network, part, rows, write};
 use crypto::{Digest, decode, encode};
 use ledger::{
-    Block, Committed, ContentsError, HistoryPart, Ledger, LedgerError, OrderedBatch, RecordWrites,
-    StoreError, ValidationCode, Version,
+    Block, Committed, ContentsError, HistoryPart, KeyPolicy, Ledger, LedgerError, OrderedBatch,
+    ReadWriteSet, RecordWrites, Snapshot, StateView, StoreError, Transaction, ValidationCode,
+    Version, verify_folder,
 };
 
 fn empty_batch(sequence: u64, timestamp_ms: u64) -> OrderedBatch {
@@ -250,7 +251,6 @@ fn the_second_of_two_blind_writes_in_a_block_stands() {
 
 #[test]
 fn a_snapshot_does_not_see_what_is_committed_after_it() {
-    use ledger::StateView;
     let (network, folder) = (Network::new(), tempfile::tempdir().unwrap());
     let ledger = network.open(folder.path());
     network.commit(
@@ -272,6 +272,55 @@ fn a_snapshot_does_not_see_what_is_committed_after_it() {
     assert_eq!(keys("aa", ""), ["ab"]);
     assert_eq!(keys("", "ab"), ["a"]);
     assert_eq!(keys("b", "a"), [""; 0]);
+    let version = |block| Some(Version { block, index: 0 });
+    let asked = [("kv", "a"), ("kv", "aa")];
+    let versions = |snapshot: &Snapshot<'_>| -> Vec<_> {
+        let rows = snapshot.rows(&asked).into_iter().map(Result::unwrap);
+        rows.map(|row| row.map(|row| row.version)).collect()
+    };
+    assert_eq!(versions(&snapshot), [version(1), None]);
+    let now = ledger.snapshot().unwrap();
+    let second = Some(Version { block: 2, index: 1 });
+    assert_eq!(versions(&now), [version(2), second]);
+}
+
+/// A key's own policy is asked for from the next transaction on, though no key of the
+/// contract ever had one: where nothing else is asked for, it would be passed by.
+#[test]
+fn the_first_policy_of_a_key_holds_in_its_own_block_and_in_all_that_follow() {
+    let network = Network::new();
+    let [folder, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let (ledger, receiver) = (network.open(folder.path()), network.open(other.path()));
+    let guarded = ReadWriteSet {
+        policies: vec![KeyPolicy {
+            key: "a".to_owned(),
+            policy: Some("'org2.peer'".parse().unwrap()),
+        }],
+        ..ReadWriteSet::default()
+    };
+    let guard = network.transaction_with(&network.client, 2, guarded);
+    let codes = |ledger: &Ledger, transactions: &[Transaction]| {
+        let committed = network.commit(ledger, transactions);
+        network.receive(&receiver, &committed.block).unwrap();
+        committed.block.codes().collect::<Vec<_>>()
+    };
+    let (valid, refused) = (
+        ValidationCode::Valid,
+        ValidationCode::EndorsementPolicyFailure,
+    );
+    let [put, again, beside] =
+        [(1, "a"), (3, "a"), (4, "b")].map(|(nonce, key)| network.put(nonce, key, b"1"));
+    let first = codes(&ledger, &[put, guard, again, beside]);
+    assert_eq!(first, [valid, valid, refused, valid]);
+    assert_eq!(codes(&ledger, &[network.put(5, "a", b"2")]), [refused]);
+    drop(ledger);
+    let ledger = network.open(folder.path());
+    assert_eq!(codes(&ledger, &[network.put(6, "a", b"3")]), [refused]);
+    drop((ledger, receiver));
+    for folder in [folder, other] {
+        let report = verify_folder(folder.path(), &network.genesis).unwrap();
+        assert_eq!((report.problem, report.height), (None, 3));
+    }
 }
 
 #[test]

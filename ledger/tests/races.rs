@@ -10,6 +10,15 @@ use ledger::{
     Ledger, OrderedBatch, RecordWrites, StateRow, StateView, Transaction, Verdict, verify_folder,
 };
 
+/// Ends what others do meanwhile, also when something has failed: they are waited for.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Ids are looked for while blocks come, some ordered here and some received.
 #[test]
 fn no_id_takes_effect_twice_however_lookups_and_commits_interleave() {
@@ -28,6 +37,7 @@ fn no_id_takes_effect_twice_however_lookups_and_commits_interleave() {
         }
     };
     std::thread::scope(|scope| {
+        let _stop = Stop(&stop);
         for _ in 0..4 {
             scope.spawn(look);
         }
@@ -44,7 +54,6 @@ fn no_id_takes_effect_twice_however_lookups_and_commits_interleave() {
             let is_valid = made.block.verdicts[0] == Verdict::VALID;
             assert_eq!(is_valid, round % 4 == 0, "{round}");
         }
-        stop.store(true, Ordering::Relaxed);
     });
     drop(ledger);
     let report = verify_folder(folder.path(), &network.genesis).unwrap();
@@ -89,6 +98,7 @@ fn recording_beside_commits_leaves_one_batch_for_every_block() {
         }
     };
     std::thread::scope(|scope| {
+        let _stop = Stop(&stop);
         scope.spawn(|| record_what_comes(0));
         scope.spawn(|| record_what_comes(1));
         for number in 1..200 {
@@ -108,7 +118,6 @@ fn recording_beside_commits_leaves_one_batch_for_every_block() {
             };
             assert_eq!(made.hash, committed.hash);
         }
-        stop.store(true, Ordering::Relaxed);
     });
     drop(ledger);
     let report = verify_folder(folder.path(), &network.genesis).unwrap();
@@ -145,6 +154,7 @@ fn a_snapshot_has_the_rows_of_its_block_however_reads_and_commits_interleave() {
         seen
     };
     std::thread::scope(|scope| {
+        let done = Stop(&stop);
         let readers: Vec<_> = (0..2).map(|_| scope.spawn(look)).collect();
         for number in 1..=240_u8 {
             let mut writes = vec![write("a", Some(b"1"))];
@@ -157,7 +167,7 @@ fn a_snapshot_has_the_rows_of_its_block_however_reads_and_commits_interleave() {
             let committed = network.commit(&ledger, &[transaction]);
             assert_eq!(committed.block.verdicts, [Verdict::VALID]);
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(done);
         for reader in readers {
             assert!(reader.join().unwrap() > 0);
         }

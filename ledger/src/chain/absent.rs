@@ -1,9 +1,9 @@
 //! Ids that are not in the chain: whoever endorses a call, or lets a transaction in, has
 //! looked for its id on disk, and need not look again, nor need the committer.
 
-use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard};
 
+use crate::lookup::Lookup;
 use crate::proposal::TransactionId;
 use crate::store::{Location, StoreError};
 
@@ -14,7 +14,7 @@ const MAX_IDS: usize = 65_536;
 type Found = Result<Option<Location>, StoreError>;
 
 struct Known {
-    ids: BTreeSet<TransactionId>,
+    ids: Lookup<TransactionId, ()>,
     /// The block after which none of them is in the chain.
     after: u64,
 }
@@ -27,7 +27,7 @@ pub(super) struct AbsentIds {
 impl AbsentIds {
     /// Those that are known when `after` is the newest block: none.
     pub(super) fn new(after: u64) -> Self {
-        let ids = BTreeSet::new();
+        let ids = Lookup::default();
         Self {
             known: Mutex::new(Known { ids, after }),
         }
@@ -43,7 +43,7 @@ impl AbsentIds {
     ) -> Vec<Found> {
         let known: Vec<_> = {
             let known = self.lock();
-            let is_known = |id| known.after == tip && known.ids.contains(id);
+            let is_known = |id| known.after == tip && known.ids.get(id).is_some();
             ids.iter().map(is_known).collect()
         };
         let unknown = ids.iter().zip(&known).filter(|(_, known)| !**known);
@@ -71,14 +71,14 @@ impl AbsentIds {
             if known.ids.len() == MAX_IDS {
                 known.ids.clear();
             }
-            known.ids.insert(id);
+            known.ids.insert(id, ());
         }
     }
 
     /// Whether this id is known not to be in the chain up to block `tip`.
     pub(super) fn contains(&self, id: &TransactionId, tip: u64) -> bool {
         let known = self.lock();
-        known.after == tip && known.ids.contains(id)
+        known.after == tip && known.ids.get(id).is_some()
     }
 
     /// Takes note of a block that is on disk, with these ids.

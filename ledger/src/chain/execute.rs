@@ -4,7 +4,6 @@
 //! nothing else, so that every correct node and every later verification makes
 //! the same bytes of them. It writes nothing: what is to be written comes out.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crypto::{Digest, merkle};
@@ -132,7 +131,7 @@ pub(crate) fn execute(
 }
 
 /// The keys that transactions have read or write, each with its namespace.
-fn keys(transactions: &[Arc<CheckedTransaction>]) -> BTreeSet<(&str, &str)> {
+fn keys(transactions: &[Arc<CheckedTransaction>]) -> Vec<(&str, &str)> {
     let bodies = transactions.iter().map(|each| each.transaction());
     let keys = bodies.flat_map(|body| {
         let read = body.rwset.reads.iter().map(|read| read.key.as_str());

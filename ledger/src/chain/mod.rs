@@ -198,12 +198,11 @@ impl Ledger {
             "a header commits to the state after it"
         );
         self.store.write_block(&executed.write())?;
+        head.parent = executed.parent();
         let ids = executed.indexed.iter().map(|indexed| indexed.id);
         self.absent.committed(header.number, ids);
         self.system.committed(header.number, &executed.changes);
-        head.parent = executed.parent();
-        self.rows
-            .committed(head.parent.header.number, executed.changes);
+        self.rows.committed(header.number, executed.changes);
         head.accumulator = executed.accumulator;
         let recent = RecentBlock {
             block: Arc::new(executed.block),

@@ -6,63 +6,59 @@ use std::sync::{RwLock, RwLockReadGuard};
 
 use crypto::encode;
 
+use crate::lookup::Lookup;
 use crate::row::{RowValue, StateRow};
 use crate::store::{StateChange, StoreError};
 
 /// What the rows of a generation may take.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// About what a row takes beside its key, its value and its policy.
-const ROW_BYTES: usize = 256;
+const ROW_BYTES: usize = 400;
 /// About how much larger a policy is in memory than encoded.
 const POLICY_FACTOR: usize = 16;
 
 /// A row, none of a key that was deleted, or why it cannot be read.
 type Found = Result<Option<StateRow>, StoreError>;
 
-/// Rows by key.
-#[expect(
-    clippy::disallowed_types,
-    reason = "its order shows nowhere: keys are looked up, and that is all"
-)]
-type Rows = std::collections::HashMap<String, Option<StateRow>>;
+/// A row, none of a key that was deleted, and about how many bytes it takes.
+struct Kept {
+    row: Option<StateRow>,
+    bytes: usize,
+}
+
+impl Kept {
+    fn new(key: &str, row: Option<StateRow>) -> Self {
+        let value = row.as_ref().map_or(0, |row| match &row.value {
+            RowValue::Short(value) => value.len(),
+            RowValue::Long(_) => 0,
+        });
+        let policy = row.as_ref().and_then(|row| row.policy.as_ref());
+        let policy = policy.map_or(0, |policy| POLICY_FACTOR * encode(policy).len());
+        let bytes = ROW_BYTES + key.len() + value + policy;
+        Self { row, bytes }
+    }
+}
 
 /// Rows that were written one after the other.
 #[derive(Default)]
 struct Generation {
-    namespaces: BTreeMap<String, Rows>,
+    namespaces: BTreeMap<String, Lookup<String, Kept>>,
     bytes: usize,
 }
 
 impl Generation {
-    fn put(&mut self, change: StateChange) {
-        let StateChange {
-            namespace,
-            key,
-            write,
-            ..
-        } = change;
-        let length = key.len();
-        let of = |row: &Option<StateRow>| length + ROW_BYTES + row.as_ref().map_or(0, bytes);
-        self.bytes += of(&write.row);
+    fn put(&mut self, namespace: String, key: String, kept: Kept) {
+        self.bytes += kept.bytes;
         let rows = self.namespaces.entry(namespace).or_default();
-        if let Some(before) = rows.insert(key, write.row) {
-            self.bytes -= of(&before);
+        if let Some(before) = rows.insert(key, kept) {
+            self.bytes -= before.bytes;
         }
     }
 
     fn get(&self, (namespace, key): (&str, &str)) -> Option<&Option<StateRow>> {
-        self.namespaces.get(namespace)?.get(key)
+        let kept = self.namespaces.get(namespace)?.get(key)?;
+        Some(&kept.row)
     }
-}
-
-/// What a row takes beside what every row does.
-fn bytes(row: &StateRow) -> usize {
-    let value = match &row.value {
-        RowValue::Short(value) => value.len(),
-        RowValue::Long(_) => 0,
-    };
-    let policy = row.policy.as_ref();
-    value + policy.map_or(0, |policy| POLICY_FACTOR * encode(policy).len())
 }
 
 struct Known {
@@ -76,21 +72,39 @@ struct Known {
 impl Known {
     /// The row of a key after block `tip`, if it is known.
     fn get(&self, key: (&str, &str), tip: u64) -> Option<&Option<StateRow>> {
-        let is_newest = self.after == tip;
-        let found = || self.newer.get(key).or_else(|| self.older.get(key));
-        is_newest.then(found).flatten()
+        if self.after != tip {
+            return None;
+        }
+        self.newer.get(key).or_else(|| self.older.get(key))
+    }
+
+    /// Puts a row. Where there is no room any more, the older ones go, and come out.
+    fn put(&mut self, namespace: String, key: String, kept: Kept, room: usize) -> Generation {
+        self.newer.put(namespace, key, kept);
+        if self.newer.bytes <= room {
+            return Generation::default();
+        }
+        let newer = std::mem::take(&mut self.newer);
+        std::mem::replace(&mut self.older, newer)
     }
 }
 
 /// Rows as they are after the newest block.
 pub(super) struct RecentRows {
     known: RwLock<Known>,
+    /// How many bytes a generation may take.
+    room: usize,
 }
 
 impl RecentRows {
     /// Those that are known when `after` is the newest block: none.
     pub(super) fn new(after: u64) -> Self {
+        Self::with_room(after, MAX_BYTES)
+    }
+
+    fn with_room(after: u64, room: usize) -> Self {
         Self {
+            room,
             known: RwLock::new(Known {
                 newer: Generation::default(),
                 older: Generation::default(),
@@ -132,15 +146,20 @@ impl RecentRows {
 
     /// Takes note of a block that is on disk, with these changes.
     pub(super) fn committed(&self, number: u64, changes: Vec<StateChange>) {
+        let kept = changes.into_iter().map(|change| {
+            let kept = Kept::new(&change.key, change.write.row);
+            (change.namespace, change.key, kept)
+        });
+        let kept: Vec<_> = kept.collect();
         let known = self.known.write();
         let mut known = known.expect("nothing panics while the recent rows are held");
-        for change in changes {
-            known.newer.put(change);
-            if known.newer.bytes > MAX_BYTES {
-                known.older = std::mem::take(&mut known.newer);
-            }
-        }
+        let put = kept.into_iter();
+        let put = put.map(|(namespace, key, kept)| known.put(namespace, key, kept, self.room));
+        let gone: Vec<Generation> = put.filter(|gone| gone.bytes > 0).collect();
         known.after = number;
+        drop(known);
+        // To free so many rows takes a while, for which readers need not wait.
+        drop(gone);
     }
 
     fn lock(&self) -> RwLockReadGuard<'_, Known> {
@@ -185,43 +204,41 @@ mod tests {
         ("[ab][a-d]", value, any::<bool>())
     }
 
-    fn bytes_of(generation: &Generation) -> usize {
-        let rows = generation.namespaces.values().flatten();
-        let bytes = rows.map(|(key, row)| key.len() + ROW_BYTES + row.as_ref().map_or(0, bytes));
-        bytes.sum()
-    }
-
     proptest! {
         /// One wrong row, and this node makes other blocks than the others.
         #[test]
         fn what_is_known_of_a_block_is_what_was_written_up_to_it(
-            blocks in prop::collection::vec(prop::collection::vec(write(), 0..8), 1..8),
-            turned_over_at in prop::collection::vec(0..8_u64, 0..3),
+            blocks in prop::collection::vec(prop::collection::vec(write(), 0..12), 1..8),
+            room in 0..6 * ROW_BYTES,
         ) {
-            let (rows, mut state) = (RecentRows::new(0), BTreeMap::new());
+            let (rows, mut state) = (RecentRows::with_room(0, room), BTreeMap::new());
             for (writes, number) in blocks.iter().zip(1_u64..) {
                 let changes: Vec<_> = writes.iter().map(|write| change(number, write)).collect();
                 for StateChange { key, write, .. } in &changes {
                     state.insert(key.clone(), write.row.clone());
                 }
+                let last = changes.last().map(|change| change.key.clone());
                 rows.committed(number, changes);
-                {
-                    let mut known = rows.known.write().unwrap();
-                    prop_assert_eq!(known.newer.bytes, bytes_of(&known.newer));
-                    if turned_over_at.contains(&number) {
-                        known.older = std::mem::take(&mut known.newer);
-                    }
-                }
                 let all: Vec<_> = state.keys().map(|key| (&key[..1], key.as_str())).collect();
-                let read = |unknown: &[(&str, &str)]| {
+                let mut asked = Vec::new();
+                let found = rows.rows(&all, number, |unknown| {
+                    asked = unknown.iter().map(|(_, key)| (*key).to_owned()).collect();
                     unknown.iter().map(|(_, key)| Ok(state[*key].clone())).collect()
-                };
-                let found = rows.rows(&all, number, read);
+                });
                 for (row, (&key, expected)) in found.into_iter().zip(all.iter().zip(state.values())) {
                     prop_assert_eq!(&row.unwrap(), expected);
                     let one = rows.row(key, number, || Ok(expected.clone()));
                     prop_assert_eq!(&one.unwrap(), expected);
                 }
+                prop_assert!(last.is_none_or(|last| !asked.contains(&last)));
+                let known = rows.lock();
+                for generation in [&known.newer, &known.older] {
+                    let of = |key: &String| generation.namespaces.get(&key[..1])?.get(key);
+                    let kept = state.keys().filter_map(of).map(|kept| kept.bytes);
+                    prop_assert_eq!(generation.bytes, kept.sum::<usize>());
+                }
+                prop_assert!(known.newer.bytes <= room);
+                drop(known);
                 // Of another block nothing is known.
                 for other in [number - 1, number + 1] {
                     let mut asked = 0;
@@ -233,29 +250,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn rows_that_were_written_lately_are_known_and_no_more_than_there_is_room_for() {
-        let rows = RecentRows::new(0);
-        let is_known = |key: &str| {
-            let mut asked = false;
-            let row = rows.row(("k", key), 1, || {
-                asked = true;
-                Ok(None)
-            });
-            row.unwrap();
-            !asked
-        };
-        let key = |at: usize| format!("k{at}");
-        let room = MAX_BYTES / (ROW_BYTES + 100);
-        let changes = (0..3 * room).map(|at| change(1, &(key(at), Some(100), false)));
-        rows.committed(1, changes.collect());
-        let known = rows.known.read().unwrap();
-        let most = MAX_BYTES + ROW_BYTES + 200;
-        assert!(known.newer.bytes <= MAX_BYTES && known.older.bytes <= most);
-        drop(known);
-        assert!(!is_known(&key(0)));
-        assert!(is_known(&key(3 * room - 1)) && is_known(&key(2 * room)));
     }
 }

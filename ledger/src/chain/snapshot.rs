@@ -28,8 +28,11 @@ impl Ledger {
     pub fn snapshot(&self) -> Result<Snapshot<'_>, LedgerError> {
         let view = self.store.view();
         let tip = view.tip()?;
-        let ledger = self;
-        Ok(Snapshot { view, tip, ledger })
+        Ok(Snapshot {
+            view,
+            tip,
+            ledger: self,
+        })
     }
 }
 

@@ -111,7 +111,10 @@ impl SystemRows {
 
 #[cfg(test)]
 mod tests {
+    use crypto::SigningKey;
+
     use super::*;
+    use crate::identity::{Identity, Role};
     use crate::row::RowWrite;
 
     fn row(version: u32) -> (Arc<ContractDefinition>, Version) {
@@ -158,6 +161,31 @@ mod tests {
         assert_eq!(get(5, 6), Some(1));
         rows.committed(6, &[change("kv"), change(CONTRACTS)]);
         assert_eq!([get(6, 7), get(6, 8)], [Some(7), Some(7)]);
+    }
+
+    #[test]
+    fn members_are_known_until_a_block_changes_one() {
+        let rows = SystemRows::new(1);
+        let key = SigningKey::from_seed(&[1; 32]).public();
+        let get = |tip, revoked| {
+            let identity = Identity {
+                name: "alice".to_owned(),
+                organisation: "org1".parse().unwrap(),
+                role: Role::Client,
+                key,
+            };
+            let row = (
+                Arc::new(Member { identity, revoked }),
+                Version { block: 0, index: 0 },
+            );
+            let (found, _) = rows.member(&key, tip, || Ok(Some(row))).unwrap().unwrap();
+            found.revoked
+        };
+        assert!(!get(1, false) && !get(1, true));
+        rows.committed(2, &[change(CONTRACTS)]);
+        assert!(!get(2, true));
+        rows.committed(3, &[change(MEMBERS)]);
+        assert!(get(3, true) && get(3, false));
     }
 
     #[test]

@@ -12,17 +12,17 @@ use crate::store::StoreError;
 /// Something about each key, by namespace.
 pub(super) type Namespaces<V> = BTreeMap<String, BTreeMap<String, V>>;
 
-/// The keys of a namespace, none yet where there is no such namespace.
-pub(super) fn keys_of<'a, V>(
-    namespaces: &'a mut Namespaces<V>,
+/// What is kept of a namespace, nothing yet where it is new.
+pub(super) fn namespace_of<'a, K: Default>(
+    namespaces: &'a mut BTreeMap<String, K>,
     namespace: &str,
-) -> &'a mut BTreeMap<String, V> {
+) -> &'a mut K {
     // Not by its entry, which would take a name of its own each time.
     if !namespaces.contains_key(namespace) {
-        namespaces.insert(namespace.to_owned(), BTreeMap::new());
+        namespaces.insert(namespace.to_owned(), K::default());
     }
-    let keys = namespaces.get_mut(namespace);
-    keys.expect("it was put there where it was not")
+    let kept = namespaces.get_mut(namespace);
+    kept.expect("it was put there where it was not")
 }
 
 /// The entries of a range; none when it can hold nothing.
@@ -65,7 +65,7 @@ pub(super) fn apply(
     key: &str,
     write: &RowWrite,
 ) {
-    let keys = keys_of(namespaces, namespace);
+    let keys = namespace_of(namespaces, namespace);
     match keys.get_mut(key) {
         Some(earlier) => earlier.then(write),
         None => {
@@ -92,7 +92,7 @@ impl MemoryState {
     pub(crate) fn apply(&mut self, namespace: &str, key: &str, write: &RowWrite) {
         apply(&mut self.namespaces, namespace, key, write);
         if write.row.is_none() {
-            keys_of(&mut self.namespaces, namespace).remove(key);
+            namespace_of(&mut self.namespaces, namespace).remove(key);
         }
     }
 

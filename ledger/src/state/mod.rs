@@ -7,8 +7,6 @@
 mod memory;
 mod overlay;
 
-use std::collections::BTreeSet;
-
 use crypto::PublicKey;
 
 use crate::members::{Member, SystemRow, contract_row, member_row};
@@ -37,6 +35,15 @@ pub trait StateView {
     ///
     /// When the state cannot be read.
     fn row(&self, namespace: &str, key: &str) -> Result<Option<StateRow>, StoreError>;
+
+    /// Where a key was written, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be read.
+    fn version(&self, namespace: &str, key: &str) -> Result<Option<Version>, StoreError> {
+        Ok(self.row(namespace, key)?.map(|row| row.version))
+    }
 
     /// The rows of many keys, each a namespace and a key in it, in their order:
     /// where they are on disk, that costs less than one by one.
@@ -84,13 +91,14 @@ pub trait StateView {
     }
 
     /// Whether a key of this namespace may have an endorsement policy of its own. It may
-    /// where one ever had.
+    /// where one ever had, and nobody looks at it for one where it may not.
     fn is_guarded(&self, _namespace: &str) -> bool {
         true
     }
 
-    /// Says that the rows of these keys will be asked for. No answer depends on it.
-    fn expect(&self, _keys: &BTreeSet<(&str, &str)>) {}
+    /// Says that the rows of these keys will be asked for, of some more than once. No
+    /// answer depends on it.
+    fn expect(&self, _keys: &[(&str, &str)]) {}
 
     /// The rows with keys in `start..end`; an empty `end` means to the end.
     /// Whoever iterates says when it is enough.

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use crypto::PublicKey;
 
-use super::memory::{Namespaces, apply, entries, found, keys_of};
+use super::memory::{Namespaces, apply, entries, found, namespace_of};
 use super::{CONTRACTS, MEMBERS, Rows, StateView};
+use crate::lookup::Lookup;
 use crate::members::{Member, SystemRow, contract_row, member_row};
 use crate::policy::ContractDefinition;
 use crate::proposal::TransactionId;
@@ -27,9 +28,9 @@ const READ_TOGETHER: usize = 1024;
 /// it to the next.
 pub struct Overlay<'a> {
     base: &'a dyn StateView,
-    /// What the base was asked for: a row is read when it is checked and again when
-    /// it is written. Up to a bound.
-    read: RefCell<Namespaces<Option<StateRow>>>,
+    /// Rows that the base was asked for, as they are by now: a row is read when it is
+    /// checked and again when it is written. Up to a bound.
+    known: RefCell<BTreeMap<String, Lookup<String, Option<StateRow>>>>,
     /// How many rows these are.
     kept: Cell<usize>,
     /// What rows of the system say: every transaction asks for some, which are the
@@ -38,7 +39,7 @@ pub struct Overlay<'a> {
     members: RefCell<BTreeMap<PublicKey, (Arc<Member>, Version)>>,
     /// A row that is none stands for a key that was deleted.
     written: Namespaces<RowWrite>,
-    committed: BTreeMap<TransactionId, Version>,
+    committed: Lookup<TransactionId, Version>,
     /// Namespaces in which a key was given a policy of its own.
     guarded: BTreeSet<String>,
 }
@@ -49,12 +50,12 @@ impl<'a> Overlay<'a> {
     pub fn new(base: &'a dyn StateView) -> Self {
         Self {
             base,
-            read: RefCell::default(),
+            known: RefCell::default(),
             kept: Cell::default(),
             contracts: RefCell::default(),
             members: RefCell::default(),
             written: BTreeMap::new(),
-            committed: BTreeMap::new(),
+            committed: Lookup::default(),
             guarded: BTreeSet::new(),
         }
     }
@@ -70,6 +71,10 @@ impl<'a> Overlay<'a> {
         if row.is_some_and(|row| row.policy.is_some()) {
             self.guarded.insert(namespace.to_owned());
         }
+        let known = self.known.get_mut().get_mut(namespace);
+        if let Some(row) = known.and_then(|keys| keys.get_mut(key)) {
+            row.clone_from(&write.row);
+        }
         apply(&mut self.written, namespace, key, write);
     }
 
@@ -78,32 +83,54 @@ impl<'a> Overlay<'a> {
         self.committed.insert(id, place);
     }
 
-    /// Keeps what was read, as far as there is room.
+    /// Keeps what was read of the base, as far as there is room.
     fn keep(&self, namespace: &str, key: &str, found: Option<StateRow>) {
         if self.kept.get() < MAX_KEPT {
             self.kept.update(|kept| kept + 1);
-            let mut read = self.read.borrow_mut();
-            keys_of(&mut read, namespace).insert(key.to_owned(), found);
+            let mut known = self.known.borrow_mut();
+            namespace_of(&mut known, namespace).insert(key.to_owned(), found);
         }
     }
 
-    fn is_known(&self, namespace: &str, key: &str) -> bool {
-        found(&self.written, namespace, key).is_some()
-            || found(&self.read.borrow(), namespace, key).is_some()
+    /// Something of the row of a key, if that need not be read.
+    fn at_hand<T>(
+        &self,
+        namespace: &str,
+        key: &str,
+        of: impl Fn(&Option<StateRow>) -> T,
+    ) -> Option<T> {
+        let known = self.known.borrow();
+        if let Some(row) = known.get(namespace).and_then(|keys| keys.get(key)) {
+            return Some(of(row));
+        }
+        let written = found(&self.written, namespace, key)?;
+        Some(of(&written.row))
+    }
+
+    /// Something of the row of a key.
+    fn of_row<T>(
+        &self,
+        namespace: &str,
+        key: &str,
+        of: impl Fn(&Option<StateRow>) -> T,
+    ) -> Result<T, StoreError> {
+        if let Some(at_hand) = self.at_hand(namespace, key, &of) {
+            return Ok(at_hand);
+        }
+        let row = self.base.row(namespace, key)?;
+        let answer = of(&row);
+        self.keep(namespace, key, row);
+        Ok(answer)
     }
 }
 
 impl StateView for Overlay<'_> {
     fn row(&self, namespace: &str, key: &str) -> Result<Option<StateRow>, StoreError> {
-        if let Some(written) = found(&self.written, namespace, key) {
-            return Ok(written.row.clone());
-        }
-        if let Some(known) = found(&self.read.borrow(), namespace, key) {
-            return Ok(known.clone());
-        }
-        let row = self.base.row(namespace, key)?;
-        self.keep(namespace, key, row.clone());
-        Ok(row)
+        self.of_row(namespace, key, Clone::clone)
+    }
+
+    fn version(&self, namespace: &str, key: &str) -> Result<Option<Version>, StoreError> {
+        self.of_row(namespace, key, |row| row.as_ref().map(|row| row.version))
     }
 
     fn long_value(
@@ -123,9 +150,13 @@ impl StateView for Overlay<'_> {
         self.guarded.contains(namespace) || self.base.is_guarded(namespace)
     }
 
-    fn expect(&self, keys: &BTreeSet<(&str, &str)>) {
+    fn expect(&self, keys: &[(&str, &str)]) {
+        let mut asked = Lookup::default();
         let unknown = keys.iter().copied();
-        let unknown = unknown.filter(|(namespace, key)| !self.is_known(namespace, key));
+        let unknown = unknown.filter(|(namespace, key)| {
+            let at_hand = self.at_hand(namespace, key, |_| ());
+            at_hand.is_none() && asked.insert((*namespace, *key), ()).is_none()
+        });
         let unknown: Vec<_> = unknown.take(MAX_KEPT - self.kept.get()).collect();
         for together in unknown.chunks(READ_TOGETHER) {
             let found = self.base.rows(together);
@@ -307,7 +338,7 @@ mod tests {
             make(&above, 2, &mut expected);
             let mut overlay = Overlay::new(&base);
             let keys = below.iter().chain(&above).map(|(key, _)| ("kv", key.as_str()));
-            let keys = keys.collect();
+            let keys: Vec<_> = keys.collect();
             if expected_at == 1 {
                 overlay.expect(&keys);
             }

@@ -170,8 +170,13 @@ impl<'a> StoreView<'a> {
 
     /// The namespaces in which keys may have policies of their own, as meta has them.
     pub(super) fn guarded(&self) -> Result<GuardedNamespaces, StoreError> {
-        self.value(Family::Meta, meta::GUARDED, None)?
-            .ok_or_else(|| self.bad_value(Family::Meta, meta::GUARDED, None, "missing"))
+        let bad = |what| self.bad_value(Family::Meta, meta::GUARDED, None, what);
+        let guarded: Option<GuardedNamespaces> = self.value(Family::Meta, meta::GUARDED, None)?;
+        let guarded = guarded.ok_or_else(|| bad("missing"))?;
+        if !guarded.ascend() {
+            return Err(bad("its namespaces do not ascend"));
+        }
+        Ok(guarded)
     }
 
     /// Whether a key of this namespace may have a policy of its own.

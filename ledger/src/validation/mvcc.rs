@@ -15,7 +15,7 @@ pub(super) fn check(
     rwset: &ReadWriteSet,
 ) -> Result<(), Stop> {
     for (read, position) in rwset.reads.iter().zip(0..) {
-        let found = view.row(namespace, &read.key)?.map(|row| row.version);
+        let found = view.version(namespace, &read.key)?;
         if found != read.version {
             let code = ValidationCode::MvccReadConflict;
             return Err(Stop::because(code, Reason::Read { position, found }));
