@@ -33,7 +33,7 @@ pub(crate) struct Failure {
     pub(crate) cause: Option<String>,
     pub(crate) hint: Option<String>,
     /// Whether the command has printed its one JSON document already: the
-    /// failure is then in the exit code alone.
+    /// failure is then in the exit code, and on stderr.
     pub(crate) is_shown: bool,
 }
 

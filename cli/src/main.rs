@@ -23,6 +23,10 @@ use output::Format;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+/// More threads than ever work at a time in a node, whose configuration allows 1024 calls:
+/// its records, without which it does not vote, must not wait for one of them to end.
+const MAX_BLOCKING_THREADS: usize = 2048;
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -31,6 +35,7 @@ fn main() -> ExitCode {
     log(&cli.command);
     let format = cli.global.output;
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(MAX_BLOCKING_THREADS)
         .enable_all()
         .build();
     let outcome = match runtime {
@@ -67,7 +72,10 @@ fn fail(format: Format, failure: &Failure) -> ExitCode {
         Format::Text => {
             let _ = writeln!(anstream::stderr().lock(), "{failure}");
         }
-        Format::Json if failure.is_shown => {}
+        // The document has that it failed; people may want to see how.
+        Format::Json if failure.is_shown => {
+            let _ = writeln!(anstream::stderr().lock(), "{failure}");
+        }
         Format::Json => {
             let _ = writeln!(std::io::stdout().lock(), "{}", failure.to_json());
         }

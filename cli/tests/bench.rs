@@ -67,6 +67,19 @@ fn calls_are_begun_at_their_time_and_conflicts_are_told_apart() {
     assert!(report["invalid"].as_u64() > Some(0), "{report}");
 }
 
+/// What the first has made is there for the second.
+#[test]
+fn a_network_is_measured_again_with_the_same_accounts() {
+    let network = Network::up();
+    let path = network.path();
+    let on = path.to_str().unwrap();
+    for _ in 0..2 {
+        let accounts = ["--contract", "smallbank", "--accounts", "10"];
+        let report = bench(&[&["--on", on, "--in-flight", "8"], &accounts[..]].concat());
+        assert!(report["committed"].as_u64() > Some(0), "{report}");
+    }
+}
+
 /// The nodes order the same and nothing is lost, whatever the sizes are.
 #[test]
 fn payloads_are_ordered_alone() {

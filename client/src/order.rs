@@ -189,8 +189,9 @@ pub(crate) async fn hand_in<W: Word>(
             if left.is_zero() {
                 return Err(so_far.over(transaction));
             }
-            let answer = node.api().submit(&transaction).await;
+            let answer = node.api().submit_within(&transaction, left).await;
             node.heed(&answer);
+            let left = deadline.saturating_duration_since(Instant::now());
             match answer {
                 Ok(answer) => {
                     (so_far.taken, so_far.may_come) = (true, true);

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use consensus::{ReplicaId, ReplicaSet};
 use crypto::PublicKey;
 use ledger::{Identity, OrgId, Role};
+use multiaddr::Multiaddr;
 
 use crate::document::{Document, MemberDocument, ReplicaDocument};
 use crate::error::{GenesisError, Problem, at, cut};
@@ -224,8 +225,7 @@ fn repeated(path: &str, what: &'static str, first: &str) -> GenesisError {
     at(path, Problem::Repeated { what, first })
 }
 
-/// Whether a text has the look of a multiaddress. Which protocols exist is not
-/// known here.
+/// Whether a text is a multiaddress that nodes can listen on or be reached at.
 fn check_address(address: &str) -> Result<(), &'static str> {
     if address.len() > MAX_ADDRESS_BYTES {
         return Err("longer than 256 bytes");
@@ -243,5 +243,8 @@ fn check_address(address: &str) -> Result<(), &'static str> {
     if parts.any(|part| part == "p2p") {
         return Err("the peer id follows from transport_key and is not repeated here");
     }
-    Ok(())
+    match address.parse::<Multiaddr>() {
+        Ok(_) => Ok(()),
+        Err(_) => Err("it names a protocol that there is not, or a value that is none of its"),
+    }
 }

@@ -78,8 +78,8 @@ impl Parameters {
             .because(" (what is in flight lies in the log window)")
             .check(d.max_in_flight)?;
         let timeout = Range::new("request_timeout_ms", 10, HOUR).check(d.request_timeout_ms)?;
-        let cap = Range::new("request_timeout_cap_ms", timeout, HOUR)
-            .because(" (the request timeout grows up to its cap)")
+        let cap = Range::new("request_timeout_cap_ms", timeout.max(SECOND), HOUR)
+            .because(" (the request timeout grows up to its cap, which must leave time to agree)")
             .check(d.request_timeout_cap_ms)?;
         let ahead =
             Range::new("max_timestamp_ahead_ms", 1, 24 * HOUR).check(d.max_timestamp_ahead_ms)?;

@@ -133,6 +133,8 @@ fn addresses() {
             ("/replicas/0/addresses/0", json!("127.0.0.1:4001")),
             ("/replicas/0/addresses/0", json!("/ip4")),
             ("/replicas/0/addresses/0", json!("/ip4//tcp/4001")),
+            ("/replicas/0/addresses/0", json!("/ip4/300.0.0.1/tcp/4001")),
+            ("/replicas/0/addresses/0", json!("/ip4/10.0.0.1/tpc/4001")),
             ("/replicas/0/addresses/0", json!("/dns4/my host/tcp/4001")),
             (
                 "/replicas/0/addresses/0",

@@ -71,7 +71,6 @@ impl Endorser {
         let Ok(_admitted) = self.admitted.clone().try_acquire_many_owned(count) else {
             return Err(EndorseFailure::Busy { limit: self.limit });
         };
-        let begun = Instant::now();
         let place = self.executing.clone().acquire_owned().await;
         let place = place.expect("the places are never closed");
         let means = self.means.clone();
@@ -79,9 +78,7 @@ impl Endorser {
             let _place = place;
             work(&means)
         });
-        let done = done.await.unwrap_or(Err(EndorseFailure::Stopping));
-        self.metrics.took(Phase::Endorse, begun.elapsed());
-        done
+        done.await.unwrap_or(Err(EndorseFailure::Stopping))
     }
 }
 
@@ -113,6 +110,7 @@ impl Endorse for Endorser {
         // alone always find theirs.
         let room = self.admitted.available_permits().max(1);
         let beyond = proposals.split_off(proposals.len().min(room)).len();
+        let is_empty = proposals.is_empty();
         let endorsed = self.execute(proposals.len(), move |means| {
             let (endorsed, ..) =
                 means.simulate(|simulation| simulation.endorse_all(&proposals, &means.key))?;
@@ -128,7 +126,11 @@ impl Endorse for Endorser {
             Ok(endorsed.collect::<Vec<Endorsed>>())
         });
         Box::pin(async move {
+            let begun = Instant::now();
             let mut endorsed = endorsed.await?;
+            if !is_empty {
+                self.metrics.took(Phase::Endorse, begun.elapsed());
+            }
             let limit = self.limit;
             endorsed.extend((0..beyond).map(|_| Err(EndorseFailure::Busy { limit })));
             Ok(endorsed)

@@ -47,7 +47,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20_000))]
     pub(crate) in_flight: Option<u32>,
     /// Begin so many a second instead, whether or not others have ended
-    #[arg(long, value_name = "N", conflicts_with = "in_flight", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", conflicts_with = "in_flight", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) rate: Option<u32>,
     /// How many seconds are measured
     #[arg(long, default_value = "20", value_name = "S", value_parser = seconds)]

@@ -467,7 +467,7 @@ pub(crate) enum VerifyCommand {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SimulateArgs {
     /// One seed
-    #[arg(long, value_name = "S", conflicts_with = "seeds")]
+    #[arg(long, value_name = "S", conflicts_with = "seeds", value_parser = clap::value_parser!(u64).range(..u64::MAX))]
     pub(crate) seed: Option<u64>,
     /// Seeds from A to before B
     #[arg(long, value_name = "A..B", default_value = "0..100")]

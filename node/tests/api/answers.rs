@@ -234,6 +234,15 @@ async fn a_node_is_ready_with_a_quorum_and_says_what_it_lacks() {
         status == 503 && reason.contains("fetching blocks"),
         "{reason}"
     );
+    alone.consensus.send_modify(|status| {
+        (status.catching_up, status.listening) = (false, true);
+    });
+    let (status, answer) = alone.get("/readyz").await;
+    let reason = answer["reasons"][0].as_str().unwrap();
+    assert!(
+        status == 503 && reason.contains("does not vote yet"),
+        "{reason}"
+    );
     let without = Node::start().await;
     let (status, answer) = without.get("/readyz").await;
     let reason = answer["reasons"][0].as_str().unwrap();

@@ -1,5 +1,6 @@
 //! What the nodes' processes have used, as the system counts it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,36 @@ pub(super) struct Processes {
     of: testnet::Testnet,
 }
 
-/// What all of them have used so far.
+/// What each of them has used so far, by its process.
+#[derive(Debug, Default)]
+pub(super) struct Usages {
+    of: BTreeMap<u32, Usage>,
+    view: u64,
+}
+
+impl Usages {
+    /// What has been used since then by those that have run all the while.
+    pub(super) fn since(&self, before: &Self) -> Usage {
+        let mut spent = Usage {
+            view: self.view.saturating_sub(before.view),
+            ..Usage::default()
+        };
+        for (pid, now) in &self.of {
+            if let Some(then) = before.of.get(pid) {
+                spent.take(now.since(then));
+            }
+        }
+        spent
+    }
+
+    /// How many of those that ran then do not run any more.
+    pub(super) fn gone_since(&self, before: &Self) -> usize {
+        let gone = before.of.keys().filter(|pid| !self.of.contains_key(pid));
+        gone.count()
+    }
+}
+
+/// What one of them, or all, have used.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Usage {
     /// Processor time in microseconds.
@@ -56,6 +86,19 @@ impl Usage {
             self.peak_rss = self.peak_rss.max(rss);
         }
         Ok(())
+    }
+
+    /// Adds what another has used.
+    fn take(&mut self, other: Self) {
+        self.cpu_micros += other.cpu_micros;
+        self.disk_bytes += other.disk_bytes;
+        self.wire_bytes += other.wire_bytes;
+        self.syncs += other.syncs;
+        self.peak_rss = self.peak_rss.max(other.peak_rss);
+        for (sum, phase) in self.phases.iter_mut().zip(other.phases) {
+            sum.0 += phase.0;
+            sum.1 += phase.1;
+        }
     }
 
     /// What has been used since then.
@@ -91,19 +134,19 @@ impl Processes {
         self.pids.len()
     }
 
-    pub(super) async fn usage(&self) -> Outcome<Usage> {
+    pub(super) async fn usage(&self) -> Outcome<Usages> {
         let status: NetworkStatus = self.of.status().await?;
-        let mut usage = Usage {
+        let mut usages = Usages {
             view: status.view.unwrap_or(0),
-            ..Usage::default()
+            of: BTreeMap::new(),
         };
         // One that has ended meanwhile, or was started again, is not counted.
-        let mut pids = Vec::new();
         for node in &status.nodes {
             let Some(pid) = node.pid.filter(|pid| self.pids.contains(pid)) else {
                 continue;
             };
-            pids.push(pid);
+            let mut usage = Usage::default();
+            usage.add(&[pid])?;
             let text = ApiClient::new(&node.api)?.metrics().await?;
             usage.wire_bytes += counted(&text, "logothete_frame_bytes{", "sent")?;
             usage.syncs += counted(&text, "logothete_syncs ", "")?;
@@ -112,9 +155,9 @@ impl Processes {
                 *seconds += of("sum");
                 *times += of("count");
             }
+            usages.of.insert(pid, usage);
         }
-        usage.add(&pids)?;
-        Ok(usage)
+        Ok(usages)
     }
 
     /// Waits until the nodes have come to rest, but no longer than this: what they
@@ -182,4 +225,32 @@ fn field(pid: u32, file: &str, name: &str) -> Outcome<u64> {
     let number = line.and_then(|line| line.split_ascii_whitespace().next());
     let number = number.and_then(|number| number.parse().ok());
     number.ok_or_else(|| strange(pid, file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usages(of: &[(u32, u64)], view: u64) -> Usages {
+        let of = of.iter().map(|&(pid, cpu_micros)| {
+            let usage = Usage {
+                cpu_micros,
+                ..Usage::default()
+            };
+            (pid, usage)
+        });
+        let of = of.collect();
+        Usages { of, view }
+    }
+
+    /// What it had used before it ended must not be taken from the others.
+    #[test]
+    fn what_a_node_has_used_that_ended_is_taken_from_nobody() {
+        let before = usages(&[(1, 100), (2, 9_000), (3, 50)], 1);
+        let after = usages(&[(1, 130), (3, 70), (4, 8)], 3);
+        let spent = after.since(&before);
+        assert_eq!((spent.cpu_micros, spent.view), (50, 2));
+        assert_eq!(after.gone_since(&before), 1);
+        assert_eq!(before.gone_since(&before), 0);
+    }
 }

@@ -124,7 +124,12 @@ impl Load {
             })
             .buffer_unordered(PREPARED_TOGETHER);
         while let Some(code) = ends.next().await {
-            let code = code?;
+            let code = match code {
+                Ok(code) => code,
+                // What a contract refuses to make again is there.
+                Err(Error::Refused { body, .. }) if body.code == "CONTRACT_ERROR" => continue,
+                Err(error) => return Err(error.into()),
+            };
             if code != ValidationCode::Valid && !is_conflict(code) {
                 return Err(Failure::failed(format!("the preparation came to {code}")));
             }

@@ -115,6 +115,7 @@ async fn measure(global: &Global, args: &BenchArgs, clients: &[String]) -> Outco
     };
     // Another run on the same network does not call all of it again.
     let seed = client.nodes()[0].api().status().await?.height << 24;
+    let processes = Processes::of(global).await?;
     let mut load = Load {
         follower: client.follow().await?,
         client,
@@ -123,7 +124,6 @@ async fn measure(global: &Global, args: &BenchArgs, clients: &[String]) -> Outco
         clients: args.clients,
     };
     load.prepare(load.workload.preparation()).await?;
-    let processes = Processes::of(global).await?;
     if args.filled && args.contract == Contract::Kv {
         global.output.note(format!("filling {many} keys"));
         load.prepare(load.workload.filling()).await?;
@@ -146,11 +146,19 @@ async fn measure(global: &Global, args: &BenchArgs, clients: &[String]) -> Outco
     }
     let before = processes.usage().await?;
     let done = load.run(pace, args.duration, output).await;
-    let spent = processes.usage().await?.since(&before);
+    let after = processes.usage().await?;
+    if after.gone_since(&before) > 0 {
+        let what = "a node has ended meanwhile, or was started again: what it used is not counted";
+        output.note(what);
+    }
+    let spent = after.since(&before);
     let nodes = processes.count();
     let report = Report::new(done, spent, |endorsements| {
         floor::measure(nodes, endorsements)
     });
     output.print(&report, Report::text);
+    if report.is_empty() {
+        return Err(Failure::failed("no transaction came to stand in the chain").shown());
+    }
     Ok(())
 }

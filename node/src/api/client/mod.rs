@@ -273,6 +273,25 @@ impl ApiClient {
         self.json(&ended?)
     }
 
+    /// [`Self::submit`], but whose answer is waited for no longer than this.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub async fn submit_within(
+        &self,
+        transaction: &Transaction,
+        within: Duration,
+    ) -> Result<SubmitAnswer, ClientError> {
+        let late = |_| ClientError::Unreachable {
+            node: self.base.clone(),
+            reason: "no answer in time".to_owned(),
+            sent: true,
+        };
+        let answer = tokio::time::timeout(within, self.submit(transaction)).await;
+        answer.map_err(late)?
+    }
+
     /// A committed and attested transaction, waited for at most this long.
     ///
     /// # Errors

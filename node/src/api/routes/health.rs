@@ -35,10 +35,17 @@ pub(super) async fn ready(
     }
     let quorum = services.genesis.replica_set().quorum();
     let peers = services.network.peers();
-    let reached = 1 + peers.iter().filter(|peer| peer.connected).count();
+    let connected = peers.iter().filter(|peer| peer.connected).count();
+    // One that listens does not vote, and the others can tell as little as it can who of
+    // them does.
+    let (reached, itself) = if consensus.listening {
+        (connected, "without itself, which does not vote yet")
+    } else {
+        (1 + connected, "itself included")
+    };
     if reached < quorum {
         reasons.push(format!(
-            "it reaches {reached} replicas, itself included, and a quorum is {quorum}"
+            "it reaches {reached} replicas, {itself}, and a quorum is {quorum}"
         ));
     }
     let ready = reasons.is_empty();
