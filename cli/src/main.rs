@@ -69,15 +69,12 @@ fn log(command: &Command) {
 
 fn fail(format: Format, failure: &Failure) -> ExitCode {
     match format {
-        Format::Text => {
-            let _ = writeln!(anstream::stderr().lock(), "{failure}");
-        }
-        // The document has that it failed; people may want to see how.
-        Format::Json if failure.is_shown => {
-            let _ = writeln!(anstream::stderr().lock(), "{failure}");
-        }
-        Format::Json => {
+        Format::Json if !failure.is_shown => {
             let _ = writeln!(std::io::stdout().lock(), "{}", failure.to_json());
+        }
+        // Of what was shown the document has that it failed; people may want to see how.
+        Format::Text | Format::Json => {
+            let _ = writeln!(anstream::stderr().lock(), "{failure}");
         }
     }
     ExitCode::from(failure.exit as u8)

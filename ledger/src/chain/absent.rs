@@ -19,6 +19,13 @@ struct Known {
     after: u64,
 }
 
+impl Known {
+    /// Whether this id is known not to be in the chain up to block `tip`.
+    fn has(&self, id: &TransactionId, tip: u64) -> bool {
+        self.after == tip && self.ids.get(id).is_some()
+    }
+}
+
 /// Ids of which it is known that the chain has none of them.
 pub(super) struct AbsentIds {
     known: Mutex<Known>,
@@ -43,8 +50,7 @@ impl AbsentIds {
     ) -> Vec<Found> {
         let known: Vec<_> = {
             let known = self.lock();
-            let is_known = |id| known.after == tip && known.ids.get(id).is_some();
-            ids.iter().map(is_known).collect()
+            ids.iter().map(|id| known.has(id, tip)).collect()
         };
         let unknown = ids.iter().zip(&known).filter(|(_, known)| !**known);
         let unknown: Vec<_> = unknown.map(|(id, _)| *id).collect();
@@ -77,8 +83,7 @@ impl AbsentIds {
 
     /// Whether this id is known not to be in the chain up to block `tip`.
     pub(super) fn contains(&self, id: &TransactionId, tip: u64) -> bool {
-        let known = self.lock();
-        known.after == tip && known.ids.get(id).is_some()
+        self.lock().has(id, tip)
     }
 
     /// Takes note of a block that is on disk, with these ids.

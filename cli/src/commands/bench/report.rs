@@ -45,11 +45,6 @@ pub(super) struct Report {
 
 #[expect(clippy::cast_precision_loss, reason = "nobody counts that far")]
 impl Report {
-    /// Whether nothing was done that it could tell of.
-    pub(super) fn is_empty(&self) -> bool {
-        self.committed + self.invalid == 0
-    }
-
     /// `floor` says what so many endorsements cost at least.
     pub(super) fn new(done: Done, spent: Usage, floor: impl FnOnce(f64) -> f64) -> Self {
         let ordered = done.ordered() as f64;

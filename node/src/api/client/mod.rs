@@ -268,9 +268,7 @@ impl ApiClient {
     ///
     /// [`ClientError`].
     pub async fn submit(&self, transaction: &Transaction) -> Result<SubmitAnswer, ClientError> {
-        let bytes = crypto::encode(transaction);
-        let ended = self.call(&self.transactions, bytes).await;
-        self.json(&ended?)
+        self.submit_within(transaction, POST_TIMEOUT).await
     }
 
     /// [`Self::submit`], but whose answer is waited for no longer than this.
@@ -283,13 +281,9 @@ impl ApiClient {
         transaction: &Transaction,
         within: Duration,
     ) -> Result<SubmitAnswer, ClientError> {
-        let late = |_| ClientError::Unreachable {
-            node: self.base.clone(),
-            reason: "no answer in time".to_owned(),
-            sent: true,
-        };
-        let answer = tokio::time::timeout(within, self.submit(transaction)).await;
-        answer.map_err(late)?
+        let bytes = crypto::encode(transaction);
+        let ended = self.call_within(&self.transactions, bytes, within).await;
+        self.json(&ended?)
     }
 
     /// A committed and attested transaction, waited for at most this long.

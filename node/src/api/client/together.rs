@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use reqwest::StatusCode;
 use tokio::sync::oneshot;
@@ -114,6 +115,16 @@ impl Drop for Carrier {
 impl ApiClient {
     /// Makes a call, with others that are made at the same time.
     pub(super) async fn call(&self, kind: &Arc<Together>, bytes: Vec<u8>) -> Ended {
+        self.call_within(kind, bytes, POST_TIMEOUT).await
+    }
+
+    /// The same, whose answer is waited for no longer than this either.
+    pub(super) async fn call_within(
+        &self,
+        kind: &Arc<Together>,
+        bytes: Vec<u8>,
+        within: Duration,
+    ) -> Ended {
         let (reply, ended) = oneshot::channel();
         let sets_out = kind.add(Call { bytes, reply });
         if sets_out.ok_or_else(|| self.too_many_wait())? {
@@ -129,7 +140,7 @@ impl ApiClient {
                 }
             });
         }
-        let in_time = tokio::time::timeout(POST_TIMEOUT, ended).await;
+        let in_time = tokio::time::timeout(within.min(POST_TIMEOUT), ended).await;
         let Ok(Ok(ended)) = in_time else {
             return Err(ClientError::Unreachable {
                 node: self.base.clone(),
