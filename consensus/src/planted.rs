@@ -58,6 +58,30 @@ pub enum PlantedBug {
     FreshnessOfReproposals,
     /// After a restart it is not known what was applied.
     ForgetApplied,
+    /// A primary that restarts does not know what it proposed and nobody has agreed to yet.
+    ForgetProposed,
+    /// A VIEW-CHANGE that a crash has interrupted is made anew, of what is known then.
+    ViewChangeAnew,
+    /// After a restart it is not known what the view began with.
+    ForgetReproposals,
+    /// A statement that comes twice is taken for two that contradict each other.
+    SameIsContradiction,
+    /// A replica that has lost its disk votes at once.
+    VoteAfterAmnesia,
+    /// A replica that listens leaves its view with others.
+    LeaveWhileListening,
+    /// A batch is voted for before the world was asked about it.
+    VoteUnexamined,
+    /// A block counts as attested with one CHECKPOINT less than needed.
+    CertificateOneTooSmall,
+    /// What is ordered twice is found where it was ordered last.
+    LastPlaceCounts,
+    /// Blocks that were fetched are not synced.
+    FetchedNotSynced,
+    /// Records are kept for ever.
+    KeepRecords,
+    /// Every status is answered, with one that asks.
+    AnswerEveryStatus,
 }
 
 thread_local! {

@@ -46,7 +46,7 @@ impl<B: Clone + PartialEq> Votes<B> {
     /// Takes in a vote unless its signer has voted before.
     pub(crate) fn add(&mut self, vote: Signed<B>) -> Added<B> {
         match self.by_signer.get(&vote.signer) {
-            Some(known) if known.body == vote.body => {
+            Some(known) if known.body == vote.body && !planted!(SameIsContradiction) => {
                 #[cfg(feature = "planted-bugs")]
                 if planted!(CountMessages) {
                     self.repeated += 1;

@@ -48,7 +48,11 @@ impl Replica {
     /// Before anything else it is made durable that this replica listens, or a
     /// crash would make it forget even that.
     pub(super) fn begin_listening(&mut self) {
-        let until = Record::UNKNOWN;
+        let until = if planted!(VoteAfterAmnesia) {
+            SequenceNumber::GENESIS
+        } else {
+            Record::UNKNOWN
+        };
         self.listening = Listening::of_record(until);
         self.emit(Effect::Persist(Record::Listening { until }));
     }

@@ -72,6 +72,12 @@ impl Replica {
     pub(super) fn resume_view(&mut self, new_view: Signed<NewView>) {
         let body = &new_view.body;
         let last = Reproposals::of(body.view, &body.view_changes).last();
+        #[cfg(feature = "planted-bugs")]
+        if planted!(ForgetReproposals) {
+            self.end_view_change(new_view, SequenceNumber::GENESIS);
+            while self.next_to_install(SequenceNumber(u64::MAX)).is_some() {}
+            return;
+        }
         self.end_view_change(new_view, last);
     }
 

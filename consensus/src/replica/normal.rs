@@ -225,8 +225,15 @@ impl Replica {
                 );
                 return;
             }
-            held.check = Check::Asked;
             held.time = Some(Self::time_after(previous, batch.timestamp_ms));
+            #[cfg(feature = "planted-bugs")]
+            if planted!(VoteUnexamined) {
+                held.check = Check::Passed;
+                self.vote(sequence);
+                sequence = sequence.next();
+                continue;
+            }
+            held.check = Check::Asked;
             self.emit(Effect::CheckBatch {
                 view: statement.view,
                 sequence,

@@ -47,6 +47,12 @@ impl Found {
         found
     }
 
+    #[cfg(feature = "planted-bugs")]
+    fn has_prepared(&self, sequence: SequenceNumber) -> bool {
+        let mut prepared = self.prepared.iter();
+        prepared.any(|of| of.pre_prepare.body.sequence == sequence)
+    }
+
     /// The batch of this certificate, unless it is that of the view resumed.
     fn batch_of(&self, certificate: &PreparedCertificate) -> Option<Batch> {
         let body = certificate.pre_prepare.body;
@@ -107,6 +113,10 @@ impl Replica {
             return;
         }
         let signer = proposed.pre_prepare.signer;
+        #[cfg(feature = "planted-bugs")]
+        if planted!(ForgetProposed) && signer == self.id() && !found.has_prepared(body.sequence) {
+            return;
+        }
         let executed = body.sequence <= self.last_executed;
         let held = Held {
             proposed,

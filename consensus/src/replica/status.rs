@@ -58,8 +58,8 @@ impl Replica {
         if status.view == self.view && status.changing.is_none() && self.is_active() {
             self.resend_votes(from, status);
         }
-        if status.asks && self.is_behind(status) {
-            let status = self.own_status(false);
+        if status.asks && (self.is_behind(status) || planted!(AnswerEveryStatus)) {
+            let status = self.own_status(planted!(AnswerEveryStatus));
             self.send(from, Message::Status(status));
         }
     }

@@ -39,7 +39,8 @@ impl Replica {
     /// Leaves for `view`: the record first, then the VIEW-CHANGE. A listening
     /// replica has forgotten what prepared at it and has nothing to report.
     pub(super) fn start_view_change(&mut self, view: View) {
-        if self.is_listening() || view <= self.view {
+        let listens = self.is_listening() && !planted!(LeaveWhileListening);
+        if listens || view <= self.view {
             return;
         }
         let vote = self.sign(ViewChange {
@@ -70,6 +71,18 @@ impl Replica {
 
     /// Takes up a view change where a crash has interrupted it.
     pub(super) fn resume_view_change(&mut self, vote: Signed<ViewChange>) {
+        #[cfg(feature = "planted-bugs")]
+        let vote = if planted!(ViewChangeAnew) {
+            let anew = self.sign(ViewChange {
+                view: vote.body.view,
+                stable: self.stable.clone(),
+                prepared: self.prepared_above_low(),
+            });
+            self.emit(Effect::Persist(Record::ViewChange(anew.clone())));
+            anew
+        } else {
+            vote
+        };
         self.view = vote.body.view;
         let state = &mut self.view_changes;
         state.changing = true;

@@ -181,7 +181,12 @@ impl Ledger {
             self.tip().next(),
             "a block follows on the tip"
         );
-        for request in &block.applied {
+        let placed = if planted!(LastPlaceCounts) {
+            &block.batch.requests
+        } else {
+            &block.applied
+        };
+        for request in placed {
             self.applied.insert(*request, block.sequence);
         }
         self.blocks.push(block);

@@ -43,6 +43,13 @@ pub struct Simulation {
 }
 
 impl Simulation {
+    /// The names of all invariants.
+    #[must_use]
+    pub fn invariants() -> Vec<&'static str> {
+        let any = Self::new(&SimulationConfig::drawn(4, 0));
+        any.world.invariants.names()
+    }
+
     /// Runs one simulation to its end.
     ///
     /// # Errors
@@ -281,7 +288,7 @@ impl Simulation {
             let packets = sent - before;
             self.world.observe(&Observation::Idles { time, packets })?;
             let nodes: Vec<(ReplicaId, &Contents)> = correct(&self.nodes, &self.world.byzantine)
-                .map(|node| (node.id(), node.contents()))
+                .map(|node| (node.id(), node.durable()))
                 .collect();
             let ends = Observation::Ends { nodes: &nodes };
             self.world.invariants.observe(&ends)?;

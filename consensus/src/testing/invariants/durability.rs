@@ -1,19 +1,33 @@
-//! Durability: what a receipt says, once it was shown to a client, holds on
-//! every node in the end and is contradicted by none before.
+//! Durability: what a receipt says, once it was shown to a client, is on the disks of
+//! so many correct nodes that some quorum cannot do without them; it holds on every node in
+//! the end and is contradicted by none before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Invariant, Observation};
 use crate::testing::ledger::Receipt;
-use crate::{CheckpointDigest, RequestDigest, SequenceNumber};
+use crate::{CheckpointDigest, Config, ReplicaId, RequestDigest, SequenceNumber};
 
-#[derive(Default)]
 pub(super) struct Durability {
+    /// On how many disks of correct nodes what is attested is at the least.
+    disks_needed: usize,
+    /// The disks that a block is on.
+    disks: BTreeMap<(SequenceNumber, CheckpointDigest), BTreeSet<ReplicaId>>,
     shown: BTreeMap<RequestDigest, (SequenceNumber, CheckpointDigest)>,
     outcomes: BTreeMap<SequenceNumber, CheckpointDigest>,
 }
 
 impl Durability {
+    pub(super) fn new(config: &Config, byzantine: &BTreeSet<ReplicaId>) -> Self {
+        let faulty = config.replicas.f().max(byzantine.len());
+        Self {
+            disks_needed: config.replicas.quorum().saturating_sub(faulty),
+            disks: BTreeMap::new(),
+            shown: BTreeMap::new(),
+            outcomes: BTreeMap::new(),
+        }
+    }
+
     fn show(&mut self, receipt: &Receipt) -> Result<(), String> {
         let Receipt {
             request,
@@ -27,6 +41,16 @@ impl Durability {
         }
         if attested.sequence == *sequence && attested.digest != *outcome {
             return Err(format!("a receipt for {request} is attested otherwise"));
+        }
+        let place = (attested.sequence, attested.digest);
+        let (disks, needed) = (
+            self.disks.get(&place).map_or(0, BTreeSet::len),
+            self.disks_needed,
+        );
+        if disks < needed {
+            return Err(format!(
+                "a receipt for {request} rests on {disks} disks, {needed} are needed"
+            ));
         }
         let now = (*sequence, *outcome);
         let first = *self.shown.entry(*request).or_insert(now);
@@ -54,10 +78,17 @@ impl Invariant for Durability {
             }
             Observation::Stores { node, block, .. } => {
                 let sequence = block.sequence;
+                let disks = self.disks.entry((sequence, block.outcome));
+                disks.or_default().insert(*node);
                 if let Some(shown) = self.outcomes.get(&sequence)
                     && *shown != block.outcome
                 {
                     return Err(format!("{node} contradicts a receipt in {sequence}"));
+                }
+            }
+            Observation::LosesDisk { node } => {
+                for disks in self.disks.values_mut() {
+                    disks.remove(node);
                 }
             }
             Observation::Ends { nodes } => {

@@ -89,7 +89,7 @@ pub(crate) enum Observation<'a> {
         node: ReplicaId,
         evidence: &'a Evidence,
     },
-    /// The simulation ends with this on the disks.
+    /// The simulation ends with this on the disks, whatever happens to the processes.
     Ends {
         nodes: &'a [(ReplicaId, &'a Contents)],
     },
@@ -152,13 +152,18 @@ impl Invariants {
             Box::new(agreement::Agreement::default()),
             Box::new(own_divergence::OwnDivergence::default()),
             Box::new(liveness::Liveness::new(config, requests.len())),
+            Box::new(durability::Durability::new(config, byzantine)),
             Box::new(exactly_once::ExactlyOnce::new(requests)),
             Box::new(held_in_full::HeldInFull),
             Box::new(certificates::Certificates::new(config)),
-            Box::new(durability::Durability::default()),
             Box::new(timely::Timely::new(config, timely_within)),
             Box::new(bounded::Bounded::new(config, byzantine)),
         ])
+    }
+
+    /// Their names.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        self.0.iter().map(|of| of.name()).collect()
     }
 
     pub(crate) fn observe(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {

@@ -1,10 +1,11 @@
 //! No equivocation: no key ever signs two different statements for one kind,
-//! view and sequence number, over all lives of its node.
+//! view and sequence number, over all lives of its node. What a NEW-VIEW begins with
+//! its primary has proposed.
 
 use std::collections::BTreeMap;
 
 use super::{Invariant, Kind, Observation, vote_of};
-use crate::message::Message;
+use crate::message::{Message, PrePrepare};
 use crate::{BatchDigest, CheckpointDigest, ReplicaId, SequenceNumber, View};
 
 #[derive(Default)]
@@ -51,6 +52,24 @@ impl Invariant for NoEquivocation {
             let said = self.views.entry((signer, name, view));
             if *said.or_insert_with(|| bytes.clone()) != bytes {
                 return Err(format!("{signer} signs two different {name} for {view}"));
+            }
+        }
+        if let Message::NewView(new_view) = message
+            && new_view.signer == *node
+        {
+            for PrePrepare {
+                view,
+                sequence,
+                digest,
+            } in new_view.body.pre_prepares.iter().map(|of| of.body)
+            {
+                let place = (*node, Kind::PrePrepare, view, sequence);
+                let said = *self.votes.entry(place).or_insert(digest);
+                if said != digest {
+                    return Err(format!(
+                        "{node} begins {view} with {digest} at {sequence}, and has proposed {said}"
+                    ));
+                }
             }
         }
         if let Some(vote) = vote_of(message).filter(|vote| vote.signer == *node) {

@@ -1,9 +1,11 @@
 //! Silence after amnesia: a replica that has lost its disk orders nothing at a
-//! sequence number that it may have voted for before.
+//! sequence number that it may have voted for before, and leaves for no view until all
+//! of that is stable: it cannot say what had prepared.
 
 use std::collections::BTreeMap;
 
 use super::{Invariant, Observation, vote_of};
+use crate::message::Message;
 use crate::{ReplicaId, SequenceNumber};
 
 #[derive(Default)]
@@ -26,6 +28,20 @@ impl Invariant for SilenceAfterAmnesia {
                 self.forgotten.insert(*node, voted);
             }
             Observation::Sends { node, message, .. } => {
+                if let Message::ViewChange(vote) = message
+                    && vote.signer == *node
+                    && let Some(forgotten) = self.forgotten.get(node)
+                {
+                    let stable = vote.body.stable.as_ref();
+                    let stable =
+                        stable.map_or(SequenceNumber::GENESIS, |of| of.checkpoint.sequence);
+                    if stable < *forgotten {
+                        let view = vote.body.view;
+                        return Err(format!(
+                            "{node} leaves for {view} from {stable}, and before it lost its disk it had voted up to {forgotten}"
+                        ));
+                    }
+                }
                 let Some(vote) = vote_of(message).filter(|vote| vote.signer == *node) else {
                     return Ok(());
                 };

@@ -210,7 +210,9 @@ impl Node {
             process.pool.forget(&block.batch.requests);
         }
         let mark = self.disk.write(Write::Block(block));
-        self.disk.sync(mark);
+        if !(fetched && planted!(FetchedNotSynced)) {
+            self.disk.sync(mark);
+        }
         Ok(())
     }
 

@@ -156,6 +156,11 @@ impl Node {
         self.live.is_some()
     }
 
+    /// What a power cut would leave of its disk.
+    pub(crate) fn durable(&self) -> &Contents {
+        self.disk.durable()
+    }
+
     /// What its disk holds for the process that runs.
     pub(crate) fn contents(&self) -> &Contents {
         self.disk.current()
