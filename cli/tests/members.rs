@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::fs;
+
 use common::Network;
 use crypto::SharedSignature;
 use ledger::UnsignedTransaction;
@@ -88,6 +90,69 @@ fn an_admin_enrolls_revokes_and_rotates_the_members_of_its_organisation() {
     network.await_one_state();
     let verified = network.ok(&["verify", "chain", "--node", "node3"]);
     assert_eq!(verified["ok"], true);
+}
+
+/// Of a transaction whose outcome was not known the new key may be in the ledger, and
+/// the only copy of its other half on this disk.
+#[test]
+fn a_key_that_the_ledger_may_have_is_kept_until_it_has_its_place() {
+    let network = Network::up();
+    let keys = network.path().join("keys");
+    let (place, beside) = (keys.join("bob.pem"), keys.join("bob.new.pem"));
+    let rotate =
+        |admin: &str, exit| network.ends(&["member", "rotate", "bob", "--as", admin], exit);
+    let former = network.file("former.pem");
+    fs::copy(&place, &former).unwrap();
+    assert_eq!(rotate("org2-admin", 0)["code"], "VALID");
+    let newer = fs::read(&place).unwrap();
+    assert!(newer != fs::read(&former).unwrap() && !beside.exists());
+
+    // As it is after a rotation that was ordered and not heard of.
+    network.await_one_state();
+    fs::rename(&place, &beside).unwrap();
+    fs::copy(&former, &place).unwrap();
+    put(&network, "a", "bob", 7);
+    assert_eq!(rotate("org2-admin", 0)["already_committed"], true);
+    assert!(fs::read(&place).unwrap() == newer && !beside.exists());
+    put(&network, "a", "bob", 0);
+
+    // What the ledger has not may still come there; what is made for nothing goes.
+    network.ok(&["keygen", "--out", keys.join("other.pem").to_str().unwrap()]);
+    fs::rename(keys.join("other.pem"), &beside).unwrap();
+    let left = fs::read(&beside).unwrap();
+    rotate("alice", 7);
+    assert!(fs::read(&beside).unwrap() == left && fs::read(&place).unwrap() == newer);
+    assert_eq!(rotate("org2-admin", 0)["code"], "VALID");
+    assert!(fs::read(&place).unwrap() == left && !beside.exists());
+    rotate("alice", 7);
+    assert!(!beside.exists());
+
+    // A key that has another owner is nobody's new one.
+    fs::copy(keys.join("alice.pem"), &beside).unwrap();
+    let refused = rotate("org2-admin", 1);
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.contains("is alice's"), "{message}");
+    assert!(beside.exists());
+}
+
+/// A peer whose key was revoked endorses no more, and clients ask others.
+#[test]
+fn without_a_peer_whose_key_was_revoked_clients_go_on() {
+    let network = Network::up();
+    // One that is cut off does not know of it, and endorses.
+    network.ok(&["testnet", "partition", "0,1,2|3"]);
+    network.ok(&["member", "revoke", "node3", "--as", "org4-admin"]);
+    let file = network.file("calls");
+    common::write_calls(&file, 40);
+    let imported = network.ok(&["tx", "import", file.to_str().unwrap()]);
+    assert_eq!(
+        (&imported["valid"], &imported["failed"]),
+        (&40.into(), &0.into())
+    );
+    network.ok(&["testnet", "heal"]);
+    network.await_one_state();
+    let refused = ["tx", "submit", "kv", "put", "a", "1", "--node", "node3"];
+    assert_eq!(network.ok(&refused)["code"], "VALID", "others endorse");
 }
 
 #[test]

@@ -70,6 +70,13 @@ fn the_chain_is_followed_and_receipts_checked_without_believing_a_node() {
     assert_eq!(followed["receipts"].as_array().unwrap().len(), 2);
     let again = network.ok(&["light"]);
     assert_eq!(again["headers_followed"], 0, "it goes on where it was");
+    // Where there is nothing to follow any more receipts are held against the chain, and
+    // another network is still another.
+    let again = network.ok(&light);
+    assert_eq!(again["headers_followed"], 0);
+    assert_eq!(again["receipts"].as_array().unwrap().len(), 2);
+    let refused = network.ends(&["light", "--genesis", genesis], 5);
+    assert_eq!(refused["error"]["code"], "VERIFICATION_FAILED");
 
     let mut receipt: Value =
         serde_json::from_str(&std::fs::read_to_string(&receipts[1]).unwrap()).unwrap();

@@ -1,12 +1,15 @@
 //! The network as a client sees it: where its nodes are, which of them are silent,
 //! and who must endorse what.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use consensus::ReplicaId;
-use crypto::{Digest, Domain, SharedSignature, SharedVerifier, SigningKey};
+use crypto::{Digest, Domain, PublicKey, SharedSignature, SharedVerifier, SigningKey};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use genesis::Genesis;
 use ledger::{ContractDefinition, EndorsementPolicy, Identity, Locator, Receipt, ValidationCode};
 use node::api::types::ContractAnswer;
@@ -62,10 +65,20 @@ struct Network {
     genesis: Genesis,
     /// At least one.
     nodes: Vec<Node>,
-    /// The contracts as a node says they are, once somebody has asked.
-    contracts: RwLock<Option<Vec<ContractDefinition>>>,
+    rules: RwLock<Rules>,
     verifier: SharedVerifier,
     signing: Signing,
+}
+
+/// What the nodes say of who must endorse what, and whose endorsements count.
+#[derive(Debug, Default)]
+struct Rules {
+    /// The contracts, once somebody has asked.
+    contracts: Option<Vec<ContractDefinition>>,
+    /// Endorsements did not suffice: the key of an endorser may have been revoked.
+    is_doubted: bool,
+    /// Keys of nodes that have been, as far as somebody has asked.
+    revoked: BTreeSet<PublicKey>,
 }
 
 /// A client of one network. Clones share what they have learnt of its nodes.
@@ -116,7 +129,7 @@ impl Client {
             network: Arc::new(Network {
                 genesis,
                 nodes: known,
-                contracts: RwLock::default(),
+                rules: RwLock::default(),
                 verifier: SharedVerifier::default(),
                 signing,
             }),
@@ -256,45 +269,76 @@ impl Client {
     /// so: should they lie, the transaction is invalid or has endorsements to spare.
     /// None when there is no such contract.
     pub async fn policy(&self, contract: &str) -> Option<EndorsementPolicy> {
-        let known = self.network.contracts.read().await;
-        if let Some(contracts) = &*known {
+        let rules = self.network.rules.read().await;
+        if let Some(contracts) = &rules.contracts {
             return policy_of(contracts, contract);
         }
-        drop(known);
-        let mut known = self.network.contracts.write().await;
-        if known.is_none() {
-            *known = self.contracts().await;
+        drop(rules);
+        let mut rules = self.network.rules.write().await;
+        if rules.contracts.is_none() {
+            rules.contracts = self.contracts().await;
+            if std::mem::take(&mut rules.is_doubted) {
+                rules.revoked = self.revoked().await;
+            }
         }
         let genesis = self.genesis().contracts();
-        policy_of(known.as_deref().unwrap_or(genesis), contract)
+        policy_of(rules.contracts.as_deref().unwrap_or(genesis), contract)
     }
 
-    /// The contracts as more nodes say they are than may be faulty; where so many do
-    /// not, as most of them. One that lies could make every transaction invalid.
+    /// The nodes whose endorsements count, as far as that is known, as
+    /// [`Client::in_turn`] has them.
+    pub(crate) async fn endorsers(&self) -> Vec<&Node> {
+        let rules = self.network.rules.read().await;
+        let mut nodes = self.in_turn();
+        nodes.retain(|node| !rules.revoked.contains(&node.identity.key));
+        nodes
+    }
+
     async fn contracts(&self) -> Option<Vec<ContractDefinition>> {
+        let said =
+            self.said_by_enough(|node| async { Ok(node.contracts().await?.contracts) }.boxed());
+        Some(said.await?.into_iter().filter_map(defined).collect())
+    }
+
+    /// The keys that have been revoked.
+    async fn revoked(&self) -> BTreeSet<PublicKey> {
+        let said = self.said_by_enough(|node| async { Ok(node.members().await?.members) }.boxed());
+        let members = said.await.unwrap_or_default().into_iter();
+        let revoked = members.filter(|member| member.revoked);
+        revoked.filter_map(|it| it.key.parse().ok()).collect()
+    }
+
+    /// What more nodes say than may be faulty; where so many do not say the same, what
+    /// most of them do. One that lies could make every transaction invalid.
+    async fn said_by_enough<T: PartialEq>(
+        &self,
+        question: impl Fn(&ApiClient) -> BoxFuture<'_, Result<T, ClientError>>,
+    ) -> Option<T> {
         let enough = self.genesis().replica_set().weak_quorum();
-        let mut said: Vec<(Vec<ContractDefinition>, usize)> = Vec::new();
+        let mut said: Vec<(T, usize)> = Vec::new();
         for node in self.nodes_to_ask() {
-            let answer = node.api.contracts().await;
+            let answer = question(&node.api).await;
             node.heed(&answer);
             let Ok(answer) = answer else { continue };
-            let contracts: Vec<_> = answer.contracts.into_iter().filter_map(defined).collect();
-            match said.iter_mut().find(|(alike, _)| *alike == contracts) {
+            match said.iter_mut().find(|(alike, _)| *alike == answer) {
                 Some((_, nodes)) => *nodes += 1,
-                None => said.push((contracts, 1)),
+                None => said.push((answer, 1)),
             }
             if said.iter().any(|(_, nodes)| *nodes >= enough) {
                 break;
             }
         }
         let most = said.into_iter().max_by_key(|(_, nodes)| *nodes);
-        most.map(|(contracts, _)| contracts)
+        most.map(|(answer, _)| answer)
     }
 
-    /// Heeds a verdict: where a policy was not met, it may be another by now.
+    /// Heeds a verdict: where a policy was not met, it may be another by now, or one of
+    /// those who endorsed counts no more.
     pub(crate) async fn learn(&self, code: ValidationCode) {
         if code == ValidationCode::EndorsementPolicyFailure {
-            *self.network.contracts.write().await = None;
+            let mut rules = self.network.rules.write().await;
+            rules.contracts = None;
+            rules.is_doubted = true;
         }
     }
 

@@ -148,9 +148,9 @@ struct Gathering<'a> {
 
 impl<'a> Gathering<'a> {
     async fn of(client: &'a Client, signed: &SignedProposal, liars: &Liars) -> Self {
-        let mut untried = client.in_turn();
-        untried.retain(|node| !liars.keys.contains(&node.identity().key));
         let policy = client.policy(&signed.proposal.contract).await;
+        let mut untried = client.endorsers().await;
+        untried.retain(|node| !liars.keys.contains(&node.identity().key));
         let least = match policy {
             Some(_) => 1,
             None => client.genesis().replica_set().weak_quorum(),
@@ -288,10 +288,20 @@ impl<'a> Gathering<'a> {
         let mut nodes: Vec<&Node> = answers.iter().map(|(node, _)| *node).collect();
         nodes.extend(others);
         let of_keys = answers.iter().flat_map(|(_, answer)| &answer.key_policies);
+        let of_keys = of_keys.filter(|policy| self.is_credible(policy, answers));
         let mut policies = self.policy.iter().chain(of_keys);
         let met = |policy: &EndorsementPolicy| {
             policy.satisfied_by(nodes.iter().map(|node| node.identity()))
         };
         nodes.len() >= self.least && policies.all(met)
+    }
+
+    /// Whether a key may have this policy, which an answer speaks of: not once so many
+    /// who saw the same state do not that a correct node is among them. Nobody signs
+    /// that part of an answer, and one that lies could ask for endorsers there are not.
+    fn is_credible(&self, policy: &EndorsementPolicy, answers: &[&Answer<'_>]) -> bool {
+        let silent = answers.iter();
+        let silent = silent.filter(|(_, answer)| !answer.key_policies.contains(policy));
+        silent.count() < self.client.genesis().replica_set().weak_quorum()
     }
 }

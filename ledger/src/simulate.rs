@@ -98,6 +98,9 @@ pub enum EndorseError {
         /// The version that is here.
         installed: Option<u32>,
     },
+    /// This node's endorsements do not count.
+    #[error("the key that this node endorses with has been revoked")]
+    EndorserRevoked,
     /// The contract itself says no.
     #[error("{0}")]
     Contract(ContractError),
@@ -119,6 +122,7 @@ impl EndorseError {
             Self::AlreadyCommitted { .. } => "ALREADY_COMMITTED",
             Self::UnknownContract { .. } => "UNKNOWN_CONTRACT",
             Self::NotInstalled { .. } => "NOT_INSTALLED",
+            Self::EndorserRevoked => "ENDORSER_REVOKED",
             Self::Contract(_) => "CONTRACT_ERROR",
             Self::Store(_) => "STORE_FAILURE",
         }
@@ -165,6 +169,14 @@ impl Simulation<'_> {
         proposals: &[SignedProposal],
         key: &SigningKey,
     ) -> Vec<Result<ProposalResponse, EndorseError>> {
+        match self.view.member(&key.public()) {
+            Ok(Some((endorser, _))) if endorser.revoked => {
+                let each = proposals.iter();
+                return each.map(|_| Err(EndorseError::EndorserRevoked)).collect();
+            }
+            // What cannot be read is told of each proposal.
+            Ok(_) | Err(_) => {}
+        }
         let verified = SignedProposal::verify_all(proposals, self.network);
         let executed = self.execute_new(proposals, verified);
         self.view.expect(&self.guarded(proposals, &executed));

@@ -7,7 +7,7 @@
 //! nodes/NAME/      of a local network: a home per node, with node.log and node.pid
 //! ```
 //!
-//! Commands leave `light.json` and `pending.json` there.
+//! Commands leave `light.json` and `pending/ID.json` there.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -134,6 +134,12 @@ impl NetworkFolder {
         self.path.join("keys").join(format!("{name}.pem"))
     }
 
+    /// Where a transaction is kept whose outcome is not known.
+    #[must_use]
+    pub fn pending_file(&self, id: &str) -> PathBuf {
+        self.path.join("pending").join(format!("{id}.json"))
+    }
+
     /// The home of a node on this machine.
     ///
     /// # Errors
@@ -238,7 +244,7 @@ pub(crate) fn remove(path: &Path) -> Result<(), TestnetError> {
         "keys",
         "lifeline",
         "light.json",
-        "pending.json",
+        "pending",
         "network.toml",
     ];
     for name in all {

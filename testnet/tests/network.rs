@@ -215,8 +215,10 @@ async fn an_interrupted_removal_is_finished_by_the_next_up_or_down() {
     assert_ne!(running.testnet.folder().genesis().network_id(), id);
     running.testnet.down(PATIENCE).await.unwrap();
     // What commands have left there.
-    for file in ["light.json", "pending.json"] {
-        fs::write(place.network().join(file), "{}").unwrap();
+    let pending = running.testnet.folder().pending_file("1");
+    fs::create_dir(pending.parent().unwrap()).unwrap();
+    for file in [place.network().join("light.json"), pending] {
+        fs::write(file, "{}").unwrap();
     }
     fs::remove_file(&genesis).unwrap();
     assert!(Testnet::finish_wipe(&place.network()).unwrap());

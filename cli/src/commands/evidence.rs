@@ -94,19 +94,27 @@ async fn get(global: &Global, id: &str, out: Option<&Path>) -> Outcome {
 }
 
 async fn find(network: &Network, id: &str) -> Outcome<EvidenceAnswer> {
+    let mut named = BTreeMap::new();
     for node in network.nodes() {
-        let Ok(held) = node.api().evidence().await else {
-            continue;
-        };
-        let named = held.evidence.iter().find(|it| it.id.starts_with(id));
-        if let Some(named) = named {
-            return Ok(node.api().evidence_of(&named.id).await?);
+        let held = node.api().evidence().await;
+        let held = held.into_iter().flat_map(|answer| answer.evidence);
+        for evidence in held.filter(|it| it.id.starts_with(id)) {
+            named.entry(evidence.id).or_insert(node);
         }
     }
-    Err(
-        Failure::not_found(format!("no node that answers holds evidence {id}"))
-            .hint("`logothete evidence list` shows what there is"),
-    )
+    let hint = "`logothete evidence list` shows what there is";
+    let mut found = named.iter();
+    match (found.next(), found.len()) {
+        (None, _) => {
+            Err(Failure::not_found(format!("no node that answers holds evidence {id}")).hint(hint))
+        }
+        (Some((id, node)), 0) => Ok(node.api().evidence_of(id).await?),
+        (Some(_), others) => {
+            let count = others + 1;
+            let message = format!("{id:?} is the beginning of {count} ids of evidence");
+            Err(Failure::usage(message).hint(hint))
+        }
+    }
 }
 
 /// Holds a file of evidence against the genesis document.

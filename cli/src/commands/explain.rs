@@ -144,6 +144,11 @@ const MEANINGS: &[(&str, &str, &str)] = &[
         "Ask another node.",
     ),
     (
+        "ENDORSER_REVOKED",
+        "The key that the node endorses with has been revoked: its endorsements count no more.",
+        "Ask another node.",
+    ),
+    (
         "BAD_ENDORSEMENT",
         "An endorser's answer does not hold: it answers another proposal, or its signature is wrong.",
         "Ask other endorsers, and tell whoever runs that one.",

@@ -1,14 +1,12 @@
 //! Members and contracts: transactions to the system, signed by an admin.
 
-use std::path::{Path, PathBuf};
-
-use crypto::{PublicKey, SigningKey};
 use ledger::{EndorsementPolicy, OrgId};
 use node::api::types::{ContractAnswer, MemberAnswer};
 
+use super::given::Given;
 use super::submit::submit;
-use crate::args::{ContractCommand, Global, MemberCommand, NewKey, Signed};
-use crate::exit::{Exit, Failure, Outcome};
+use crate::args::{ContractCommand, Global, MemberCommand, Signed};
+use crate::exit::{Failure, Outcome};
 use crate::network::Network;
 use crate::output::table;
 
@@ -21,9 +19,10 @@ pub(crate) async fn members(global: &Global, command: MemberCommand) -> Outcome 
             key,
             common,
         } => {
-            let key = Key::of(global, &name, &key)?;
-            let args = vec![name, role, key.public.to_string()];
-            key.settle(call(global, "_members", "enroll", args, &common).await)
+            let network = Network::open(global)?;
+            let given = Given::of(&network, &name, &key).await?;
+            let args = vec![name, role, given.public().to_string()];
+            given.enter(global, "enroll", args, &common).await
         }
         MemberCommand::Revoke {
             member: name,
@@ -34,9 +33,10 @@ pub(crate) async fn members(global: &Global, command: MemberCommand) -> Outcome 
             key,
             common,
         } => {
-            let key = Key::of(global, &name, &key)?;
-            let args = vec![name, key.public.to_string()];
-            key.settle(call(global, "_members", "rotate", args, &common).await)
+            let network = Network::open(global)?;
+            let given = Given::of(&network, &name, &key).await?;
+            let args = vec![name, given.public().to_string()];
+            given.enter(global, "rotate", args, &common).await
         }
     }
 }
@@ -69,7 +69,7 @@ pub(crate) async fn contracts(global: &Global, command: ContractCommand) -> Outc
     }
 }
 
-async fn call(
+pub(super) async fn call(
     global: &Global,
     contract: &str,
     function: &str,
@@ -78,66 +78,6 @@ async fn call(
 ) -> Outcome {
     let call = client::Call::new(contract, function, args);
     submit(global, call, &signed.identity, signed.timeout, 0).await
-}
-
-/// A key that a member is to have: one that was given, or a new one that lies
-/// beside its place until the ledger has it.
-struct Key {
-    public: PublicKey,
-    files: Option<(PathBuf, PathBuf)>,
-}
-
-impl Key {
-    fn of(global: &Global, name: &str, asked: &NewKey) -> Outcome<Self> {
-        if let Some(public) = asked.key {
-            return Ok(Self {
-                public,
-                files: None,
-            });
-        }
-        if !ledger::names::is_member_name(name) {
-            return Err(Failure::usage(format!(
-                "{name:?} cannot be a member's name"
-            )));
-        }
-        let place = Network::open(global)?.folder.key_file(name);
-        let beside = place.with_extension("new.pem");
-        // What an interrupted attempt has left may be in the ledger already.
-        let key = match SigningKey::read_file(&beside) {
-            Ok(key) => key,
-            Err(_) => new_key(&beside)?,
-        };
-        Ok(Self {
-            public: key.public(),
-            files: Some((beside, place)),
-        })
-    }
-
-    /// Puts the key in its place if the ledger has it, and removes it if the
-    /// ledger certainly does not.
-    fn settle(self, outcome: Outcome) -> Outcome {
-        let Some((beside, place)) = self.files else {
-            return outcome;
-        };
-        let settled = match &outcome {
-            Ok(()) => std::fs::rename(&beside, &place),
-            Err(failure) if failure.exit == Exit::Unknown => Ok(()),
-            Err(_) => std::fs::remove_file(&beside),
-        };
-        let failed = |error| {
-            Failure::failed(format!("cannot put {} in its place", beside.display())).cause(error)
-        };
-        outcome.and(settled.map_err(failed))
-    }
-}
-
-fn new_key(path: &Path) -> Outcome<SigningKey> {
-    let key = SigningKey::generate()
-        .map_err(|error| Failure::failed("the system gives no randomness").cause(error))?;
-    key.write_file(path).map_err(|error| {
-        Failure::failed(format!("cannot write {}", path.display())).cause(error)
-    })?;
-    Ok(key)
 }
 
 async fn list(global: &Global) -> Outcome {

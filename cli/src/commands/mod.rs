@@ -9,6 +9,7 @@ pub(crate) mod demo;
 pub(crate) mod evidence;
 pub(crate) mod explain;
 pub(crate) mod genesis;
+mod given;
 pub(crate) mod import;
 pub(crate) mod keygen;
 pub(crate) mod light;

@@ -1,15 +1,16 @@
 //! A transaction from proposal to verified receipt, and questions that are not
 //! ordered.
 
-use std::path::Path;
 use std::time::Duration;
 
 use client::{Call, Error, Transaction, ValidationCode};
 use node::api::ApiClient;
 use node::api::types::EventAnswer;
 use serde::Serialize;
+use testnet::NetworkFolder;
 
 use super::consistency::{Consistency, consult};
+use super::steps::write_transaction;
 use crate::args::{Global, Identity};
 use crate::exit::{Failure, Outcome};
 use crate::network::Network;
@@ -35,7 +36,10 @@ impl From<client::Submitted> for Submitted {
             receipt,
             latency,
         } = submitted;
-        let events = transaction.response.events.iter().map(|event| EventAnswer {
+        // Of one that is valid the receipt says it: the same proposal may have been endorsed
+        // again, later, and handed in before.
+        let response = receipt.response.as_ref().unwrap_or(&transaction.response);
+        let events = response.events.iter().map(|event| EventAnswer {
             name: event.name.clone(),
             payload: String::from_utf8_lossy(&event.payload).into_owned(),
         });
@@ -44,7 +48,7 @@ impl From<client::Submitted> for Submitted {
             block: receipt.header.number,
             index: receipt.proof.index,
             code: receipt.code,
-            response: String::from_utf8_lossy(&transaction.response.payload).into_owned(),
+            response: String::from_utf8_lossy(&response.payload).into_owned(),
             events: match receipt.code {
                 ValidationCode::Valid => events.collect(),
                 _ => Vec::new(),
@@ -67,7 +71,7 @@ pub(crate) async fn submit(
     let submit = network.client.submit(&key, call);
     match submit.retry_conflicts(retries).timeout(timeout).await {
         Ok(submitted) => tell(global, &submitted.into()),
-        Err(error) => Err(kept(error, &global.network.join("pending.json"))),
+        Err(error) => Err(kept(error, &network.folder)),
     }
 }
 
@@ -115,17 +119,21 @@ fn tell(global: &Global, submitted: &Submitted) -> Outcome {
 }
 
 /// Keeps a transaction whose outcome is unknown, so that it can be handed in again.
-fn kept(error: Error, file: &Path) -> Failure {
-    let is_kept = match &error {
+fn kept(error: Error, folder: &NetworkFolder) -> Failure {
+    let file = match &error {
         Error::Unknown { transaction, .. } => {
-            super::steps::write_transaction(file, transaction).is_ok()
+            let file = folder.pending_file(&transaction.proposal.id().to_string());
+            // One for each: two may be open at a time.
+            let folder = file.parent().map_or(Ok(()), std::fs::create_dir_all);
+            let written = folder.is_ok() && write_transaction(&file, transaction).is_ok();
+            written.then_some(file)
         }
-        _ => false,
+        _ => None,
     };
     let failure = Failure::from(error);
-    if !is_kept {
+    let Some(file) = file else {
         return failure;
-    }
+    };
     failure.hint(format!(
         "`logothete tx send {}` hands the same transaction in again: it counts once",
         file.display()

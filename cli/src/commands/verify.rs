@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use genesis::Genesis;
 use ledger::{
-    BlockSource, ChainReport, Receipt, SourceError, StoredBlock, verify_chain, verify_folder,
+    BlockSource, ChainProblem, ChainReport, Receipt, SourceError, StoredBlock, verify_chain,
+    verify_folder,
 };
-use node::api::ApiClient;
+use node::api::{ApiClient, ClientError};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
@@ -76,7 +77,7 @@ fn folder(data: &Path, genesis: &Genesis) -> Outcome<ChainReport> {
     })
 }
 
-/// The chain that a node serves.
+/// The chain that a node serves, up to the newest block that a quorum attests, as it says.
 async fn remote(network: &Network, genesis: Genesis) -> Outcome<ChainReport> {
     let (client, height) = network
         .ask(async |node| Ok((node.clone(), node.status().await?.certified)))
@@ -85,12 +86,39 @@ async fn remote(network: &Network, genesis: Genesis) -> Outcome<ChainReport> {
         client,
         height,
         runtime: Handle::current(),
+        failure: None,
     };
-    let verified =
-        tokio::task::spawn_blocking(move || verify_chain(&mut source, &genesis.ledger_genesis()));
-    verified
-        .await
-        .map_err(|_| Failure::failed("the verification broke off"))
+    let verified = tokio::task::spawn_blocking(move || {
+        let report = verify_chain(&mut source, &genesis.ledger_genesis());
+        (report, source.failure)
+    });
+    let verified = verified.await;
+    let (mut report, failure) =
+        verified.map_err(|_| Failure::failed("the verification broke off"))?;
+    // A node that is gone says nothing of its chain.
+    if let Some(failure) = failure {
+        return Err(failure.into());
+    }
+    report.problem = report.problem.take().or_else(|| unattested(&report));
+    Ok(report)
+}
+
+/// What is wrong with a chain whose newest block is said to be attested by a quorum.
+fn unattested(report: &ChainReport) -> Option<ChainProblem> {
+    let (height, tip) = (report.height, report.uncertified_tip);
+    (tip > 0).then(|| ChainProblem {
+        block: Some(height - tip + 1),
+        what: format!("expected a quorum that attests block {height}, found none from here on"),
+    })
+}
+
+/// Whether it says that a node is not there, and nothing of its chain.
+fn is_outage(error: &ClientError) -> bool {
+    match error {
+        ClientError::Unreachable { .. } => true,
+        ClientError::Refused { status, .. } => matches!(status, 429 | 500..),
+        ClientError::Nonsense { .. } => false,
+    }
 }
 
 /// The blocks of one node, up to the highest that was attested when it was asked.
@@ -98,6 +126,8 @@ struct Remote {
     client: ApiClient,
     height: u64,
     runtime: Handle,
+    /// Why it did not give one.
+    failure: Option<ClientError>,
 }
 
 impl BlockSource for Remote {
@@ -107,7 +137,9 @@ impl BlockSource for Remote {
 
     fn block(&mut self, number: u64) -> Result<Option<StoredBlock>, SourceError> {
         let asked = self.client.stored_block(number, None);
-        Ok(Some(self.runtime.block_on(asked)?))
+        let asked = self.runtime.block_on(asked);
+        self.failure = asked.as_ref().err().filter(|it| is_outage(it)).cloned();
+        Ok(Some(asked?))
     }
 }
 
@@ -131,15 +163,46 @@ fn print(global: &Global, report: &ChainReport) -> Outcome {
             None => "the chain holds".to_owned(),
             Some(problem) => format!("the chain does not hold: {problem}"),
         };
-        format!(
+        let mut text = format!(
             "{verdict}\nheight {}, {} blocks and {} transactions executed again from genesis on",
             report.height, report.blocks_verified, report.transactions
-        )
+        );
+        if report.is_ok() && report.uncertified_tip > 0 {
+            let tip = report.uncertified_tip;
+            let not = format!("no quorum's word is there for the newest {tip} of these blocks");
+            text = format!("{text}\n{not}: only this folder shows them");
+        }
+        text
     });
     match problem {
         None => Ok(()),
         Some(problem) => Err(Failure::not_verified("the chain does not hold")
             .cause(problem)
             .shown()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(height: u64, uncertified_tip: u64) -> ChainReport {
+        ChainReport {
+            height,
+            blocks_verified: height + 1,
+            transactions: 0,
+            uncertified_tip,
+            attested_by_successors: 0,
+            problem: None,
+        }
+    }
+
+    /// Whoever makes up the newest blocks leaves their certificates away.
+    #[test]
+    fn what_a_node_shows_as_attested_is_attested() {
+        assert_eq!(unattested(&report(9, 0)), None);
+        let blocks = [(9, 2), (9, 9)].map(|(height, tip)| unattested(&report(height, tip)));
+        let blocks = blocks.map(|problem| problem.unwrap().block);
+        assert_eq!(blocks, [Some(8), Some(1)]);
     }
 }

@@ -1,6 +1,6 @@
 //! Endorsers that lie, refuse or are gone.
 
-use client::{Call, Client, Error, SigningKey};
+use client::{Call, Client, Error, SigningKey, ValidationCode};
 
 use crate::common::{Network, PATIENCE, admin, alice, client_at, free_addresses, genesis, put};
 use crate::relay::{Lie, Relay};
@@ -69,6 +69,44 @@ async fn who_guards_a_key_is_asked_to_endorse_what_is_written_to_it() {
             committed.await.unwrap();
         }
     }
+}
+
+/// Nobody signs what an endorser says of the policies of keys.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_endorsers_there_are_not_keeps_nobody_from_writing() {
+    let network = Network::start().await;
+    let (liar, _) = Relay::start(&network.apis[1], Lie::AsksForNobody).await;
+    let mut apis = network.apis.clone();
+    apis[1] = liar;
+    // Nobody is left who has not spoken.
+    apis[3] = format!("http://{}", free_addresses(1)[0]);
+    let client = network.client_at(&apis).beginning_at(1);
+    assert!(client.submit(&alice(), put("a")).await.unwrap().is_valid());
+}
+
+/// Whoever took the key goes on endorsing with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endorser_whose_key_was_revoked_is_left_out() {
+    let network = Network::start().await;
+    let revoke = Call::new("_members", "revoke", ["node0"]);
+    let done = network.client().submit(&admin(), revoke).await.unwrap();
+    assert!(done.is_valid(), "{:?}", done.receipt);
+    let client = network.client();
+    for node in client.nodes() {
+        let committed = node.api().receipt(&done.receipt.transaction_id, PATIENCE);
+        committed.await.unwrap();
+    }
+    // The node itself endorses no more.
+    assert!(client.submit(&alice(), put("a")).await.unwrap().is_valid());
+
+    let lie = Lie::EndorsesAs(network.genesis.network_id(), 0);
+    let (relay, _) = Relay::start(&network.apis[1], lie).await;
+    let mut apis = network.apis.clone();
+    apis[0] = relay;
+    let client = network.client_at(&apis);
+    let first = client.submit(&alice(), put("a")).await.unwrap();
+    assert_eq!(first.code(), ValidationCode::EndorsementPolicyFailure);
+    assert!(client.submit(&alice(), put("a")).await.unwrap().is_valid());
 }
 
 /// One node's refusal is one node's word, two of four are that of a correct one.

@@ -22,6 +22,10 @@ const MANY_BYTES: usize = 1024 * 1024;
 pub(crate) enum Lie {
     /// It endorses that something else is written, as this replica.
     OtherEffects(NetworkId, u8),
+    /// It endorses what the node behind it does, as this replica.
+    EndorsesAs(NetworkId, u8),
+    /// It says that the keys take an endorser whom there is not.
+    AsksForNobody,
     /// Its endorsements do not verify.
     BadSignatures,
     /// It refuses every proposal and every transaction.
@@ -123,23 +127,25 @@ impl Relay {
     }
 
     /// What becomes of the node's endorsement.
-    fn endorsed(&self, bytes: Vec<u8>) -> Vec<u8> {
-        let (network, key) = match &self.lie {
-            Lie::OtherEffects(network, id) => (network, replica_key(*id)),
-            Lie::BadSignatures => {
-                let mut answer: ProposalResponse = crypto::decode(&bytes, bytes.len()).unwrap();
-                answer.endorsement.signature.signature.0[0] ^= 1;
-                return encode(&answer);
-            }
-            _ => return bytes,
-        };
-        let answer: ProposalResponse = crypto::decode(&bytes, bytes.len()).unwrap();
+    fn endorsed(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut answer: ProposalResponse = crypto::decode(bytes, bytes.len()).unwrap();
         let mut action: EndorsedAction = answer.action();
-        action.rwset.writes = vec![Write {
-            key: "a".to_owned(),
-            value: Some(b"mine".to_vec().into()),
-        }];
-        encode(&ProposalResponse::endorse(action, network, &key))
+        match &self.lie {
+            Lie::OtherEffects(network, id) => {
+                action.rwset.writes = vec![Write {
+                    key: "a".to_owned(),
+                    value: Some(b"mine".to_vec().into()),
+                }];
+                answer = ProposalResponse::endorse(action, network, &replica_key(*id));
+            }
+            Lie::EndorsesAs(network, id) => {
+                answer = ProposalResponse::endorse(action, network, &replica_key(*id));
+            }
+            Lie::AsksForNobody => answer.key_policies.push("'org9.peer'".parse().unwrap()),
+            Lie::BadSignatures => answer.endorsement.signature.signature.0[0] ^= 1,
+            _ => {}
+        }
+        encode(&answer)
     }
 }
 
@@ -174,7 +180,7 @@ async fn answer(State(relay): State<Arc<Relay>>, request: Request) -> Response {
         return refusal(StatusCode::FORBIDDEN, "UNKNOWN_CREATOR");
     }
     if path == "/v1/proposals" && status.is_success() {
-        bytes = relay.endorsed(bytes);
+        bytes = relay.endorsed(&bytes);
     }
     if path == "/v1/status" && matches!(relay.lie, Lie::FarAhead) {
         let mut status: serde_json::Value = serde_json::from_slice(&bytes).unwrap();

@@ -156,6 +156,7 @@ impl From<EndorseError> for Failure {
             EndorseError::AlreadyCommitted { .. } => StatusCode::CONFLICT,
             EndorseError::UnknownContract { .. } => StatusCode::NOT_FOUND,
             EndorseError::NotInstalled { .. } => StatusCode::NOT_IMPLEMENTED,
+            EndorseError::EndorserRevoked => StatusCode::SERVICE_UNAVAILABLE,
             EndorseError::Expired { .. } | EndorseError::Contract(_) => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
@@ -164,7 +165,7 @@ impl From<EndorseError> for Failure {
             StatusCode::FORBIDDEN => "use a key of a client or an admin that `/v1/members` lists",
             StatusCode::CONFLICT => "nothing is to be done: ask for its receipt",
             StatusCode::NOT_FOUND => "the contracts there are stand in /v1/network",
-            StatusCode::NOT_IMPLEMENTED => "ask another node",
+            StatusCode::NOT_IMPLEMENTED | StatusCode::SERVICE_UNAVAILABLE => "ask another node",
             _ => "the contract decided so on the state after the newest block",
         };
         Self::new(status, code, message).hint(hint)

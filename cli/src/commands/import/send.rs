@@ -8,7 +8,7 @@ use client::{Call, Client, Error, Follower, SigningKey, ValidationCode, is_confl
 use super::line::Line;
 use crate::exit::Failure;
 
-/// How often a line is tried whose keys others keep changing.
+/// How often a line is tried in one import whose keys others keep changing.
 const ATTEMPTS: u64 = 20;
 
 /// How long a node is given to show the receipt of what it says is committed:
@@ -74,8 +74,9 @@ impl Sender {
         (submitted, verdict)
     }
 
-    /// A line whose keys were written by others in between is tried anew. Which
-    /// attempts were used up, by an earlier import too, the chain says.
+    /// A line whose keys were written by others in between is tried anew, and so is one
+    /// that came when endorsers or a contract changed. Which attempts were used up by an
+    /// earlier import the chain says, and they do not count.
     async fn attempts(
         &self,
         line: &Line,
@@ -84,8 +85,8 @@ impl Sender {
     ) -> Result<Verdict, Error> {
         let first = self.turn.fetch_add(1, Ordering::Relaxed);
         let client = self.client.beginning_at(first);
-        let mut last = ValidationCode::MvccReadConflict;
-        for attempt in 0..ATTEMPTS {
+        let (mut left, mut attempt) = (ATTEMPTS, 0);
+        loop {
             let nonce = line.nonce(call, attempt);
             let signed = client.propose_with(&self.key, call.clone(), nonce).await;
             let (code, is_new) = match client.endorse(&signed, &self.key).await {
@@ -103,10 +104,26 @@ impl Sender {
             match code {
                 ValidationCode::Valid if is_new => return Ok(Verdict::Valid),
                 ValidationCode::Valid => return Ok(Verdict::AlreadyCommitted),
-                code if is_conflict(code) => last = code,
-                code => return Ok(Verdict::Invalid(code)),
+                code => {
+                    left -= u64::from(is_new);
+                    if left == 0 || !may_be_valid_anew(code) {
+                        return Ok(Verdict::Invalid(code));
+                    }
+                }
             }
+            attempt += 1;
         }
-        Ok(Verdict::Invalid(last))
     }
+}
+
+/// Whether the verdict is due to the moment at which the proposal was endorsed, or
+/// ordered.
+fn may_be_valid_anew(code: ValidationCode) -> bool {
+    is_conflict(code)
+        || matches!(
+            code,
+            ValidationCode::EndorsementPolicyFailure
+                | ValidationCode::ContractVersionMismatch
+                | ValidationCode::Expired
+        )
 }
