@@ -51,6 +51,12 @@ fn troubled(summary: &Summary) {
     assert!(summary.twins > 0, "some are there twice");
     assert!(summary.halts > summary.states_altered / 2, "some are wrong");
     assert!(summary.batches_refused > 0, "clocks differ");
+    assert!(summary.byzantine_actions > 0 && summary.contradictions > 0);
+    assert!(summary.receipts > summary.requests, "clients look");
+    assert!(
+        summary.listened_out > 0,
+        "some vote again after they lost their disk"
+    );
 }
 
 #[test]
@@ -158,6 +164,35 @@ fn a_seed_decides_everything() {
         let other = SimulationConfig::drawn(4, seed + 1_000);
         let other = Simulation::run(&other).unwrap_or_else(|failure| panic!("{failure}"));
         assert_ne!(first.trace_hash, other.trace_hash, "another seed differs");
+    }
+}
+
+/// What each of several faulty primaries in a row costs is bounded: one view change, and
+/// each is given twice the time of the one before.
+#[test]
+fn silent_primaries_in_a_row_cost_one_view_change_each() {
+    let timeout = Duration::from_secs(2);
+    for (replicas, silent) in [(4, 1), (7, 2), (10, 3)] {
+        for seed in 0..10 {
+            let faulty = (0..silent).map(|id| (ReplicaId(id), Modes::from(Mode::Silent)));
+            let config = SimulationConfig {
+                requests: 10,
+                request_timeout: timeout,
+                request_timeout_cap: timeout * 16,
+                status_interval: Duration::from_millis(50),
+                faults: Faults {
+                    byzantine: faulty.collect(),
+                    heal_after: Duration::from_millis(1),
+                    ..Faults::none()
+                },
+                ..SimulationConfig::drawn(replicas, seed)
+            };
+            let run = Simulation::run(&config).unwrap_or_else(|failure| panic!("{failure}"));
+            let at = format!("{silent} of {replicas}, seed {seed}");
+            assert_eq!(run.view_changes, u64::from(silent), "{at}");
+            let most = timeout * (1 << silent) + Duration::from_secs(1);
+            assert!(run.recovery_time <= most, "{at}: {:?}", run.recovery_time);
+        }
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Summary {
     pub writes_lost: u64,
     /// Disks lost.
     pub disks_lost: u64,
+    /// Times that a replica which had lost its disk began to vote again.
+    pub listened_out: u64,
     /// Times that links were cut.
     pub partitions: u64,
     /// Times that a replica was paused.
@@ -85,6 +87,7 @@ impl AddAssign for Summary {
         self.crashes += other.crashes;
         self.writes_lost += other.writes_lost;
         self.disks_lost += other.disks_lost;
+        self.listened_out += other.listened_out;
         self.partitions += other.partitions;
         self.pauses += other.pauses;
         self.view_changes += other.view_changes;

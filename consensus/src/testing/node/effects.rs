@@ -12,7 +12,7 @@ use crate::testing::network::Packet;
 use crate::testing::report::Violation;
 use crate::testing::trace::{Happening, Note};
 use crate::testing::world::World;
-use crate::{Batch, Effect, Evidence, Message, Record, ReplicaId, Verified};
+use crate::{Batch, Effect, Evidence, Message, Record, ReplicaId, SequenceNumber, Verified};
 
 impl Node {
     pub(super) fn carry_out(&mut self, world: &mut World) -> Result<(), Violation> {
@@ -168,6 +168,9 @@ impl Node {
             .filter_map(|digest| process.pool.get(digest, ledger))
             .collect();
         let missing = wanted.len() - requests.len();
+        let votes_again =
+            matches!(record, Record::Listening { until } if until == SequenceNumber::GENESIS);
+        world.summary.listened_out += u64::from(votes_again);
         let what = Note::of_record(&record);
         self.note(world, Happening::Writes { what });
         world.observe(&Observation::Writes {

@@ -8,7 +8,7 @@ use crate::testing::network::Packet;
 use crate::testing::report::Violation;
 use crate::testing::trace::Happening;
 use crate::testing::world::World;
-use crate::{Input, RequestDigest, SequenceNumber, View};
+use crate::{Effect, Input, RequestDigest, SequenceNumber, View};
 
 /// What a process knows of how long requests have waited.
 #[derive(Default)]
@@ -51,7 +51,11 @@ impl Node {
             return Ok(());
         };
         let patience = &mut process.patience;
-        let Some(timeout) = process.replica.request_timeout() else {
+        // In a view that the replica has entered, and this node not yet, nothing waits.
+        let mut effects = process.effects.iter();
+        let enters = effects.any(|effect| matches!(effect, Effect::ViewEntered(_)));
+        let timeout = process.replica.request_timeout();
+        let Some(timeout) = timeout.filter(|_| !enters) else {
             patience.overdue = false;
             return Ok(());
         };
