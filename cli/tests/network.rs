@@ -298,6 +298,50 @@ fn a_node_that_was_killed_catches_up_and_votes_again() {
     assert_eq!(codes.collect::<Vec<_>>(), ["VALID"; 2]);
 }
 
+/// Of many that change one value one is valid at a time, and a line is tried so often in
+/// one import; the next import goes on.
+#[test]
+fn lines_that_lost_every_time_are_imported_again() {
+    const LINES: u64 = 60;
+    let network = Network::up();
+    let create = ["smallbank", "create_account", "1", "Tomoko", "0", "0"];
+    network.ok(&[&["tx", "submit"], &create[..]].concat());
+    network.await_one_state();
+    let file = network.file("calls.jsonl");
+    let lines = (1..=LINES).map(|amount| {
+        let args = format!("[\"1\",\"{amount}\"]");
+        format!(
+            "{{\"contract\":\"smallbank\",\"function\":\"deposit_checking\",\"args\":{args}}}\n"
+        )
+    });
+    fs::write(&file, lines.collect::<String>()).unwrap();
+    let import = ["tx", "import", file.to_str().unwrap(), "--in-flight", "60"];
+    let mut imports = 0;
+    let done = loop {
+        let output = network.output(&import);
+        let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(summary["failed"], 0, "{summary}");
+        imports += 1;
+        if output.status.success() {
+            break summary;
+        }
+        assert!(imports < 20, "{summary}");
+    };
+    assert!(imports > 1, "some lost every time");
+    let committed = ["valid", "already_committed"].map(|key| done[key].as_u64().unwrap());
+    assert_eq!(committed.iter().sum::<u64>(), LINES);
+    let shown = network.ok(&[
+        "query",
+        "smallbank",
+        "query",
+        "1",
+        "--consistency",
+        "quorum",
+    ]);
+    let balances: Value = serde_json::from_str(text(&shown, "response")).unwrap();
+    assert_eq!(balances["checking"], LINES * (LINES + 1) / 2);
+}
+
 /// Whether a node takes part without voting.
 fn is_listening(network: &Network, node: usize) -> bool {
     let status = network.ok(&["testnet", "status"]);

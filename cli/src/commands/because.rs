@@ -1,54 +1,6 @@
-//! Why a transaction is not valid: the evidence of its block, which its receipt
-//! proves, with the places of the chain that it points at.
+//! Why a transaction is not valid, in words.
 
-use ledger::{Reason, Receipt, Version};
-use node::api::types::{PolicyAnswer, ReasonAnswer, TransactionAnswer, VersionAnswer, WriteAnswer};
-
-/// Whether the node's explanation is of what the receipt proves.
-pub(crate) fn is_proven(found: &TransactionAnswer, receipt: &Receipt) -> bool {
-    let place = (receipt.header.number, receipt.proof.index);
-    let reason = match (&found.reason, &receipt.reason) {
-        (None, None) => true,
-        (Some(told), Some(proven)) => is_told(told, proven),
-        _ => false,
-    };
-    (found.block, u64::from(found.index)) == place && found.code == receipt.code.as_str() && reason
-}
-
-fn is_told(told: &ReasonAnswer, proven: &Reason) -> bool {
-    let place = |version: &Version| VersionAnswer::from(*version);
-    match (told, proven) {
-        (ReasonAnswer::Read { found, .. }, Reason::Read { found: is, .. }) => {
-            *found == is.as_ref().map(place)
-        }
-        (ReasonAnswer::Range { newest, .. }, Reason::Range { newest: is, .. }) => {
-            *newest == is.as_ref().map(place)
-        }
-        (ReasonAnswer::Policy { since, tree, .. }, Reason::Policy(shortfall)) => {
-            since.place == place(&shortfall.since) && met(tree) == shortfall.met.len()
-        }
-        (ReasonAnswer::Earlier { place: told }, Reason::Earlier { place: is }) => {
-            *told == place(is)
-        }
-        (ReasonAnswer::Member { since }, Reason::Member { since: is }) => since.place == place(is),
-        (
-            ReasonAnswer::Contract { agreed, since, .. },
-            Reason::Contract {
-                agreed: is_agreed,
-                since: is,
-            },
-        ) => agreed == is_agreed && since.place == place(is),
-        _ => false,
-    }
-}
-
-/// How many principals of a policy are met.
-fn met(tree: &PolicyAnswer) -> usize {
-    match tree {
-        PolicyAnswer::Principal { met_by, .. } => usize::from(met_by.is_some()),
-        PolicyAnswer::OutOf { of, .. } => of.iter().map(met).sum(),
-    }
-}
+use node::api::types::{PolicyAnswer, ReasonAnswer, VersionAnswer, WriteAnswer};
 
 /// The reason, line by line.
 pub(crate) fn lines(reason: &ReasonAnswer) -> Vec<String> {

@@ -49,32 +49,17 @@ pub(crate) async fn light(
             })?;
     }
     up_to(&network, light.header(), &receipts).await?;
-    let mut followed = 0;
-    loop {
-        let from = light.header().number + 1;
-        let headers = network.ask(async |node| node.headers(from, AT_A_TIME).await);
-        let headers = headers.await?;
-        let news = light.follow(&headers).map_err(|error| {
-            Failure::not_verified("the node shows a chain that no quorum attests").cause(error)
-        })?;
-        // What comes after the newest attested one is nobody's word yet.
-        let attested = headers.iter().map(|of| &of.header);
-        for header in attested.take_while(|header| header.number <= light.header().number) {
-            forked(&receipts, header)?;
-        }
-        followed += news;
-        if news == 0 {
-            break;
-        }
-        let header = light.header().clone();
+    let keep = |header: &BlockHeader| {
+        let header = header.clone();
         keep(
             &kept,
             &Kept {
                 network: id,
                 header,
             },
-        )?;
-    }
+        )
+    };
+    let followed = follow(&network, &mut light, &receipts, keep).await?;
     let answer = json!({
         "ok": true,
         "height": light.header().number,
@@ -100,6 +85,34 @@ pub(crate) async fn light(
         lines.join("\n")
     });
     Ok(())
+}
+
+/// Follows the headers as far as quorums attest them, and holds receipts against them.
+async fn follow(
+    network: &Network,
+    light: &mut LightClient,
+    receipts: &[(PathBuf, Receipt)],
+    keep: impl Fn(&BlockHeader) -> Outcome,
+) -> Outcome<u64> {
+    let mut followed = 0;
+    loop {
+        let from = light.header().number + 1;
+        let headers = network.ask(async |node| node.headers(from, AT_A_TIME).await);
+        let headers = headers.await?;
+        let news = light.follow(&headers).map_err(|error| {
+            Failure::not_verified("the node shows a chain that no quorum attests").cause(error)
+        })?;
+        if news == 0 {
+            return Ok(followed);
+        }
+        // What comes after the newest attested one is nobody's word yet.
+        let attested = headers.iter().map(|of| &of.header);
+        for header in attested.take_while(|header| header.number <= light.header().number) {
+            forked(receipts, header)?;
+        }
+        followed += news;
+        keep(light.header())?;
+    }
 }
 
 fn read_receipts(files: &[PathBuf]) -> Outcome<Vec<(PathBuf, Receipt)>> {

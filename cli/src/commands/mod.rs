@@ -17,6 +17,7 @@ pub(crate) mod listing;
 pub(crate) mod members;
 pub(crate) mod node;
 pub(crate) mod partition;
+mod proven;
 pub(crate) mod replay;
 pub(crate) mod simulate;
 pub(crate) mod state;

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::because;
 use super::explain::meaning;
+use super::proven::Proven;
 use crate::args::Global;
 use crate::exit::{Failure, Outcome};
 use crate::network::Network;
@@ -82,11 +83,8 @@ pub(crate) async fn explain(global: &Global, id: &str) -> Outcome {
     let network = Network::open(global)?;
     let locator = parse(id)?;
     let found = find(&network, locator).await?;
-    let receipt = network.client.receipt(locator, Duration::ZERO).await?;
-    if !because::is_proven(&found, &receipt) {
-        let message = "the node explains the verdict otherwise than a quorum attests";
-        return Err(Failure::not_verified(message).hint("`--node` asks another one"));
-    }
+    let proven = Proven::of(&network, locator).await?;
+    proven.hold(&network, &found).await?;
     let evidence: Vec<String> = found.reason.iter().flat_map(because::lines).collect();
     let (why, remedy) = meaning(&found.code).unwrap_or(("", ""));
     let answer = json!({
@@ -103,7 +101,7 @@ pub(crate) async fn explain(global: &Global, id: &str) -> Outcome {
     global.output.print(&answer, |_| {
         let mut text = format!("{}\n\n{}: {why}\n{remedy}", show(&found), found.code);
         if !evidence.is_empty() {
-            let attesters = receipt.certificate.signatures.len();
+            let attesters = proven.receipt.certificate.signatures.len();
             text = format!(
                 "{text}\n\nwhat shows it, as {attesters} replicas attest:\n  {}",
                 evidence.join("\n  ")

@@ -10,9 +10,8 @@ use ledger::{
 
 use super::reason::resolve;
 use super::types::{
-    Attestation, BlockAnswer, BlockEvent, BlockTransaction, EventAnswer, HeaderAnswer,
-    ListedTransaction, ListingAnswer, ReadAnswer, StreamedEvent, TransactionAnswer,
-    TransactionEvent,
+    Attestation, BlockAnswer, BlockEvent, BlockTransaction, HeaderAnswer, ListedTransaction,
+    ListingAnswer, Signers, StreamedEvent, TransactionAnswer, TransactionEvent,
 };
 
 /// Bytes as text: what is no UTF-8 is shown as replacement characters.
@@ -162,40 +161,12 @@ pub(super) fn transaction(
         }
         None => None,
     };
-    let reads = transaction.rwset.reads.iter().map(|read| ReadAnswer {
-        key: read.key.clone(),
-        version: read.version.map(Into::into),
-    });
-    let writes = transaction.rwset.writes.iter();
-    let policies = transaction.rwset.policies.iter();
-    Ok(TransactionAnswer {
-        transaction_id: transaction.proposal.id().to_string(),
-        block: location.block,
-        index: location.index,
-        code: location.code.to_string(),
-        reason,
+    let signers = Signers {
         creator: names.of(&transaction.proposal.creator)?,
         endorsers: names.of_endorsers(&transaction)?,
-        response: text(&transaction.response.payload),
-        events: events(&transaction),
-        reads: reads.collect(),
-        writes: writes.map(|write| write.key.clone()).collect(),
-        policies: policies.map(|set| set.key.clone()).collect(),
-        contract_version: transaction.contract_version,
-        contract: transaction.proposal.contract,
-        function: transaction.proposal.function,
-        args: transaction.proposal.args,
-    })
-}
-
-fn events(transaction: &Transaction) -> Vec<EventAnswer> {
-    let events = transaction.response.events.iter();
-    events
-        .map(|event| EventAnswer {
-            name: event.name.clone(),
-            payload: text(&event.payload),
-        })
-        .collect()
+    };
+    let (place, verdict) = (location.place(), (location.code, reason));
+    Ok(TransactionAnswer::of(transaction, place, verdict, signers))
 }
 
 pub(super) fn block_event(block: &Block) -> BlockEvent {

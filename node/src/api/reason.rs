@@ -2,9 +2,7 @@
 //! and the policy that this points at.
 
 use ledger::state::{CONTRACTS, MEMBERS};
-use ledger::{
-    ContractDefinition, Ledger, LedgerError, PolicyTree, Reason, Shortfall, Transaction, Version,
-};
+use ledger::{ContractDefinition, Ledger, LedgerError, Reason, Shortfall, Transaction, Version};
 
 use super::present::Names;
 use super::types::{PolicyAnswer, ReasonAnswer, WriteAnswer};
@@ -123,23 +121,9 @@ impl Chain<'_> {
             key,
             policy: policy.to_string(),
             since,
-            tree: tree(&policy.tree(&shortfall.met), &endorsers),
+            tree: PolicyAnswer::of(&policy.tree(&shortfall.met), &endorsers),
             strangers: signers(&shortfall.strangers),
             revoked: signers(&shortfall.revoked),
         })
-    }
-}
-
-fn tree(part: &PolicyTree, endorsers: &[String]) -> PolicyAnswer {
-    match part {
-        PolicyTree::Principal { principal, met_by } => PolicyAnswer::Principal {
-            principal: principal.to_string(),
-            met_by: met_by.and_then(|at| endorsers.get(usize::from(at)).cloned()),
-        },
-        PolicyTree::OutOf { needed, of } => PolicyAnswer::OutOf {
-            needed: *needed,
-            met: part.is_met(),
-            of: of.iter().map(|part| tree(part, endorsers)).collect(),
-        },
     }
 }

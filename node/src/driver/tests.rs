@@ -25,7 +25,7 @@ struct Bench {
         mpsc::Sender<Event>,
         mpsc::Sender<(SequenceNumber, consensus::CheckpointDigest)>,
     ),
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// Replica `id` of four with a request timeout of ten minutes, connected to
@@ -88,7 +88,7 @@ async fn bench(id: u8, left: impl FnOnce(&mut PendingRecords)) -> Bench {
         budget,
         _committer: committer,
         _senders: (to_driver, to_executed),
-        _folder: folder,
+        folder,
     }
 }
 
@@ -224,6 +224,21 @@ async fn in_a_new_view_what_is_about_to_be_executed_does_not_wait_again() {
         Effect::ViewEntered(View(1)),
     ]);
     assert_eq!(bench.driver.pool.waiting(), 0);
+}
+
+/// What a vote permits is on disk first: where nothing can be written nothing leaves.
+#[tokio::test]
+async fn what_waits_for_a_record_stays_where_that_cannot_be_written() {
+    let mut bench = bench(0, |_| ()).await;
+    bench.hand_in(&transaction(1, 0));
+    bench.turn();
+    assert_eq!(bench.proposed().len(), 1);
+    std::fs::remove_dir_all(bench.folder.path()).unwrap();
+    // The database finds out when it needs another file.
+    assert!(bench.driver.ledger.flush().is_err());
+    let stopped = bench.driver.let_out().await;
+    assert!(stopped.is_err());
+    assert_eq!(bench.proposed().len(), 1, "it has not left");
 }
 
 /// The new primary knows a batch by name before it has all of its transactions.

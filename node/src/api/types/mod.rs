@@ -6,6 +6,7 @@ mod listing;
 mod members;
 mod reason;
 mod state;
+mod transaction;
 
 use axum::http::StatusCode;
 use crypto::codec::{Decode, Encode};
@@ -16,6 +17,7 @@ pub use members::{ContractAnswer, ContractsAnswer, MemberAnswer, MembersAnswer};
 pub use reason::{PolicyAnswer, ReasonAnswer, WriteAnswer};
 use serde::{Deserialize, Serialize};
 pub use state::{HistoryAnswer, HistoryWrite, StateAnswer, StateRangeAnswer, StateRow};
+pub use transaction::{ReadAnswer, Signers, TransactionAnswer};
 use utoipa::ToSchema;
 
 use crate::evidence::evidence_id;
@@ -316,52 +318,6 @@ pub struct SubmitAnswer {
     pub transaction_id: String,
     /// Where it stands already.
     pub committed: Option<Place>,
-}
-
-/// A transaction that stands in the chain.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct TransactionAnswer {
-    /// Its id.
-    pub transaction_id: String,
-    /// Its block.
-    pub block: u64,
-    /// Its position in the block.
-    pub index: u32,
-    /// The verdict on it.
-    pub code: String,
-    /// What shows that the verdict is right, where there is more to show.
-    pub reason: Option<ReasonAnswer>,
-    /// The contract called.
-    pub contract: String,
-    /// The version of it that its endorsers executed.
-    pub contract_version: u32,
-    /// The function called.
-    pub function: String,
-    /// With these arguments.
-    pub args: Vec<String>,
-    /// Who called, as `name@organisation`.
-    pub creator: String,
-    /// Who endorsed.
-    pub endorsers: Vec<String>,
-    /// What the contract answered, as text.
-    pub response: String,
-    /// What it announced.
-    pub events: Vec<EventAnswer>,
-    /// What it read, as `key` and the version it saw.
-    pub reads: Vec<ReadAnswer>,
-    /// The keys it wrote.
-    pub writes: Vec<String>,
-    /// The keys whose endorsement policies it set.
-    pub policies: Vec<String>,
-}
-
-/// A key that was read, and what was seen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ReadAnswer {
-    /// The key.
-    pub key: String,
-    /// The place of the write that was seen; none when there was no such key.
-    pub version: Option<VersionAnswer>,
 }
 
 /// The place of a write.

@@ -1,5 +1,6 @@
 //! Why a transaction is not valid, with the places of the chain that show it.
 
+use ledger::PolicyTree;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -95,4 +96,22 @@ pub enum PolicyAnswer {
         #[schema(no_recursion)]
         of: Vec<PolicyAnswer>,
     },
+}
+
+impl PolicyAnswer {
+    /// A part of a policy that these endorsers, by name, meet or do not.
+    #[must_use]
+    pub fn of(part: &PolicyTree, endorsers: &[String]) -> Self {
+        match part {
+            PolicyTree::Principal { principal, met_by } => Self::Principal {
+                principal: principal.to_string(),
+                met_by: met_by.and_then(|at| endorsers.get(usize::from(at)).cloned()),
+            },
+            PolicyTree::OutOf { needed, of } => Self::OutOf {
+                needed: *needed,
+                met: part.is_met(),
+                of: of.iter().map(|part| Self::of(part, endorsers)).collect(),
+            },
+        }
+    }
 }
