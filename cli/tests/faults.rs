@@ -92,6 +92,17 @@ fn observe(mode: &str, node: &str, is_expected: impl Fn(&Seen) -> bool) -> Seen 
     }
 }
 
+/// The same, and once more in another network where it was not seen: a machine that is
+/// busy with more may have a correct primary left, and no network goes back.
+fn observed(mode: &str, node: &str, is_expected: impl Fn(&Seen) -> bool) -> Seen {
+    let seen = observe(mode, node, &is_expected);
+    if is_expected(&seen) {
+        return seen;
+    }
+    println!("{mode} on {node}: {:?}, and again", seen.cells(mode));
+    observe(mode, node, is_expected)
+}
+
 fn look(network: &Network, node: &str, after: Duration) -> Seen {
     let status = network.ok(&["testnet", "status"]);
     let accused = network.ok(&["evidence", "list"]);
@@ -143,10 +154,10 @@ fn the_table_of_faults_is_what_is_seen() {
     for mode in MODES {
         let named = format!("`{mode}`");
         let row = written.iter().find(|row| row.contains(&named));
-        let primary = observe(mode, "0", |seen| {
+        let primary = observed(mode, "0", |seen| {
             row.is_some_and(|row| seen.cells(mode).iter().all(|cell| row.contains(cell)))
         });
-        let backup = observe(mode, "3", |seen| seen.view == Some(0));
+        let backup = observed(mode, "3", |seen| seen.view == Some(0));
         assert_eq!(backup.view, Some(0), "{mode} on a backup changes no view");
         let [view, evidence] = primary.cells(mode);
         let (first, second) = (primary.after.as_millis(), backup.after.as_millis());

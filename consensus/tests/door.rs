@@ -122,9 +122,19 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_a_canonical_message_or_none(bytes in any::<Vec<u8>>()) {
-        if let Ok(message) = Message::decode(&bytes) {
-            prop_assert_eq!(message.encode(), bytes);
+    fn mutated_bytes_are_a_canonical_message_or_none(
+        message in message(), changes: [(prop::sample::Index, u8); 2], cut in prop::option::of(any::<prop::sample::Index>())
+    ) {
+        let mut bytes = message.encode();
+        for (at, to) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = to;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        if let Ok(other) = Message::decode(&bytes) {
+            prop_assert_eq!(other.encode(), bytes);
         }
     }
 

@@ -8,6 +8,7 @@ use crypto::{Digest, decode};
 
 use super::{Ledger, LedgerError, RecentBlock};
 use crate::block::{Block, BlockCertificate, StoredBlock, TransactionResult, result_leaves};
+use crate::light::AttestedHeader;
 use crate::names::is_namespace;
 use crate::proof::Receipt;
 use crate::proposal::TransactionId;
@@ -85,6 +86,21 @@ impl Ledger {
         let certificate = self.certificate(number)?;
         let block = self.block(number)?;
         Ok(block.map(|block| StoredBlock { block, certificate }))
+    }
+
+    /// The header of a block with its certificate; no transaction is read.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn attested_header(&self, number: u64) -> Result<Option<AttestedHeader>, LedgerError> {
+        let view = self.store.view();
+        let certificate = view.certificate(number)?;
+        let row = view.block_row(number)?;
+        Ok(row.map(|row| AttestedHeader {
+            header: row.header,
+            certificate,
+        }))
     }
 
     /// The blocks of `from..=to` (as far as there are any) without a certificate of

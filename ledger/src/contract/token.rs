@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::args::number;
 use super::{Context, Contract, ContractError, Function, json};
 use crate::identity::{OrgId, Role};
-use crate::names::is_call_name;
+use crate::names::is_member_name;
 
 /// The token contract. Amounts are whole numbers below 2^64, the supply included.
 #[derive(Clone, Copy, Debug)]
@@ -274,7 +274,7 @@ fn must_be_admin(context: &Context<'_>) -> Result<(), ContractError> {
 /// Whatever is not `NAME@ORGANISATION` can be nobody's, and what it is given would be lost.
 fn check_account(account: &str) -> Result<(), ContractError> {
     let parts = account.split_once('@');
-    if parts.is_some_and(|(name, of)| is_call_name(name) && of.parse::<OrgId>().is_ok()) {
+    if parts.is_some_and(|(name, of)| is_member_name(name) && of.parse::<OrgId>().is_ok()) {
         return Ok(());
     }
     let found: String = account.chars().take(80).collect();
@@ -420,7 +420,16 @@ mod tests {
                 format!("amount: expected a whole number from 1 to below 2^64, found {wrong:?}");
             world.fails("mint", &["bob@org1", wrong], &message);
         }
-        for wrong in ["", "alice", "@org1", "alice@", "alice@Org1", "a/b@org1"] {
+        for wrong in [
+            "",
+            "alice",
+            "@org1",
+            "alice@",
+            "alice@Org1",
+            "Alice@org1",
+            "1@org1",
+            "a/b@org1",
+        ] {
             let message = format!("an account is NAME@ORGANISATION, and not {wrong:?}");
             world.fails("balance", &[wrong], &message);
         }

@@ -6,7 +6,7 @@ use crypto::{Digest, NetworkId};
 
 /// The version of the peer protocol that this node speaks. It also changes when the same
 /// order leads to other blocks: replicas would find that out at the first of them only.
-pub const PROTOCOL_VERSION: u32 = 4;
+pub const PROTOCOL_VERSION: u32 = 5;
 
 /// The longest hello that is read: later versions may say more.
 pub(super) const MAX_HELLO_BYTES: usize = 1024;

@@ -3,7 +3,8 @@
 //!
 //! Both are changed by the organisations: an admin says for its organisation what
 //! is to change, and once more than half of them say the same, it changes. Until
-//! then an organisation may change its mind.
+//! then an organisation may change its mind; what it wants of a contract's policy and of
+//! its version are two things.
 
 use crypto::{decode, encode};
 use serde_json::{Value, json};
@@ -33,8 +34,8 @@ const FUNCTIONS: &[Function] = &[
     },
 ];
 
-fn vote_key(contract: &str, organisation: &OrgId) -> String {
-    format!("_vote/{contract}/{organisation}")
+fn vote_key(contract: &str, change: &Change, organisation: &OrgId) -> String {
+    format!("_vote/{contract}/{}/{organisation}", change.kind())
 }
 
 /// What an organisation wants of a contract.
@@ -44,11 +45,19 @@ enum Change {
 }
 
 impl Change {
+    /// What of a contract it changes.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Policy(_) => "policy",
+            Self::Version(_) => "version",
+        }
+    }
+
     /// The change as organisations vote for it, in one spelling.
     fn vote(&self) -> Vec<u8> {
         let vote = match self {
-            Self::Policy(policy) => format!("policy {policy}"),
-            Self::Version(version) => format!("version {version}"),
+            Self::Policy(policy) => policy.to_string(),
+            Self::Version(version) => version.to_string(),
         };
         vote.into_bytes()
     }
@@ -60,13 +69,13 @@ impl Change {
         }
     }
 
-    /// What it is called, what is wanted, and the event that tells of it.
-    fn shown(&self, adopted: bool) -> (&'static str, Value, &'static str) {
+    /// What is wanted, and the event that tells of it.
+    fn shown(&self, adopted: bool) -> (Value, &'static str) {
         match (self, adopted) {
-            (Self::Policy(policy), true) => ("policy", json!(policy), "PolicyChanged"),
-            (Self::Policy(policy), false) => ("policy", json!(policy), "PolicyProposed"),
-            (Self::Version(version), true) => ("version", json!(version), "VersionChanged"),
-            (Self::Version(version), false) => ("version", json!(version), "VersionProposed"),
+            (Self::Policy(policy), true) => (json!(policy), "PolicyChanged"),
+            (Self::Policy(policy), false) => (json!(policy), "PolicyProposed"),
+            (Self::Version(version), true) => (json!(version), "VersionChanged"),
+            (Self::Version(version), false) => (json!(version), "VersionProposed"),
         }
     }
 }
@@ -122,20 +131,20 @@ fn vote(
         change.apply(&mut definition);
         context.put(contract, encode(&definition))?;
         for organisation in &organisations {
-            context.delete(&vote_key(contract, organisation))?;
+            context.delete(&vote_key(contract, change, organisation))?;
         }
     } else {
         let own = context.creator().organisation.clone();
-        context.put(&vote_key(contract, &own), change.vote())?;
+        context.put(&vote_key(contract, change, &own), change.vote())?;
     }
     let agree: Vec<_> = agree.iter().map(OrgId::as_str).collect();
-    let (what, wanted, event) = change.shown(adopted);
+    let (wanted, event) = change.shown(adopted);
     let shown = json!({
         "adopted": adopted,
         "agree": agree,
         "contract": contract,
         "needed": needed,
-        what: wanted,
+        change.kind(): wanted,
     });
     context.event(event, json(&shown))?;
     Ok(json(&shown))
@@ -173,7 +182,7 @@ fn count(
     for organisation in organisations {
         // Of the caller's own vote the last one counts; that it was read makes two
         // votes of one organisation conflict.
-        let vote = context.get(&vote_key(contract, organisation))?;
+        let vote = context.get(&vote_key(contract, change, organisation))?;
         if *organisation == own || vote.as_ref() == Some(&wanted) {
             agree.push(organisation.clone());
         }

@@ -352,8 +352,9 @@ fn a_contract_gets_another_version_when_a_majority_wants_it() {
     };
     let version = |chain: &Chain| contract(&chain.state, "kv").unwrap().unwrap().version;
     chain.commit(vec![vote(&chain, ADMIN, 1, "2")]);
-    // What one wants of the policy is no vote for a version.
-    chain.commit(vec![set_policy(&chain, ADMIN2, 2, "org1")]);
+    // What one wants of the policy is no vote for a version, and takes none back.
+    chain.commit(vec![set_policy(&chain, ADMIN, 2, "org1")]);
+    chain.commit(vec![set_policy(&chain, ADMIN2, 2, "org2")]);
     assert_eq!(version(&chain), 1);
     let agreed = vote(&chain, ADMIN2, 3, "2");
     let executed_by = |version, nonce| {
@@ -371,6 +372,13 @@ fn a_contract_gets_another_version_when_a_majority_wants_it() {
     ]);
     assert_eq!(codes, [Valid, Valid, ContractVersionMismatch, Valid]);
     assert_eq!(version(&chain), 2);
+    chain.commit(vec![set_policy(&chain, ADMIN2, 4, "org1")]);
+    let agreed = contract(&chain.state, "kv").unwrap().unwrap().policy;
+    assert_eq!(
+        agreed.to_string(),
+        "'org1.peer'",
+        "as the other wanted before"
+    );
     // A node that has another version does not endorse.
     let refused = endorse(&chain, CLIENT, 4, ("kv", "put"), &["a", "1"]);
     let message =

@@ -125,11 +125,7 @@ pub(super) async fn headers(
         let from = part.from.unwrap_or((tip + 1).saturating_sub(limit));
         let mut headers = Vec::new();
         for number in (from..=tip).take(usize::try_from(limit).unwrap_or(usize::MAX)) {
-            let stored = ledger.stored_block(number)?;
-            headers.extend(stored.map(|stored| AttestedHeader {
-                header: stored.block.header,
-                certificate: stored.certificate,
-            }));
+            headers.extend(ledger.attested_header(number)?);
         }
         Ok(headers)
     });
