@@ -277,8 +277,10 @@ impl Client {
         let mut rules = self.network.rules.write().await;
         if rules.contracts.is_none() {
             rules.contracts = self.contracts().await;
-            if std::mem::take(&mut rules.is_doubted) {
-                rules.revoked = self.revoked().await;
+            if rules.is_doubted
+                && let Some(revoked) = self.revoked().await
+            {
+                (rules.revoked, rules.is_doubted) = (revoked, false);
             }
         }
         let genesis = self.genesis().contracts();
@@ -294,29 +296,62 @@ impl Client {
         nodes
     }
 
+    /// The contracts, as most nodes say.
     async fn contracts(&self) -> Option<Vec<ContractDefinition>> {
-        let said =
-            self.said_by_enough(|node| async { Ok(node.contracts().await?.contracts) }.boxed());
-        Some(said.await?.into_iter().filter_map(defined).collect())
+        let nodes = self.nodes_to_ask();
+        let said = self.said(nodes, |node| {
+            async { Ok(node.contracts().await?.contracts) }.boxed()
+        });
+        let most = said.await.into_iter().max_by_key(|(_, nodes)| *nodes);
+        let (contracts, _) = most?;
+        Some(contracts.into_iter().filter_map(defined).collect())
     }
 
     /// The keys that have been revoked.
-    async fn revoked(&self) -> BTreeSet<PublicKey> {
-        let said = self.said_by_enough(|node| async { Ok(node.members().await?.members) }.boxed());
-        let members = said.await.unwrap_or_default().into_iter();
-        let revoked = members.filter(|member| member.revoked);
-        revoked.filter_map(|it| it.key.parse().ok()).collect()
+    async fn revoked(&self) -> Option<BTreeSet<PublicKey>> {
+        let said = self.vouched(|node| {
+            async {
+                let members = node.members().await?.members.into_iter();
+                let revoked = members.filter(|member| member.revoked);
+                Ok(revoked.filter_map(|it| it.key.parse().ok()).collect())
+            }
+            .boxed()
+        });
+        said.await.ok()
     }
 
-    /// What more nodes say than may be faulty; where so many do not say the same, what
-    /// most of them do. One that lies could make every transaction invalid.
-    async fn said_by_enough<T: PartialEq>(
+    /// What more nodes say than may be faulty: one that does not lie is among them. It may
+    /// be behind, so that this is for what does not change once it is so.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoQuorum`] when not so many say the same.
+    pub async fn vouched<T: PartialEq>(
         &self,
         question: impl Fn(&ApiClient) -> BoxFuture<'_, Result<T, ClientError>>,
-    ) -> Option<T> {
+    ) -> Result<T, Error> {
+        let enough = self.genesis().replica_set().weak_quorum();
+        let mut said = self.said(self.in_turn(), question).await;
+        if let Some(at) = said.iter().position(|(_, nodes)| *nodes >= enough) {
+            return Ok(said.swap_remove(at).0);
+        }
+        let counts = said.iter().map(|(_, nodes)| format!("{nodes} nodes"));
+        Err(Error::NoQuorum {
+            quorum: enough,
+            said: counts.collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    /// What nodes say, and how many say the same: no more are asked once those are more
+    /// than may be faulty.
+    async fn said<T: PartialEq>(
+        &self,
+        nodes: Vec<&Node>,
+        question: impl Fn(&ApiClient) -> BoxFuture<'_, Result<T, ClientError>>,
+    ) -> Vec<(T, usize)> {
         let enough = self.genesis().replica_set().weak_quorum();
         let mut said: Vec<(T, usize)> = Vec::new();
-        for node in self.nodes_to_ask() {
+        for node in nodes {
             let answer = question(&node.api).await;
             node.heed(&answer);
             let Ok(answer) = answer else { continue };
@@ -328,8 +363,7 @@ impl Client {
                 break;
             }
         }
-        let most = said.into_iter().max_by_key(|(_, nodes)| *nodes);
-        most.map(|(answer, _)| answer)
+        said
     }
 
     /// Heeds a verdict: where a policy was not met, it may be another by now, or one of

@@ -296,12 +296,15 @@ impl<'a> Gathering<'a> {
         nodes.len() >= self.least && policies.all(met)
     }
 
-    /// Whether a key may have this policy, which an answer speaks of: not once so many
-    /// who saw the same state do not that a correct node is among them. Nobody signs
-    /// that part of an answer, and one that lies could ask for endorsers there are not.
+    /// Whether a key may have this policy, which an answer speaks of. Nobody signs that
+    /// part of an answer, and one that lies could ask for endorsers whom there are not:
+    /// that is not believed once others are silent of whom one does not lie, even though
+    /// where nothing was read they may have seen another state.
     fn is_credible(&self, policy: &EndorsementPolicy, answers: &[&Answer<'_>]) -> bool {
+        let all = self.client.nodes().iter().map(Node::identity);
         let silent = answers.iter();
         let silent = silent.filter(|(_, answer)| !answer.key_policies.contains(policy));
-        silent.count() < self.client.genesis().replica_set().weak_quorum()
+        policy.satisfied_by(all)
+            || silent.count() < self.client.genesis().replica_set().weak_quorum()
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crypto::SigningKey;
 use futures::future::join_all;
-use node::api::types::{ErrorBody, EvaluateAnswer, MembersAnswer, StateAnswer, StateRangeAnswer};
+use node::api::types::{ErrorBody, EvaluateAnswer, StateAnswer, StateRangeAnswer};
 use node::api::{ApiClient, ClientError};
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ const ATTEMPTS: usize = 50;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// An answer that says after which block it is the answer: its height, and the hash
-/// of the block where it has one, are part of what must be alike.
+/// of the block, are part of what must be alike.
 pub trait Answer: PartialEq {
     /// The block.
     fn height(&self) -> u64;
@@ -56,16 +56,6 @@ impl Answer for StateRangeAnswer {
 
     fn gist(&self) -> String {
         format!("{} rows", self.rows.len())
-    }
-}
-
-impl Answer for MembersAnswer {
-    fn height(&self) -> u64 {
-        self.height
-    }
-
-    fn gist(&self) -> String {
-        format!("{} keys", self.members.len())
     }
 }
 

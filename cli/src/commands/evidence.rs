@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use consensus::Evidence;
+use futures::future::join_all;
 use node::api::types::EvidenceAnswer;
 use serde_json::json;
 
@@ -94,27 +95,27 @@ async fn get(global: &Global, id: &str, out: Option<&Path>) -> Outcome {
 }
 
 async fn find(network: &Network, id: &str) -> Outcome<EvidenceAnswer> {
+    let nodes = network.nodes();
+    let held = join_all(nodes.iter().map(|node| node.api().evidence()));
     let mut named = BTreeMap::new();
-    for node in network.nodes() {
-        let held = node.api().evidence().await;
+    for (node, held) in nodes.iter().zip(held.await) {
         let held = held.into_iter().flat_map(|answer| answer.evidence);
         for evidence in held.filter(|it| it.id.starts_with(id)) {
             named.entry(evidence.id).or_insert(node);
         }
     }
-    let hint = "`logothete evidence list` shows what there is";
-    let mut found = named.iter();
-    match (found.next(), found.len()) {
-        (None, _) => {
-            Err(Failure::not_found(format!("no node that answers holds evidence {id}")).hint(hint))
+    let named: Vec<_> = named.into_iter().collect();
+    let failure = match named.as_slice() {
+        [(id, node)] => return Ok(node.api().evidence_of(id).await?),
+        [] => Failure::not_found(format!("no node that answers holds evidence {id}")),
+        many => {
+            let count = many.len();
+            Failure::usage(format!(
+                "{id:?} is the beginning of {count} ids of evidence"
+            ))
         }
-        (Some((id, node)), 0) => Ok(node.api().evidence_of(id).await?),
-        (Some(_), others) => {
-            let count = others + 1;
-            let message = format!("{id:?} is the beginning of {count} ids of evidence");
-            Err(Failure::usage(message).hint(hint))
-        }
-    }
+    };
+    Err(failure.hint("`logothete evidence list` shows what there is"))
 }
 
 /// Holds a file of evidence against the genesis document.

@@ -60,9 +60,17 @@ pub(crate) async fn light(
         )
     };
     let followed = follow(&network, &mut light, &receipts, keep).await?;
+    let height = light.header().number;
+    if let Some((file, receipt)) = receipts.iter().find(|(_, it)| it.header.number > height) {
+        let (file, block) = (file.display(), receipt.header.number);
+        let message = format!("{file} is of block {block}, and the node shows none after {height}");
+        return Err(
+            Failure::new(Exit::NotReady, "BEHIND", message).hint("`--node` asks another one")
+        );
+    }
     let answer = json!({
         "ok": true,
-        "height": light.header().number,
+        "height": height,
         "block_hash": light.hash(),
         "state_digest": light.header().state_digest,
         "headers_followed": followed,
@@ -74,8 +82,7 @@ pub(crate) async fn light(
     });
     global.output.print(&answer, |_| {
         let mut lines = vec![format!(
-            "block {} is {}, attested by a quorum ({followed} headers followed)",
-            light.header().number,
+            "block {height} is {}, attested by a quorum ({followed} headers followed)",
             short(&light.hash().to_string()),
         )];
         lines.extend(receipts.iter().map(|(_, of)| {
@@ -192,9 +199,12 @@ fn known(path: &Path, network: NetworkId) -> Outcome<Option<BlockHeader>> {
     }
     let hint = "remove it: the chain is then followed from genesis on";
     let kept: Kept = serde_json::from_str(&read_text(path)?).map_err(|error| {
-        Failure::failed(format!("{} is damaged", path.display()))
-            .cause(error)
-            .hint(hint)
+        Failure::failed(format!(
+            "{} is damaged, or of another version",
+            path.display()
+        ))
+        .cause(error)
+        .hint(hint)
     })?;
     if kept.network == network {
         return Ok(Some(kept.header));

@@ -20,7 +20,7 @@ pub(crate) async fn members(global: &Global, command: MemberCommand) -> Outcome 
             common,
         } => {
             let network = Network::open(global)?;
-            let given = Given::of(&network, &name, &key).await?;
+            let given = Given::first(&network, &name, &key)?;
             let args = vec![name, role, given.public().to_string()];
             given.enter(global, "enroll", args, &common).await
         }
@@ -34,7 +34,7 @@ pub(crate) async fn members(global: &Global, command: MemberCommand) -> Outcome 
             common,
         } => {
             let network = Network::open(global)?;
-            let given = Given::of(&network, &name, &key).await?;
+            let given = Given::next(&network, &name, &key).await?;
             let args = vec![name, given.public().to_string()];
             given.enter(global, "rotate", args, &common).await
         }

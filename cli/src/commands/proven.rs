@@ -2,14 +2,15 @@
 //! proves the transaction's bytes, the verdict and its reason, and the receipts of
 //! other transactions who wrote what the reason points at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::time::Duration;
 
 use crypto::PublicKey;
+use futures::FutureExt as _;
 use ledger::{
     ContractDefinition, EndorsementPolicy, Locator, Reason, Receipt, Shortfall, Transaction,
-    TransactionHash, Version,
+    TransactionHash, ValidationCode, Version,
 };
 use node::api::types::{
     PolicyAnswer, ReasonAnswer, Signers, TransactionAnswer, VersionAnswer, WriteAnswer,
@@ -23,6 +24,9 @@ pub(crate) struct Proven {
     pub(crate) receipt: Receipt,
     transaction: Transaction,
 }
+
+/// Whether a part of what was shown is the word of the node that was asked.
+pub(crate) struct Hearsay(pub(crate) bool);
 
 fn otherwise() -> Failure {
     let message = "the node explains the verdict otherwise than a quorum attests";
@@ -52,10 +56,14 @@ impl Proven {
         })
     }
 
-    /// Holds against it what a node tells of it. Of what the node says, only two things
-    /// are nobody else's word: that a key which is not there was deleted last where it
-    /// says so, and the policy of a key which was written after that was set.
-    pub(crate) async fn hold(&self, network: &Network, told: &TransactionAnswer) -> Outcome {
+    /// Holds against it what a node tells of it. Whether a part of that is nobody else's
+    /// word comes back: that a key which is not there was deleted last where the node
+    /// says so, or the policy of a key that was written again since it was set.
+    pub(crate) async fn hold(
+        &self,
+        network: &Network,
+        told: &TransactionAnswer,
+    ) -> Outcome<Hearsay> {
         let names = self.names(network).await?;
         let name = |key: &PublicKey| names.get(key).cloned().unwrap_or_else(|| key.to_string());
         let endorsements = self.transaction.endorsements.iter();
@@ -63,12 +71,13 @@ impl Proven {
             creator: name(&self.transaction.proposal.creator),
             endorsers: endorsements.map(|it| name(&it.endorser)).collect(),
         };
-        let reason = match (&self.receipt.reason, &told.reason) {
-            (None, None) => None,
-            (Some(reason), Some(told)) => Some(
-                self.reason(network, reason, told, &signers.endorsers)
-                    .await?,
-            ),
+        let (reason, hearsay) = match (&self.receipt.reason, &told.reason) {
+            (None, None) => (None, Hearsay(false)),
+            (Some(reason), Some(told)) => {
+                let proven = self.reason(network, reason, told, &signers.endorsers);
+                let (reason, hearsay) = proven.await?;
+                (Some(reason), hearsay)
+            }
             _ => return Err(otherwise()),
         };
         let place = Version {
@@ -77,24 +86,42 @@ impl Proven {
         };
         let verdict = (self.receipt.code, reason);
         let proven = TransactionAnswer::of(self.transaction.clone(), place, verdict, signers);
-        (proven == *told).then_some(()).ok_or_else(otherwise)
+        (proven == *told).then_some(hearsay).ok_or_else(otherwise)
     }
 
-    /// The names of those who signed, as genesis has them or a quorum of nodes.
+    /// The keys of those who signed.
+    fn signers(&self) -> BTreeSet<String> {
+        let endorsers = self.transaction.endorsements.iter().map(|it| it.endorser);
+        let signers = endorsers.chain([self.transaction.proposal.creator]);
+        signers.map(|key| key.to_string()).collect()
+    }
+
+    /// The names of those who signed, as genesis has them, or more nodes than may be faulty.
     async fn names(&self, network: &Network) -> Outcome<BTreeMap<PublicKey, String>> {
         let members = network.genesis().members().iter();
         let full = |name: &str, organisation: &dyn Display| format!("{name}@{organisation}");
         let mut names: BTreeMap<_, _> = members
             .map(|it| (it.key, full(&it.name, &it.organisation)))
             .collect();
-        let endorsers = self.transaction.endorsements.iter().map(|it| it.endorser);
-        let mut signers = endorsers.chain([self.transaction.proposal.creator]);
-        if signers.any(|key| !names.contains_key(&key)) {
-            let members = network.client.agreed(async |node| node.members().await);
-            for member in members.await?.answer.members {
-                let key = member.key.parse().map_err(|_| otherwise())?;
-                names.insert(key, full(&member.name, &member.organisation));
+        let signers = self.signers();
+        let known: BTreeSet<String> = names.keys().map(PublicKey::to_string).collect();
+        if signers.is_subset(&known) {
+            return Ok(names);
+        }
+        // Whose a key is never changes: that others come meanwhile is no matter.
+        let vouched = network.client.vouched(|node| {
+            let signers = signers.clone();
+            async move {
+                let members = node.members().await?.members.into_iter();
+                let of_signers = members.filter(|member| signers.contains(&member.key));
+                let of_signers = of_signers.map(|it| (it.key, (it.name, it.organisation)));
+                Ok(of_signers.collect::<BTreeMap<_, _>>())
             }
+            .boxed()
+        });
+        for (key, (name, organisation)) in vouched.await? {
+            let key = key.parse().map_err(|_| otherwise())?;
+            names.insert(key, full(&name, &organisation));
         }
         Ok(names)
     }
@@ -106,22 +133,28 @@ impl Proven {
         reason: &Reason,
         told: &ReasonAnswer,
         endorsers: &[String],
-    ) -> Outcome<ReasonAnswer> {
+    ) -> Outcome<(ReasonAnswer, Hearsay)> {
         let rwset = &self.transaction.rwset;
-        Ok(match (reason, told) {
+        let proven = match (reason, told) {
             (Reason::Read { position, found }, ReasonAnswer::Read { written, .. }) => {
                 let read = at(&rwset.reads, *position)?;
-                let place = found.map(VersionAnswer::from);
-                let place = place.or(written.as_ref().map(|written| written.place));
-                ReasonAnswer::Read {
+                let written = match (found, written) {
+                    (Some(place), _) => Some(write_at(network, (*place).into()).await?),
+                    (None, Some(told)) => Some(self.deletion(network, told, &read.key).await?),
+                    (None, None) => None,
+                };
+                let reason = ReasonAnswer::Read {
                     key: read.key.clone(),
                     read: read.version.map(Into::into),
                     found: found.map(Into::into),
-                    written: match place {
-                        Some(place) => Some(write_at(network, place).await?),
-                        None => None,
-                    },
-                }
+                    written,
+                };
+                return Ok((reason, Hearsay(found.is_none())));
+            }
+            (Reason::Policy(shortfall), ReasonAnswer::Policy { policy, .. }) => {
+                let policy = policy.parse().map_err(|_| otherwise())?;
+                let proven = self.shortfall(network, shortfall, &policy, endorsers);
+                return proven.await;
             }
             (Reason::Range { position, newest }, _) => {
                 let range = at(&rwset.ranges, *position)?;
@@ -130,11 +163,6 @@ impl Proven {
                     end: range.end.clone(),
                     newest: newest.map(Into::into),
                 }
-            }
-            (Reason::Policy(shortfall), ReasonAnswer::Policy { policy, .. }) => {
-                let policy = policy.parse().map_err(|_| otherwise())?;
-                self.shortfall(network, shortfall, &policy, endorsers)
-                    .await?
             }
             (Reason::Earlier { place }, _) => ReasonAnswer::Earlier {
                 place: (*place).into(),
@@ -148,7 +176,31 @@ impl Proven {
                 since: write_at(network, (*since).into()).await?,
             },
             _ => return Err(otherwise()),
-        })
+        };
+        Ok((proven, Hearsay(false)))
+    }
+
+    /// The deletion of a key, which took effect before this transaction.
+    async fn deletion(
+        &self,
+        network: &Network,
+        told: &WriteAnswer,
+        key: &str,
+    ) -> Outcome<WriteAnswer> {
+        let VersionAnswer { block, index } = told.place;
+        let deletion = Self::of(network, Locator::Place(Version { block, index })).await?;
+        let (receipt, before) = (&deletion.receipt, &deletion.transaction);
+        let own = (self.receipt.header.number, self.receipt.proof.index);
+        let mut writes = before.rwset.writes.iter();
+        let is_one = receipt.code == ValidationCode::Valid
+            && (block, u64::from(index)) < own
+            && before.proposal.contract == self.transaction.proposal.contract
+            && writes.any(|write| write.key == key && write.value.is_none());
+        let written = WriteAnswer {
+            place: told.place,
+            transaction_id: Some(receipt.transaction_id.to_string()),
+        };
+        is_one.then_some(written).ok_or_else(otherwise)
     }
 
     async fn shortfall(
@@ -157,7 +209,7 @@ impl Proven {
         shortfall: &Shortfall,
         policy: &EndorsementPolicy,
         endorsers: &[String],
-    ) -> Outcome<ReasonAnswer> {
+    ) -> Outcome<(ReasonAnswer, Hearsay)> {
         let touched = self.transaction.rwset.touched();
         let key = match shortfall.key {
             Some(position) => Some((*at(&touched, position)?).to_owned()),
@@ -165,7 +217,7 @@ impl Proven {
         };
         let contract = &self.transaction.proposal.contract;
         let set = policy_set_at(network, shortfall.since, contract, key.as_deref()).await?;
-        if set.is_some_and(|set| set != *policy) {
+        if set.as_ref().is_some_and(|set| set != policy) {
             return Err(otherwise());
         }
         let signers = |positions: &[u8]| -> Outcome<Vec<String>> {
@@ -173,14 +225,15 @@ impl Proven {
             let signers = positions.map(|of| Ok(at(endorsers, u32::from(*of))?.clone()));
             signers.collect()
         };
-        Ok(ReasonAnswer::Policy {
+        let reason = ReasonAnswer::Policy {
             key,
             policy: policy.to_string(),
             since: write_at(network, shortfall.since.into()).await?,
             tree: PolicyAnswer::of(&policy.tree(&shortfall.met), endorsers),
             strangers: signers(&shortfall.strangers)?,
             revoked: signers(&shortfall.revoked)?,
-        })
+        };
+        Ok((reason, Hearsay(set.is_none())))
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::because;
 use super::explain::meaning;
-use super::proven::Proven;
+use super::proven::{Hearsay, Proven};
 use crate::args::Global;
 use crate::exit::{Failure, Outcome};
 use crate::network::Network;
@@ -84,7 +84,7 @@ pub(crate) async fn explain(global: &Global, id: &str) -> Outcome {
     let locator = parse(id)?;
     let found = find(&network, locator).await?;
     let proven = Proven::of(&network, locator).await?;
-    proven.hold(&network, &found).await?;
+    let Hearsay(hearsay) = proven.hold(&network, &found).await?;
     let evidence: Vec<String> = found.reason.iter().flat_map(because::lines).collect();
     let (why, remedy) = meaning(&found.code).unwrap_or(("", ""));
     let answer = json!({
@@ -97,13 +97,19 @@ pub(crate) async fn explain(global: &Global, id: &str) -> Outcome {
         "reason": found.reason,
         "evidence": evidence,
         "receipt_verified": true,
+        "hearsay": hearsay,
     });
     global.output.print(&answer, |_| {
         let mut text = format!("{}\n\n{}: {why}\n{remedy}", show(&found), found.code);
         if !evidence.is_empty() {
             let attesters = proven.receipt.certificate.signatures.len();
+            let but = if hearsay {
+                ", but for what was deleted last or which policy a key has kept: that one node says"
+            } else {
+                ""
+            };
             text = format!(
-                "{text}\n\nwhat shows it, as {attesters} replicas attest:\n  {}",
+                "{text}\n\nwhat shows it, as {attesters} replicas attest{but}:\n  {}",
                 evidence.join("\n  ")
             );
         }

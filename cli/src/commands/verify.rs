@@ -116,7 +116,10 @@ fn unattested(report: &ChainReport) -> Option<ChainProblem> {
 fn is_outage(error: &ClientError) -> bool {
     match error {
         ClientError::Unreachable { .. } => true,
-        ClientError::Refused { status, .. } => matches!(status, 429 | 500..),
+        // A node that cannot read a block says something of its chain.
+        ClientError::Refused { status, body } => {
+            matches!(status, 429 | 500..) && body.code != "STORE_FAILURE"
+        }
         ClientError::Nonsense { .. } => false,
     }
 }

@@ -11,6 +11,10 @@ use crate::exit::Failure;
 /// How often a line is tried in one import whose keys others keep changing.
 const ATTEMPTS: u64 = 20;
 
+/// How often one is that came when endorsers, policies or contracts were others than was
+/// thought: the client learns of that, and where it does not help more would be in vain.
+const ATTEMPTS_TO_LEARN: u64 = 2;
+
 /// How long a node is given to show the receipt of what it says is committed:
 /// after a crash of all, certificates may have to be made anew.
 const PROVEN_WITHIN: Duration = Duration::from_secs(30);
@@ -85,7 +89,7 @@ impl Sender {
     ) -> Result<Verdict, Error> {
         let first = self.turn.fetch_add(1, Ordering::Relaxed);
         let client = self.client.beginning_at(first);
-        let (mut left, mut attempt) = (ATTEMPTS, 0);
+        let (mut left, mut left_to_learn, mut attempt) = (ATTEMPTS, ATTEMPTS_TO_LEARN, 0);
         loop {
             let nonce = line.nonce(call, attempt);
             let signed = client.propose_with(&self.key, call.clone(), nonce).await;
@@ -105,8 +109,13 @@ impl Sender {
                 ValidationCode::Valid if is_new => return Ok(Verdict::Valid),
                 ValidationCode::Valid => return Ok(Verdict::AlreadyCommitted),
                 code => {
-                    left -= u64::from(is_new);
-                    if left == 0 || !may_be_valid_anew(code) {
+                    let left = if is_conflict(code) {
+                        &mut left
+                    } else {
+                        &mut left_to_learn
+                    };
+                    *left -= u64::from(is_new);
+                    if *left == 0 || !may_be_valid_anew(code) {
                         return Ok(Verdict::Invalid(code));
                     }
                 }
