@@ -249,3 +249,33 @@ fn a_full_pool_is_an_answer() {
     let last = network.file("3.json");
     network.ok(&["tx", "send", last.to_str().unwrap(), "--timeout", "120"]);
 }
+
+/// What is typed comes first, and what the environment says next.
+#[test]
+fn every_long_option_can_be_given_by_the_environment() {
+    let seeds = |args: &[&str], variables: &[(&str, &str)]| -> Value {
+        let mut simulate = logothete();
+        simulate.args(["simulate", "-o", "json"]).args(args);
+        simulate.envs(variables.iter().copied());
+        let output = simulate.output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        told["seeds"].clone()
+    };
+    assert_eq!(seeds(&[], &[("LOGOTHETE_SEEDS", "0..2")]), 2);
+    let typed = ["--seeds", "0..1"];
+    assert_eq!(seeds(&typed, &[("LOGOTHETE_SEEDS", "0..2")]), 1);
+    let mut bad = logothete();
+    bad.args(["simulate", "-o", "json"])
+        .env("LOGOTHETE_SEEDS", "2");
+    assert_eq!(bad.output().unwrap().status.code(), Some(2));
+}
+
+/// More time than a clock has is a slip, before anything is signed.
+#[test]
+fn a_time_beyond_all_measure_is_wrong_usage() {
+    let mut submit = logothete();
+    submit.args(["tx", "submit", "kv", "put", "a", "1", "--timeout"]);
+    submit.arg(u64::MAX.to_string());
+    assert_eq!(submit.output().unwrap().status.code(), Some(2));
+}

@@ -3,6 +3,8 @@
 mod common;
 
 use std::fs;
+use std::io::Write as _;
+use std::process::Stdio;
 
 use common::{Network, write_calls};
 use serde_json::{Value, json};
@@ -78,4 +80,26 @@ fn lines_that_lost_every_time_are_imported_again() {
     ]);
     let balances: Value = serde_json::from_str(shown["response"].as_str().unwrap()).unwrap();
     assert_eq!(balances["checking"], LINES * (LINES + 1) / 2);
+}
+
+/// What comes from a pipe can be read but once.
+#[test]
+fn calls_are_imported_from_a_pipe() {
+    let network = Network::up();
+    let calls = network.file("calls.jsonl");
+    write_calls(&calls, 20);
+    let mut import = network.command(&["tx", "import", "/dev/stdin"]);
+    let mut import = import
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = fs::read(&calls).unwrap();
+    import.stdin.take().unwrap().write_all(&lines).unwrap();
+    let output = import.wait_with_output().unwrap();
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&summary["read"], &summary["valid"]),
+        (&json!(20), &json!(20))
+    );
 }

@@ -96,8 +96,10 @@ impl Testnet {
     ///
     /// # Errors
     ///
-    /// When a process cannot be signalled; the others are stopped all the same.
+    /// When a node runs elsewhere, or a process cannot be signalled; the others are
+    /// stopped all the same.
     pub async fn down(&self, grace: Duration) -> Result<Vec<(u32, Stopped)>, TestnetError> {
+        self.folder.check_is_here()?;
         let _lock = self.folder.lock()?;
         self.stop_all(grace).await
     }

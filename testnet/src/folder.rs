@@ -14,7 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use genesis::Genesis;
-use node::home::{Home, read_genesis};
+use node::home::{Home, read_genesis, sync_folder};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{TestnetError, io_error};
@@ -57,6 +57,10 @@ impl NetworkFolder {
     ///
     /// When there is none, or its files contradict each other.
     pub fn open(path: &Path) -> Result<Self, TestnetError> {
+        if is_half_removed(path)? {
+            let path = path.to_owned();
+            return Err(TestnetError::HalfRemoved { path });
+        }
         let file = network_file(path);
         let text = match fs::read_to_string(&file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -65,10 +69,6 @@ impl NetworkFolder {
             }
             read => read.map_err(|source| io_error("read", &file, source))?,
         };
-        if !genesis_file(path).exists() {
-            let path = path.to_owned();
-            return Err(TestnetError::HalfRemoved { path });
-        }
         let bad = |reason: String| TestnetError::BadNetworkFile {
             path: file.clone(),
             reason,
@@ -189,6 +189,14 @@ impl NetworkFolder {
         found.map_err(|source| io_error("look for the process of", &file, source))
     }
 
+    /// Fails where a node is no process of this machine: nobody knows here whether it runs.
+    pub(crate) fn check_is_here(&self) -> Result<(), TestnetError> {
+        self.nodes.iter().try_for_each(|node| {
+            self.home(node)?;
+            Ok(())
+        })
+    }
+
     /// Keeps other commands from working on the network until the lock is dropped.
     pub(crate) fn lock(&self) -> Result<FolderLock, TestnetError> {
         lock_folder(&self.path)
@@ -229,15 +237,26 @@ pub(crate) fn genesis_file(path: &Path) -> PathBuf {
     path.join("genesis.json")
 }
 
-/// Removes the network in `path`, all of it and nothing else. `genesis.json`
-/// goes first and `network.toml` last: a removal that is interrupted can be
-/// told from a network, and be finished.
+/// What says that a network is being removed: it is made first and goes last.
+fn removal_file(path: &Path) -> PathBuf {
+    path.join("removing")
+}
+
+/// Whether the removal of the network in `path` was begun and not ended. That a part of
+/// a network is not there, or not now, says nothing of the kind.
+fn is_half_removed(path: &Path) -> Result<bool, TestnetError> {
+    let file = removal_file(path);
+    let found = file.try_exists();
+    found.map_err(|source| io_error("look for", &file, source))
+}
+
+/// Removes the network in `path`, all of it and nothing else. A removal that is
+/// interrupted can be told from a network, and be finished.
 pub(crate) fn remove(path: &Path) -> Result<(), TestnetError> {
-    let file = network_file(path);
-    if !file.exists() {
-        let path = path.to_owned();
-        return Err(TestnetError::NoNetwork { path });
-    }
+    let marker = removal_file(path);
+    let made = File::create(&marker).and_then(|file| file.sync_all());
+    made.map_err(|source| io_error("create", &marker, source))?;
+    sync_folder(path)?;
     let all = [
         "genesis.json",
         "nodes",
@@ -246,6 +265,7 @@ pub(crate) fn remove(path: &Path) -> Result<(), TestnetError> {
         "light.json",
         "pending",
         "network.toml",
+        "removing",
     ];
     for name in all {
         let entry = path.join(name);

@@ -28,4 +28,4 @@ pub use folder::{NetworkFolder, NodeEntry};
 pub use process::{Process, ProcessIdentity};
 pub use spec::{Spec, create};
 pub use status::{NetworkStatus, NodeStatus};
-pub use up::{Launch, Mode, Running, Testnet, up};
+pub use up::{Launch, Mode, Running, Testnet, mirrored_variables, up};

@@ -1,8 +1,8 @@
 //! What a test network is to be, and the folder that is made of it.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder};
-use std::io;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
@@ -107,14 +107,21 @@ fn parent(path: &Path) -> PathBuf {
 /// Where the folder is written before it takes its place: beside it, on the
 /// same file system.
 pub(crate) fn draft(path: &Path) -> PathBuf {
-    let mut name = path.file_name().map_or_else(OsString::new, OsString::from);
-    name.push(".new");
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".logothete-draft");
     parent(path).join(name)
 }
 
 fn make_folder(path: &Path) -> Result<(), TestnetError> {
     match DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        // A link may lead to where everything is somebody's.
+        Err(error)
+            if error.kind() == io::ErrorKind::AlreadyExists
+                && fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) =>
+        {
+            Ok(())
+        }
         made => made.map_err(|source| io_error("create", path, source)),
     }
 }
@@ -189,7 +196,9 @@ fn write(path: &Path, spec: &Spec, ports: &[u16]) -> Result<(), TestnetError> {
         path: network_file(path),
         reason: error.to_string(),
     })?;
-    write_file(&network_file(path), &text)
+    write_file(&network_file(path), &text)?;
+    sync_folder(&keys)?;
+    Ok(sync_folder(&homes)?)
 }
 
 fn new_nodes(ports: &[u16]) -> Result<Vec<NewNode>, TestnetError> {
@@ -216,5 +225,9 @@ fn new_key(folder: &Path, name: &str) -> Result<crypto::PublicKey, TestnetError>
 }
 
 fn write_file(path: &Path, text: &str) -> Result<(), TestnetError> {
-    fs::write(path, text).map_err(|source| io_error("write", path, source))
+    let written = File::create(path).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    written.map_err(|source| io_error("write", path, source))
 }

@@ -1,5 +1,6 @@
 //! A network comes up and goes down.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -213,6 +214,10 @@ impl Testnet {
             // Ctrl-C in the terminal is for whoever watches, who then stops
             // the nodes in order.
             .process_group(0);
+        // What the environment says is for the command that was typed.
+        for variable in mirrored_variables() {
+            command.env_remove(variable);
+        }
         match lifeline::watched(&self.folder.lifeline())? {
             Some(lifeline) => command.arg("--exit-on-stdin-eof").stdin(lifeline),
             None => command.stdin(Stdio::null()),
@@ -238,8 +243,9 @@ impl Testnet {
     ///
     /// # Errors
     ///
-    /// When a node runs, or something cannot be removed.
+    /// When a node runs, or may run elsewhere, or something cannot be removed.
     pub fn wipe(self) -> Result<(), TestnetError> {
+        self.folder.check_is_here()?;
         let lock = self.folder.lock()?;
         self.check_stopped()?;
         folder::remove(self.folder.path())?;
@@ -254,10 +260,13 @@ impl Testnet {
     ///
     /// When something cannot be removed.
     pub fn finish_wipe(path: &Path) -> Result<bool, TestnetError> {
-        match NetworkFolder::open(path) {
-            Err(TestnetError::HalfRemoved { .. }) => folder::remove(path).map(|()| true),
-            _ => Ok(false),
-        }
+        let Err(TestnetError::HalfRemoved { .. }) = NetworkFolder::open(path) else {
+            return Ok(false);
+        };
+        let lock = folder::lock_folder(path)?;
+        folder::remove(path)?;
+        drop(lock);
+        Ok(true)
     }
 
     /// The error that a node has ended, with what it said last.
@@ -274,4 +283,13 @@ impl Testnet {
             tail,
         }
     }
+}
+
+/// The variables of the environment that stand for options of commands.
+pub fn mirrored_variables() -> impl Iterator<Item = OsString> {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    names.filter(|name| {
+        let name = name.to_string_lossy();
+        name.starts_with("LOGOTHETE_") && name != "LOGOTHETE_LOG"
+    })
 }

@@ -112,7 +112,7 @@ fn an_empty_folder_is_taken_and_any_other_left_alone() {
 #[test]
 fn an_abandoned_draft_is_cleared_away_and_one_in_the_making_is_not() {
     let place = tempfile::tempdir().unwrap();
-    let draft = place.path().join("network.new");
+    let draft = place.path().join(".network.logothete-draft");
     fs::create_dir_all(draft.join("keys")).unwrap();
     fs::write(draft.join("keys/alice.pem"), "half a k").unwrap();
     let path = place.path().join("network");
@@ -148,6 +148,9 @@ fn a_folder_without_network_and_files_that_contradict_each_other_are_named() {
     assert!(said(&path).contains("not the replicas of genesis.json"));
     fs::write(&file, "nodes = 3").unwrap();
     assert!(said(&path).contains("network.toml: "));
+    fs::write(&file, text).unwrap();
     fs::remove_file(path.join("genesis.json")).unwrap();
+    assert!(said(&path).contains("genesis.json"));
+    fs::write(path.join("removing"), "").unwrap();
     assert!(said(&path).contains("was interrupted"));
 }

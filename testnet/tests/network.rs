@@ -208,8 +208,18 @@ async fn an_interrupted_removal_is_finished_by_the_next_up_or_down() {
     let testnet = place.up(Some(1)).await.unwrap().testnet;
     testnet.down(PATIENCE).await.unwrap();
     let id = testnet.folder().genesis().network_id();
-    let genesis = place.network().join("genesis.json");
-    fs::remove_file(&genesis).unwrap();
+    let (genesis, removing) = (
+        place.network().join("genesis.json"),
+        place.network().join("removing"),
+    );
+    // That it is not there, or not now, is no removal: the keys are the only ones.
+    fs::rename(&genesis, place.network().join("away")).unwrap();
+    assert!(place.up(Some(1)).await.is_err() && !Testnet::finish_wipe(&place.network()).unwrap());
+    fs::rename(place.network().join("away"), &genesis).unwrap();
+    assert!(Testnet::open(&place.network(), place.binary()).is_ok());
+    for file in [&removing, &genesis] {
+        fs::write(file, "").unwrap();
+    }
     let running = place.up(Some(1)).await.unwrap();
     assert!(running.created);
     assert_ne!(running.testnet.folder().genesis().network_id(), id);
@@ -220,7 +230,10 @@ async fn an_interrupted_removal_is_finished_by_the_next_up_or_down() {
     for file in [place.network().join("light.json"), pending] {
         fs::write(file, "{}").unwrap();
     }
-    fs::remove_file(&genesis).unwrap();
+    fs::write(&removing, "").unwrap();
+    for file in ["genesis.json", "network.toml"] {
+        fs::remove_file(place.network().join(file)).unwrap();
+    }
     assert!(Testnet::finish_wipe(&place.network()).unwrap());
     assert!(!place.network().exists());
 }

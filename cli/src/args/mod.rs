@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod bench;
+mod environment;
 mod members;
 mod reads;
 
@@ -480,9 +481,14 @@ pub(crate) struct SimulateArgs {
     pub(crate) faults: Vec<crate::commands::simulate::Trouble>,
 }
 
+/// Ten years: what is longer is a slip, and may be more than a clock has.
+const MAX_SECONDS: u64 = 10 * 365 * 24 * 60 * 60;
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: u64 = text
         .parse()
-        .map_err(|_| "expected a whole number of seconds".to_owned())?;
+        .ok()
+        .filter(|seconds| *seconds <= MAX_SECONDS)
+        .ok_or_else(|| format!("expected a whole number of seconds, {MAX_SECONDS} at most"))?;
     Ok(Duration::from_secs(seconds))
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde_json::Value;
+use testnet::mirrored_variables;
 use tokio::process::Command;
 
 use super::testnet::Interrupted;
@@ -227,10 +228,10 @@ impl Stage {
             .args(args)
             .arg("--network")
             .arg(&self.network)
-            .env_remove("LOGOTHETE_OUTPUT")
-            .env_remove("LOGOTHETE_NODE")
-            .env_remove("LOGOTHETE_AS")
             .stdin(Stdio::null());
+        for variable in mirrored_variables() {
+            command.env_remove(variable);
+        }
         let output = command.output().await;
         output.map_err(|error| Failure::failed("cannot run this program again").cause(error))
     }

@@ -96,6 +96,7 @@ pub(crate) fn sign(global: &Global, file: &Path, identity: &Identity, out: &Path
         "writes": transaction.rwset.touched(),
         "response": String::from_utf8_lossy(&transaction.response.payload),
     });
+    write_transaction(out, &transaction)?;
     global.output.print(&answer, |_| {
         format!(
             "signs {} {} {:?}\nwhich writes {:?}\ninto {}, the {TRANSACTION} {}",
@@ -107,7 +108,7 @@ pub(crate) fn sign(global: &Global, file: &Path, identity: &Identity, out: &Path
             proposal.id()
         )
     });
-    write_transaction(out, &transaction)
+    Ok(())
 }
 
 /// The key of whoever has made this proposal, for this network.

@@ -4,6 +4,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use client::{Error, TransactionId};
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -13,6 +15,9 @@ use crate::network::Network;
 
 /// The pause between two questions.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long nodes are given to answer when no time is given.
+const LEAST: Duration = Duration::from_secs(1);
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug)]
@@ -51,18 +56,22 @@ impl FromStr for Condition {
 pub(crate) async fn wait(global: &Global, condition: Condition, timeout: Duration) -> Outcome {
     let network = Network::open(global)?;
     let begin = Instant::now();
-    loop {
-        if holds(global, &network, condition).await? {
-            let waited = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let answer = json!({"reached": true, "waited_ms": waited});
-            global.output.print(&answer, |_| "reached".to_owned());
-            return Ok(());
+    let reached = async {
+        while !holds(global, &network, condition).await? {
+            tokio::time::sleep(PAUSE).await;
         }
-        if begin.elapsed() >= timeout {
-            return Err(over(condition, timeout));
-        }
-        tokio::time::sleep(PAUSE).await;
+        Outcome::Ok(())
+    };
+    // Asked once, however short the time is: unless nobody answers in it.
+    let time = timeout.max(LEAST);
+    match tokio::time::timeout(time, reached).await {
+        Ok(reached) => reached?,
+        Err(_) => return Err(over(condition, timeout)),
     }
+    let waited = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let answer = json!({"reached": true, "waited_ms": waited});
+    global.output.print(&answer, |_| "reached".to_owned());
+    Ok(())
 }
 
 fn over(condition: Condition, timeout: Duration) -> Failure {
@@ -89,9 +98,9 @@ async fn holds(global: &Global, network: &Network, condition: Condition) -> Outc
         Some(_) => (&network.nodes()[..1], 1),
         None => (network.nodes(), network.genesis().replica_set().quorum()),
     };
-    let mut count = 0;
-    for node in nodes {
-        let holds = match condition {
+    let mut answers: FuturesUnordered<_> = nodes
+        .iter()
+        .map(async |node| match condition {
             Condition::Quorum => node.api().ready().await.is_ok_and(|it| it.ready),
             Condition::Height(height) => {
                 let status = node.api().status().await;
@@ -102,7 +111,13 @@ async fn holds(global: &Global, network: &Network, condition: Condition) -> Outc
                 status.is_ok_and(|status| status.view > view)
             }
             Condition::Transaction(_) => false,
-        };
+        })
+        .collect();
+    // One that stands still keeps nobody waiting whom the others suffice.
+    let mut count = 0;
+    while count < needed
+        && let Some(holds) = answers.next().await
+    {
         count += usize::from(holds);
     }
     Ok(count >= needed)

@@ -4,7 +4,7 @@ use node::api::client::Subscription;
 use node::api::types::BlockEvent;
 
 use crate::args::{Global, WatchArgs};
-use crate::exit::Outcome;
+use crate::exit::{Exit, Failure, Outcome};
 use crate::network::Network;
 use crate::output::{Format, short, table};
 
@@ -25,15 +25,21 @@ pub(crate) async fn watch(global: &Global, args: WatchArgs) -> Outcome {
     let is_filtered = is_filtered.iter().any(|it| it.is_some());
     let events = network.ask(async |node| node.subscribe(&subscription).await);
     let mut events = events.await?;
+    let mut last = None;
     while let Some(block) = events.next().await? {
+        last = Some(block.block);
         // That nothing has matched so far is for programs, which note how far they are.
         let is_bookmark = is_filtered && block.transactions.is_empty();
         if global.output == Format::Json || !is_bookmark {
             global.output.print(&block, show);
         }
     }
-    global.output.note("the node has ended the stream");
-    Ok(())
+    let message = "the node has ended the stream";
+    let failure = Failure::new(Exit::Unreachable, "UNREACHABLE", message).shown();
+    Err(match last {
+        Some(last) => failure.hint(format!("`--after {last}` goes on where it ended")),
+        None => failure,
+    })
 }
 
 fn show(block: &BlockEvent) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -69,31 +69,25 @@ impl Line {
 pub(super) struct Lines {
     reader: BufReader<File>,
     number: u64,
-    total: u64,
+    total: Option<u64>,
     label: Option<Arc<str>>,
     seen: HashMap<[u8; 32], u64>,
 }
 
 impl Lines {
-    /// Opens the file and counts its lines, which are imported under this label.
+    /// Opens the file, whose lines are imported under this label, and counts them: a
+    /// pipe can be read but once.
     pub(super) fn open(path: &Path, label: Option<&str>) -> Outcome<Self> {
-        let unreadable = |error: std::io::Error| {
-            Failure::failed(format!("cannot read {}", path.display())).cause(error)
+        let opened = || {
+            let mut file = File::open(path)?;
+            let total = file.metadata()?.is_file().then(|| count(&mut file));
+            Ok((BufReader::new(file), total.transpose()?))
         };
-        let open = || File::open(path).map(BufReader::new).map_err(unreadable);
-        let mut counting = open()?;
-        let mut total = 0_u64;
-        loop {
-            let part = counting.fill_buf().map_err(unreadable)?;
-            if part.is_empty() {
-                break;
-            }
-            total += part.split(|byte| *byte == b'\n').skip(1).count() as u64;
-            let length = part.len();
-            counting.consume(length);
-        }
+        let (reader, total) = opened().map_err(|error: std::io::Error| {
+            Failure::failed(format!("cannot read {}", path.display())).cause(error)
+        })?;
         Ok(Self {
-            reader: open()?,
+            reader,
             number: 0,
             total,
             label: label.map(Arc::from),
@@ -101,7 +95,8 @@ impl Lines {
         })
     }
 
-    pub(super) fn total(&self) -> u64 {
+    /// How many there are, where that can be known before.
+    pub(super) fn total(&self) -> Option<u64> {
         self.total
     }
 
@@ -117,6 +112,23 @@ impl Lines {
             Err(error) => Some(Err(error.to_string())),
         }
     }
+}
+
+/// How many lines a file has. It is read from the beginning again then.
+fn count(file: &mut File) -> std::io::Result<u64> {
+    let mut counting = BufReader::new(&mut *file);
+    let mut lines = 0_u64;
+    loop {
+        let part = counting.fill_buf()?;
+        if part.is_empty() {
+            break;
+        }
+        lines += part.split(|byte| *byte == b'\n').skip(1).count() as u64;
+        let length = part.len();
+        counting.consume(length);
+    }
+    file.rewind()?;
+    Ok(lines)
 }
 
 impl Iterator for Lines {

@@ -93,13 +93,18 @@ fn conclude(summary: &Summary, first_failure: Option<Failure>) -> Outcome {
 }
 
 /// A bar on a terminal that wants such things, nothing elsewhere.
-fn progress(total: u64) -> ProgressBar {
+fn progress(total: Option<u64>) -> ProgressBar {
     if !is_colourful() {
         return ProgressBar::hidden();
     }
-    let bar = ProgressBar::new(total);
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len}  {per_sec}  {eta} left");
-    if let Ok(style) = style {
+    let (bar, template) = match total {
+        Some(total) => {
+            let template = "{bar:40} {pos}/{len}  {per_sec}  {eta} left";
+            (ProgressBar::new(total), template)
+        }
+        None => (ProgressBar::new_spinner(), "{spinner} {pos}  {per_sec}"),
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
     bar.enable_steady_tick(Duration::from_millis(200));

@@ -29,8 +29,11 @@ use together::Together;
 
 const OCTETS: &str = "application/octet-stream";
 
-/// How long a call may take besides what it is asked to wait.
+/// How long a call may take whose answer may be long.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long one may take whose answer is not, besides what it is asked to wait.
+const SHORT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a node may take to endorse something or to take it in: a frozen one
 /// is given up soon, and another one asked.
@@ -175,7 +178,7 @@ impl ApiClient {
     ///
     /// [`ClientError`].
     pub async fn metrics(&self) -> Result<String, ClientError> {
-        let bytes = self.ask(self.get("/metrics", Duration::ZERO)).await?;
+        let bytes = self.ask(self.get_long("/metrics")).await?;
         String::from_utf8(bytes).map_err(|error| self.nonsense(error.to_string()))
     }
 
@@ -346,7 +349,10 @@ impl ApiClient {
         if let Some(wait) = wait {
             path = format!("{path}?wait_ms={}", wait.as_millis());
         }
-        let request = self.get(&path, wait.unwrap_or_default());
+        let request = match wait {
+            Some(wait) => self.get(&path, wait),
+            None => self.get_long(&path),
+        };
         let bytes = self.ask(request.header(ACCEPT, OCTETS)).await?;
         self.decode(&bytes)
     }
@@ -365,7 +371,7 @@ impl ApiClient {
         if let Some(from) = from {
             path = format!("{path}&from={from}");
         }
-        self.get_json(&path, Duration::ZERO).await
+        self.get_long_json(&path).await
     }
 
     /// Headers from a number on, with their certificates; believed only once
@@ -376,7 +382,7 @@ impl ApiClient {
     /// [`ClientError`].
     pub async fn headers(&self, from: u64, limit: u64) -> Result<Vec<AttestedHeader>, ClientError> {
         let path = format!("/v1/headers?from={from}&limit={limit}");
-        self.get_json(&path, Duration::ZERO).await
+        self.get_long_json(&path).await
     }
 
     /// Everybody who has or had a key.
@@ -397,15 +403,26 @@ impl ApiClient {
         self.get_json("/v1/contracts", Duration::ZERO).await
     }
 
+    /// Asks for something short.
     fn get(&self, path: &str, wait: Duration) -> RequestBuilder {
         let request = self.http.get(format!("{}{path}", self.base));
-        // What is waited for is small once it is there.
         let answer = if wait.is_zero() {
-            TIMEOUT
+            SHORT_TIMEOUT
         } else {
             POST_TIMEOUT
         };
         request.timeout(answer.saturating_add(wait))
+    }
+
+    /// Asks for something that may be long.
+    fn get_long(&self, path: &str) -> RequestBuilder {
+        let request = self.http.get(format!("{}{path}", self.base));
+        request.timeout(TIMEOUT)
+    }
+
+    async fn get_long_json<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        let bytes = self.ask(self.get_long(path)).await?;
+        self.json(&bytes)
     }
 
     fn post_octets(&self, path: &str, bytes: Vec<u8>) -> RequestBuilder {

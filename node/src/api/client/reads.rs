@@ -1,7 +1,5 @@
 //! Reading what contracts hold, and what was done.
 
-use std::time::Duration;
-
 use super::{ApiClient, ClientError, escape, with_query};
 use crate::api::types::{
     HistoryAnswer, ListingAnswer, StateAnswer, StateRangeAnswer, VersionAnswer,
@@ -40,7 +38,7 @@ impl ApiClient {
     /// [`ClientError`].
     pub async fn state(&self, contract: &str, key: &str) -> Result<StateAnswer, ClientError> {
         let path = format!("/v1/state/{}/{}", escape(contract), escape(key));
-        self.get_json(&path, Duration::ZERO).await
+        self.get_long_json(&path).await
     }
 
     /// A page of the keys of a contract, of at most so many rows.
@@ -68,7 +66,7 @@ impl ApiClient {
             ("limit", Some(limit.to_string())),
         ];
         let path = with_query(&format!("/v1/state/{}", escape(contract)), &parameters);
-        let page: StateRangeAnswer = self.get_json(&path, Duration::ZERO).await?;
+        let page: StateRangeAnswer = self.get_long_json(&path).await?;
         // Or whoever asks on would ask for ever.
         if page.next.is_some() && page.next <= range.after {
             return Err(self.nonsense("a page that does not go on".to_owned()));
@@ -95,7 +93,7 @@ impl ApiClient {
             ("limit", Some(limit.to_string())),
         ];
         let path = with_query("/v1/transactions", &parameters);
-        let page: ListingAnswer = self.get_json(&path, Duration::ZERO).await?;
+        let page: ListingAnswer = self.get_long_json(&path).await?;
         let place = |at: VersionAnswer| (at.block, at.index);
         if let (Some(next), Some(from)) = (page.next, from)
             && place(next) >= place(from)
@@ -113,13 +111,13 @@ impl ApiClient {
     /// [`ClientError`].
     pub async fn history(&self, contract: &str, key: &str) -> Result<HistoryAnswer, ClientError> {
         let path = format!("/v1/history/{}/{}", escape(contract), escape(key));
-        let mut all: HistoryAnswer = self.get_json(&path, Duration::ZERO).await?;
+        let mut all: HistoryAnswer = self.get_long_json(&path).await?;
         for _ in 1..MAX_HISTORY_ANSWERS {
             let Some(VersionAnswer { block, index }) = all.next else {
                 break;
             };
             let part = format!("{path}?from_block={block}&from_index={index}");
-            let more: HistoryAnswer = self.get_json(&part, Duration::ZERO).await?;
+            let more: HistoryAnswer = self.get_long_json(&part).await?;
             all.entries.extend(more.entries);
             all.next = more.next;
         }
