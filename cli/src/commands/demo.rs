@@ -4,6 +4,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::Value;
 use testnet::mirrored_variables;
@@ -49,9 +50,8 @@ pub(crate) async fn demo(global: &Global, keep: bool) -> Outcome {
             // It may not have come so far.
             let _ = std::fs::remove_file(folder.join(file));
         }
-        stage.run(&["testnet", "down", "--wipe"]).await?;
+        told.and(stage.clear().await)?;
     }
-    told?;
     if global.output == Format::Json {
         let answer =
             serde_json::json!({"ok": true, "steps": stage.step, "network": folder, "kept": keep});
@@ -64,7 +64,33 @@ fn say(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
+/// How often and how soon again it is tried to clear the stage: a command of the story
+/// that was interrupted may be at work yet.
+const CLEARINGS: u32 = 20;
+const CLEARING_PAUSE: Duration = Duration::from_millis(500);
+
 impl Stage {
+    /// Takes the network down and away.
+    async fn clear(&self) -> Outcome {
+        let mut said = String::new();
+        for _ in 0..CLEARINGS {
+            let output = self.run(&["testnet", "down", "--wipe"]).await?;
+            if output.status.success() {
+                return Ok(());
+            }
+            said = String::from_utf8_lossy(&output.stderr).into_owned();
+            tokio::time::sleep(CLEARING_PAUSE).await;
+        }
+        let network = self.network.display();
+        if !self.network.exists() {
+            return Ok(());
+        }
+        let hint = format!("`logothete testnet down --wipe --network {network}`");
+        Err(Failure::failed(format!("{network} is left"))
+            .cause(said)
+            .hint(hint))
+    }
+
     /// The story.
     async fn tell(&mut self) -> Outcome {
         self.act("Four organisations start a network: four processes, four databases, no leader to trust.");

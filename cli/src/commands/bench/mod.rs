@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use client::SigningKey;
-use testnet::{Launch, Mode, Spec, create, up};
+use testnet::{Launch, Mode, Spec, Testnet, create, up};
 
 use super::testnet::{GRACE, Interrupted, READY_WITHIN};
 use crate::args::{BenchArgs, Global};
@@ -75,20 +75,31 @@ async fn on_its_own(global: &Global, args: &BenchArgs) -> Outcome {
         ready_within: READY_WITHIN,
     };
     global.output.note(format!("starting {} nodes", args.nodes));
+    let mut interrupted = Interrupted::new()?;
     create(&path, &spec)?;
-    let running = up(&path, None, launch).await?;
     let own = Global {
         network: path,
         ..global.clone()
     };
-    let mut interrupted = Interrupted::new()?;
+    let mut running = None;
+    let measured = async {
+        running = Some(up(&own.network, None, launch).await?);
+        measure(&own, args, &spec.clients).await
+    };
     let measured = tokio::select! {
-        measured = measure(&own, args, &spec.clients) => measured,
+        measured = measured => measured,
         () = interrupted.wait() => Err(Failure::failed("interrupted")),
     };
-    running.testnet.down(GRACE).await?;
-    running.testnet.wipe()?;
-    measured
+    // However it has ended, nothing of it stays.
+    let testnet = Testnet::open(&own.network, own_binary()?)?;
+    let gone = match testnet.down(GRACE).await {
+        Ok(_) => testnet.wipe(),
+        Err(error) => Err(error),
+    };
+    drop(running);
+    measured?;
+    // What was measured is told already.
+    gone.map_err(|error| Failure::from(error).shown())
 }
 
 /// Each has a key of its own.
