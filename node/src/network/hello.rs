@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_hello_has_these_bytes() {
-        let mut expected = vec![4, 0, 0, 0];
+        let mut expected = vec![5, 0, 0, 0];
         expected.extend([7; 32]);
         assert_eq!(HELLO.to_bytes().to_vec(), expected);
     }
@@ -105,8 +105,8 @@ mod tests {
         let other = Hello { network: theirs }.to_bytes();
         let expected = HelloError::OtherNetwork { ours, theirs };
         assert_eq!(HELLO.check(&other), Err(expected));
-        let later = [&[5, 0, 0, 0][..], b"whatever a later version says"].concat();
-        let expected = HelloError::OtherVersion { theirs: 5 };
+        let later = [&[6, 0, 0, 0][..], b"whatever a later version says"].concat();
+        let expected = HelloError::OtherVersion { theirs: 6 };
         assert_eq!(HELLO.check(&later), Err(expected));
     }
 
