@@ -106,16 +106,7 @@ fn calls_of_one_account_at_once_all_happen_once_where_conflicts_are_tried_again(
     for mut one in all {
         assert!(one.wait().unwrap().success());
     }
-    let shown = network.ok(&[
-        "query",
-        "smallbank",
-        "query",
-        "1",
-        "--consistency",
-        "quorum",
-    ]);
-    let balances: Value = serde_json::from_str(shown["response"].as_str().unwrap()).unwrap();
-    assert_eq!(balances["checking"], 112);
+    assert_eq!(network.checking("1"), 112);
 }
 
 fn keys(listed: &Value) -> Vec<&str> {

@@ -216,7 +216,8 @@ impl Proven {
             None => None,
         };
         let contract = &self.transaction.proposal.contract;
-        let set = policy_set_at(network, shortfall.since, contract, key.as_deref()).await?;
+        let (since, set) =
+            policy_set_at(network, shortfall.since, contract, key.as_deref()).await?;
         if set.as_ref().is_some_and(|set| set != policy) {
             return Err(otherwise());
         }
@@ -228,7 +229,7 @@ impl Proven {
         let reason = ReasonAnswer::Policy {
             key,
             policy: policy.to_string(),
-            since: write_at(network, shortfall.since.into()).await?,
+            since,
             tree: PolicyAnswer::of(&policy.tree(&shortfall.met), endorsers),
             strangers: signers(&shortfall.strangers)?,
             revoked: signers(&shortfall.revoked)?,
@@ -237,49 +238,51 @@ impl Proven {
     }
 }
 
-/// Who has written at a place of the chain.
-async fn write_at(network: &Network, place: VersionAnswer) -> Outcome<WriteAnswer> {
-    let transaction_id = match place {
-        VersionAnswer { block: 0, .. } => None,
-        VersionAnswer { block, index } => {
-            let locator = Locator::Place(Version { block, index });
-            let receipt = network.client.receipt(locator, Duration::ZERO).await?;
-            Some(receipt.transaction_id.to_string())
-        }
-    };
-    Ok(WriteAnswer {
+/// Who has written at a place of the chain: genesis, where there is no receipt.
+fn written_at(place: VersionAnswer, receipt: Option<&Receipt>) -> WriteAnswer {
+    WriteAnswer {
         place,
-        transaction_id,
-    })
+        transaction_id: receipt.map(|it| it.transaction_id.to_string()),
+    }
 }
 
-/// The policy of a contract, or of one of its keys, that was set at a place of the chain;
-/// none where a key was written there and kept the policy that it had.
+async fn write_at(network: &Network, place: VersionAnswer) -> Outcome<WriteAnswer> {
+    let VersionAnswer { block, index } = place;
+    if block == 0 {
+        return Ok(written_at(place, None));
+    }
+    let locator = Locator::Place(Version { block, index });
+    let receipt = network.client.receipt(locator, Duration::ZERO).await?;
+    Ok(written_at(place, Some(&receipt)))
+}
+
+/// Who has set the policy of a contract, or of one of its keys, at a place of the chain,
+/// and the policy; none where a key was written there and kept the policy that it had.
 async fn policy_set_at(
     network: &Network,
     place: Version,
     contract: &str,
     key: Option<&str>,
-) -> Outcome<Option<EndorsementPolicy>> {
+) -> Outcome<(WriteAnswer, Option<EndorsementPolicy>)> {
     if place.block == 0 {
         let mut contracts = network.genesis().contracts().iter();
         let definition = contracts.find(|it| key.is_none() && it.name == contract);
-        return definition
-            .map(|it| Some(it.policy.clone()))
-            .ok_or_else(otherwise);
+        let policy = definition.ok_or_else(otherwise)?.policy.clone();
+        return Ok((written_at(place.into(), None), Some(policy)));
     }
     let setting = Proven::of(network, Locator::Place(place)).await?;
+    let since = written_at(place.into(), Some(&setting.receipt));
     let Transaction {
         proposal, rwset, ..
     } = &setting.transaction;
     if let Some(key) = key {
         let mut set = rwset.policies.iter();
         let set = set.find(|set| set.key == key);
-        return Ok(set.and_then(|set| set.policy.clone()));
+        return Ok((since, set.and_then(|set| set.policy.clone())));
     }
     let mut writes = rwset.writes.iter();
     let written = writes.find(|write| write.key == contract);
     let value = written.and_then(|write| write.value.as_ref()?.bytes(&proposal.args));
     let definition = value.and_then(|it| crypto::decode::<ContractDefinition>(it, it.len()).ok());
-    definition.map(|it| Some(it.policy)).ok_or_else(otherwise)
+    Ok((since, Some(definition.ok_or_else(otherwise)?.policy)))
 }

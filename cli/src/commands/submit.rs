@@ -39,10 +39,7 @@ impl From<client::Submitted> for Submitted {
         // Of one that is valid the receipt says it: the same proposal may have been endorsed
         // again, later, and handed in before.
         let response = receipt.response.as_ref().unwrap_or(&transaction.response);
-        let events = response.events.iter().map(|event| EventAnswer {
-            name: event.name.clone(),
-            payload: String::from_utf8_lossy(&event.payload).into_owned(),
-        });
+        let events = response.events.iter().map(EventAnswer::from);
         Self {
             transaction_id: receipt.transaction_id.to_string(),
             block: receipt.header.number,

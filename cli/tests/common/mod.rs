@@ -100,6 +100,15 @@ impl Network {
         serde_json::from_str(&text).unwrap()
     }
 
+    /// What a customer of `smallbank` has in the checking account, as a quorum says.
+    #[track_caller]
+    pub(crate) fn checking(&self, customer: &str) -> u64 {
+        let query = ["query", "smallbank", "query", customer];
+        let shown = self.ok(&[&query[..], &["--consistency", "quorum"]].concat());
+        let balances: Value = serde_json::from_str(shown["response"].as_str().unwrap()).unwrap();
+        balances["checking"].as_u64().unwrap()
+    }
+
     /// Until all four nodes have the highest block that any has, attested; then
     /// they have one state.
     #[track_caller]

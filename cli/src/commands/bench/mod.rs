@@ -92,10 +92,7 @@ async fn on_its_own(global: &Global, args: &BenchArgs) -> Outcome {
     };
     // However it has ended, nothing of it stays.
     let testnet = Testnet::open(&own.network, own_binary()?)?;
-    let gone = match testnet.down(GRACE).await {
-        Ok(_) => testnet.wipe(),
-        Err(error) => Err(error),
-    };
+    let gone = testnet.down(GRACE).await.and_then(|_| testnet.wipe());
     drop(running);
     measured?;
     // What was measured is told already.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Invariant, Kind, Observation, vote_of};
+use super::{Invariant, Kind, Observation, Vote, vote_of};
 use crate::message::{Message, PrePrepare};
 use crate::{BatchDigest, CheckpointDigest, ReplicaId, SequenceNumber, View};
 
@@ -54,35 +54,34 @@ impl Invariant for NoEquivocation {
                 return Err(format!("{signer} signs two different {name} for {view}"));
             }
         }
-        if let Message::NewView(new_view) = message
-            && new_view.signer == *node
-        {
-            for PrePrepare {
+        for vote in votes_in(message).filter(|vote| vote.signer == *node) {
+            let PrePrepare {
                 view,
                 sequence,
-                digest,
-            } in new_view.body.pre_prepares.iter().map(|of| of.body)
-            {
-                let place = (*node, Kind::PrePrepare, view, sequence);
-                let said = *self.votes.entry(place).or_insert(digest);
-                if said != digest {
-                    return Err(format!(
-                        "{node} begins {view} with {digest} at {sequence}, and has proposed {said}"
-                    ));
-                }
-            }
-        }
-        if let Some(vote) = vote_of(message).filter(|vote| vote.signer == *node) {
-            let (signer, found) = (vote.signer, vote.place.digest);
-            let (view, sequence) = (vote.place.view, vote.place.sequence);
-            let place = (signer, vote.kind, view, sequence);
+                digest: found,
+            } = vote.place;
+            let place = (vote.signer, vote.kind, view, sequence);
             let said = *self.votes.entry(place).or_insert(found);
             if said != found {
                 return Err(format!(
-                    "{signer} signs {name} of {view} {sequence} for {said} and for {found}"
+                    "{node} signs {name} of {view} {sequence} for {said} and for {found}"
                 ));
             }
         }
         Ok(())
     }
+}
+
+/// The votes in a message: what a NEW-VIEW begins with are proposals.
+fn votes_in(message: &Message) -> impl Iterator<Item = Vote> {
+    let begun_with = match message {
+        Message::NewView(new_view) => &new_view.body.pre_prepares[..],
+        _ => &[],
+    };
+    let proposals = begun_with.iter().map(|signed| Vote {
+        signer: signed.signer,
+        kind: Kind::PrePrepare,
+        place: signed.body,
+    });
+    proposals.chain(vote_of(message))
 }

@@ -347,6 +347,15 @@ pub struct EventAnswer {
     pub payload: String,
 }
 
+impl From<&ledger::Event> for EventAnswer {
+    fn from(event: &ledger::Event) -> Self {
+        Self {
+            name: event.name.clone(),
+            payload: String::from_utf8_lossy(&event.payload).into_owned(),
+        }
+    }
+}
+
 /// A block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BlockAnswer {

@@ -70,11 +70,7 @@ impl TransactionAnswer {
         (code, reason): (ValidationCode, Option<ReasonAnswer>),
         signers: Signers,
     ) -> Self {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let events = transaction.response.events.iter().map(|event| EventAnswer {
-            name: event.name.clone(),
-            payload: text(&event.payload),
-        });
+        let ledger::Response { payload, events } = &transaction.response;
         let reads = transaction.rwset.reads.iter().map(|read| ReadAnswer {
             key: read.key.clone(),
             version: read.version.map(Into::into),
@@ -89,8 +85,8 @@ impl TransactionAnswer {
             reason,
             creator: signers.creator,
             endorsers: signers.endorsers,
-            response: text(&transaction.response.payload),
-            events: events.collect(),
+            response: String::from_utf8_lossy(payload).into_owned(),
+            events: events.iter().map(EventAnswer::from).collect(),
             reads: reads.collect(),
             writes: writes.map(|write| write.key.clone()).collect(),
             policies: policies.map(|set| set.key.clone()).collect(),
