@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use common::Network;
 use serde_json::Value;
 
-const MODES: [&str; 13] = [
+const MODES: [&str; 14] = [
     "silent",
     "delay=3000",
     "drop=1,2,3",
@@ -27,6 +27,7 @@ const MODES: [&str; 13] = [
     "lie-sync",
     "skip-sequences",
     "wrong-times",
+    "invent-requests",
     "chaotic",
 ];
 

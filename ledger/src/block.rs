@@ -201,7 +201,8 @@ pub enum CertificateError {
 /// A set of attesters that cannot attest anything.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "a quorum of {quorum} of {distinct} distinct attester keys (of {keys} given) is impossible or meaningless"
+    "expected distinct keys of attesters and a quorum from one to all of them, found {keys} keys of which \
+     {distinct} are distinct, and a quorum of {quorum}"
 )]
 pub struct AttestersError {
     /// The quorum that was asked for.

@@ -16,7 +16,7 @@ use crate::transaction::{Locator, TransactionHash};
 use crate::validation::{Reason, ValidationCode};
 
 /// Larger than any receipt: the largest transaction that a genesis document can
-/// allow, and the signatures of a thousand attesters.
+/// allow, and the signatures of as many attesters as there may be.
 const MAX_RECEIPT_BYTES: usize = 5 * 1024 * 1024;
 
 /// The proof of a transaction's place and verdict.

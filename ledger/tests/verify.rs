@@ -73,7 +73,7 @@ fn a_folder_without_a_ledger_or_of_another_network_is_not_called_damaged() {
 }
 
 /// A database of the layout before this one, which had the transactions in it.
-fn of_the_layout_before(folder: &Path) {
+fn of_an_earlier_layout(folder: &Path) {
     let mut database = raw(folder);
     database.drop_cf("batches").unwrap();
     let options = rocksdb::Options::default();
@@ -89,7 +89,7 @@ fn of_the_layout_before(folder: &Path) {
 fn a_database_of_another_layout_is_refused_by_its_number_and_left_as_it_is() {
     let (network, folder) = (Network::new(), tempfile::tempdir().unwrap());
     small_chain(&network, folder.path());
-    of_the_layout_before(folder.path());
+    of_an_earlier_layout(folder.path());
     let before = files(folder.path());
     let opened = Ledger::open(folder.path(), &network.genesis).map(|_| ());
     let Err(ledger::LedgerError::Store(error)) = opened else {

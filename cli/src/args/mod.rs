@@ -200,7 +200,7 @@ pub(crate) enum TestnetCommand {
     #[command(
         after_help = "Modes, also several joined by +: none, silent, delay=MS, drop=NODES, \
         lose=PERCENT, equivocate, wrong-digest, censor=CLIENT, corrupt-signatures, replay, lie-view-change, \
-        lie-sync, lie-endorsement, skip-sequences, wrong-times, flood, chaotic"
+        lie-sync, lie-endorsement, skip-sequences, wrong-times, invent-requests, flood, chaotic"
     )]
     Fault {
         /// Name or number
@@ -412,7 +412,7 @@ pub(crate) enum BlockCommand {
         #[arg(long, value_name = "N")]
         from: Option<u64>,
         /// How many
-        #[arg(long, default_value_t = 20, value_name = "N")]
+        #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         limit: u64,
     },
     /// One block

@@ -95,7 +95,7 @@ const MEANINGS: &[(&str, &str, &str)] = &[
     (
         "BAD_NAME",
         "A name has characters that names do not have, or too many.",
-        "Use 1 to 64 letters, digits and hyphens.",
+        "Use a shorter one, of the characters that the message names.",
     ),
     (
         "TOO_MANY",
@@ -168,6 +168,11 @@ const MEANINGS: &[(&str, &str, &str)] = &[
         "BUSY",
         "The node executes as many calls as it may.",
         "Try again shortly.",
+    ),
+    (
+        "BEHIND",
+        "The node that was asked shows fewer blocks than are known already.",
+        "Ask another node, with `--node`, or wait until this one has caught up.",
     ),
     (
         "NO_QUORUM",
@@ -281,6 +286,9 @@ pub(crate) fn completions(shell: Shell) {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use ledger::ValidationCode;
 
     use super::*;
@@ -290,6 +298,31 @@ mod tests {
         for code in ValidationCode::ALL {
             assert!(meaning(code.as_str()).is_some(), "{code}");
         }
+    }
+
+    /// The codes that commands themselves end with stand where they do.
+    #[test]
+    fn every_code_that_a_command_ends_with_is_explained() {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let (mut folders, mut found) = (vec![source], 0);
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let text = fs::read_to_string(&path).unwrap();
+                for made in text.split("Failure::new(").skip(1) {
+                    let code = made.split('"').nth(1).unwrap_or_default();
+                    if code.bytes().all(|of| of.is_ascii_uppercase() || of == b'_') {
+                        assert!(meaning(code).is_some(), "{code} of {}", path.display());
+                        found += 1;
+                    }
+                }
+            }
+        }
+        assert!(found > 10, "{found}");
     }
 
     #[test]

@@ -5,7 +5,9 @@ use crate::message::{
     Checkpoint, Commit, NewView, PrePrepare, Prepare, Proposed, Signed, ViewChange,
 };
 use crate::reproposals::Reproposals;
-use crate::{Batch, BatchDigest, CheckpointDigest, Message, ReplicaId, SequenceNumber, View};
+use crate::{
+    Batch, BatchDigest, CheckpointDigest, Message, ReplicaId, RequestDigest, SequenceNumber, View,
+};
 
 /// How far ahead or back a wrong time is, in milliseconds: a day.
 const WRONG_BY_MS: u64 = 24 * 3600 * 1000;
@@ -25,6 +27,7 @@ impl Byzantine {
             Mode::LieSync => vec![self.lie_about_height(message)],
             Mode::SkipSequences => vec![self.skip_ahead(message)],
             Mode::WrongTimes => vec![self.wrong_time(message)],
+            Mode::InventRequests => vec![self.invent(message)],
             _ => vec![message],
         };
         let outgoing = |message| Outgoing { to, message, delay };
@@ -37,10 +40,15 @@ impl Byzantine {
             timestamp_ms,
             requests: proposed.batch.requests.clone(),
         };
+        self.proposed(batch, proposed.pre_prepare.body.view, sequence)
+    }
+
+    fn proposed(&self, batch: Batch, view: View, sequence: SequenceNumber) -> Message {
+        let digest = batch.digest();
         let pre_prepare = self.sign(PrePrepare {
-            view: proposed.pre_prepare.body.view,
+            view,
             sequence,
-            digest: batch.digest(),
+            digest,
         });
         Message::PrePrepare(Proposed { pre_prepare, batch })
     }
@@ -145,6 +153,20 @@ impl Byzantine {
                 ];
                 let wrong = wrong[usize::from(self.below(2) == 0)];
                 self.retimed(of, wrong, of.pre_prepare.body.sequence)
+            }
+            _ => message,
+        }
+    }
+
+    /// A batch that nobody can ever hold in full. It is no longer than the true one may be.
+    fn invent(&self, message: Message) -> Message {
+        match &message {
+            Message::PrePrepare(of) if self.is_own(&message) => {
+                let (body, mut batch) = (of.pre_prepare.body, of.batch.clone());
+                batch.requests.pop();
+                let invented = RequestDigest(Self::other(body.digest.0));
+                batch.requests.push(invented);
+                self.proposed(batch, body.view, body.sequence)
             }
             _ => message,
         }

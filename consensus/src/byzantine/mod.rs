@@ -127,6 +127,7 @@ impl Byzantine {
             11 => Mode::LieSync,
             12 => Mode::SkipSequences,
             13 => Mode::WrongTimes,
+            14 => Mode::InventRequests,
             _ => return None,
         })
     }

@@ -39,6 +39,8 @@ pub enum Mode {
     SkipSequences,
     /// As primary, gives batches times that go back or are far ahead.
     WrongTimes,
+    /// As primary, names requests in batches that nobody has.
+    InventRequests,
     /// Sends junk without end beside what it says.
     Flood,
     /// For every message any of the lies, or none.
@@ -77,7 +79,7 @@ impl Mode {
     /// All modes as they are written.
     pub const NAMES: &'static str = "none, silent, delay=MS, drop=NODES, lose=PERCENT, equivocate, wrong-digest, \
          censor=CLIENT, corrupt-signatures, replay, lie-view-change, lie-sync, lie-endorsement, \
-         skip-sequences, wrong-times, flood, chaotic";
+         skip-sequences, wrong-times, invent-requests, flood, chaotic";
 
     /// The longest delay, in milliseconds.
     const MAX_DELAY_MS: u64 = 60_000;
@@ -175,6 +177,7 @@ impl FromStr for Mode {
             "lie-endorsement" => Self::LieEndorsement,
             "skip-sequences" => Self::SkipSequences,
             "wrong-times" => Self::WrongTimes,
+            "invent-requests" => Self::InventRequests,
             "flood" => Self::Flood,
             "chaotic" => Self::Chaotic,
             _ => {
@@ -219,6 +222,7 @@ impl fmt::Display for Mode {
             Self::LieEndorsement => f.write_str("lie-endorsement"),
             Self::SkipSequences => f.write_str("skip-sequences"),
             Self::WrongTimes => f.write_str("wrong-times"),
+            Self::InventRequests => f.write_str("invent-requests"),
             Self::Flood => f.write_str("flood"),
             Self::Chaotic => f.write_str("chaotic"),
         }
@@ -251,7 +255,7 @@ mod tests {
             "silent+flood",
             "censor=alice",
             "lie-view-change+lie-sync+lie-endorsement+chaotic",
-            "wrong-digest+corrupt-signatures+skip-sequences+wrong-times",
+            "wrong-digest+corrupt-signatures+skip-sequences+wrong-times+invent-requests",
         ] {
             assert_eq!(text.parse::<Modes>().unwrap().to_string(), text);
         }

@@ -138,6 +138,7 @@ impl SimulationConfig {
         if dice.chance(0.3) {
             config.faults.states_altered.extend(altered);
         }
+        config.faults.draw_inventions(&mut dice);
         config
     }
 
@@ -186,6 +187,19 @@ impl Faults {
             if dice.chance(0.7) && wanted {
                 self.byzantine.remove(&id);
                 self.twins.insert(id);
+            }
+        }
+    }
+
+    /// Some of the liars name requests that there are not, beside what they do.
+    fn draw_inventions(&mut self, dice: &mut Dice) {
+        for modes in self.byzantine.values_mut() {
+            if dice.chance(0.15) {
+                *modes = modes
+                    .iter()
+                    .cloned()
+                    .chain([Mode::InventRequests])
+                    .collect();
             }
         }
     }

@@ -26,6 +26,7 @@ pub use smallbank::SmallbankContract;
 pub(crate) use system::{ORGANISATIONS, admins_key, name_key, system};
 pub use token::TokenContract;
 
+use crate::names::MAX_NAME_BYTES;
 use crate::store::StoreError;
 
 /// A function of a contract, for people and for documents.
@@ -115,7 +116,10 @@ pub enum ContractError {
     #[error("key must not be an empty string")]
     EmptyKey,
     /// The name of an event that cannot be one.
-    #[error("{name:?} cannot be the name of an event")]
+    #[error(
+        "{name:?} cannot be the name of an event: 1 to {MAX_NAME_BYTES} letters, digits, hyphens, underscores, dots \
+         and colons can"
+    )]
     BadEventName {
         /// The name.
         name: String,

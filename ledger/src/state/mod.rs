@@ -19,9 +19,11 @@ use crate::store::StoreError;
 pub use memory::MemoryState;
 pub use overlay::Overlay;
 
-/// The namespace of the members: hexadecimal public key to [`crate::Identity`].
+/// The namespace of the members, of those who had a name, and of the numbers of admins:
+/// [`crate::members`] has its keys.
 pub const MEMBERS: &str = "_members";
-/// The namespace of the contracts: name to [`crate::ContractDefinition`].
+/// The namespace of the contracts, name to [`crate::ContractDefinition`], and of the
+/// votes about them.
 pub const CONTRACTS: &str = "_contracts";
 
 /// The rows of a range, by ascending key.

@@ -12,6 +12,12 @@ use crate::names::{
 use crate::proposal::Proposal;
 use crate::rwset::{RangeRead, ReadWriteSet, WriteValue};
 
+/// What a contract's name is made of, in words.
+const CONTRACT_NAMES: &str = "letters, digits, hyphens and, but for the first, underscores";
+
+/// What the name of a function or an event is made of, in words.
+const CALL_NAMES: &str = "letters, digits, hyphens, underscores, dots and colons";
+
 /// Checks the form of a proposal.
 pub(crate) fn proposal(proposal: &Proposal, network: &NetworkId) -> Result<(), Refusal> {
     if proposal.network != *network {
@@ -20,8 +26,9 @@ pub(crate) fn proposal(proposal: &Proposal, network: &NetworkId) -> Result<(), R
             found: proposal.network,
         });
     }
-    name("a contract", &proposal.contract, is_namespace)?;
-    name("a function", &proposal.function, is_call_name)?;
+    let contract = &proposal.contract;
+    name("a contract", contract, CONTRACT_NAMES, is_namespace)?;
+    name("a function", &proposal.function, CALL_NAMES, is_call_name)?;
     at_most("arguments", proposal.args.len(), MAX_ARGS)?;
     for arg in &proposal.args {
         no_longer("an argument", arg.len(), MAX_VALUE_BYTES)?;
@@ -57,7 +64,7 @@ pub(crate) fn effects(rwset: &ReadWriteSet, response: &Response) -> Result<(), R
     read_write_set(rwset)?;
     at_most("events", response.events.len(), MAX_EVENTS)?;
     for event in &response.events {
-        name("an event", &event.name, is_call_name)?;
+        name("an event", &event.name, CALL_NAMES, is_call_name)?;
         no_longer("an event", event.payload.len(), MAX_VALUE_BYTES)?;
     }
     Ok(())
@@ -112,12 +119,18 @@ fn endorsements(endorsements: &[Endorsement]) -> Result<(), Refusal> {
     ascending("endorsements", endorsements, |each| each.endorser)
 }
 
-fn name(what: &'static str, found: &str, is_name: fn(&str) -> bool) -> Result<(), Refusal> {
+fn name(
+    what: &'static str,
+    found: &str,
+    allowed: &'static str,
+    is_name: fn(&str) -> bool,
+) -> Result<(), Refusal> {
     if is_name(found) {
         return Ok(());
     }
     Err(Refusal::BadName {
         what,
+        allowed,
         found: shortened(found),
     })
 }

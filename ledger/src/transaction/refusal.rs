@@ -4,6 +4,8 @@ use std::fmt;
 
 use crypto::{CodecError, NetworkId, PublicKey};
 
+use crate::names::MAX_NAME_BYTES;
+
 /// Whose signature is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signer {
@@ -57,10 +59,12 @@ pub enum Refusal {
         signer: Signer,
     },
     /// A name that cannot be one.
-    #[error("{found:?} cannot be the name of {what}: 1 to 64 letters, digits and hyphens can")]
+    #[error("{found:?} cannot be the name of {what}: 1 to {MAX_NAME_BYTES} {allowed} can")]
     BadName {
         /// What it was to name.
         what: &'static str,
+        /// What such a name is made of.
+        allowed: &'static str,
         /// The name, cut after 80 characters.
         found: String,
     },

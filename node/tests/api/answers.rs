@@ -118,12 +118,7 @@ async fn a_list_of_blocks_is_the_newest_or_begins_where_it_is_told_to() {
     assert_eq!(numbers("?limit=2").await, [4, 5]);
     assert_eq!(numbers("?from=1&limit=2").await, [1, 2]);
     assert_eq!(numbers("?from=4&limit=18446744073709551615").await, [4, 5]);
-    for nothing in [
-        "?limit=0",
-        "?from=0&limit=0",
-        "?from=6",
-        "?from=18446744073709551615",
-    ] {
+    for nothing in ["?from=6", "?from=18446744073709551615"] {
         assert!(numbers(nothing).await.is_empty(), "{nothing}");
     }
 }

@@ -32,6 +32,11 @@ async fn calls_that_cannot_be_understood_are_bad_requests_in_the_form_of_all_ref
         "/v1/events?from=x",
         "/v1/state/kv/%FF",
         "/v1/history/kv/k?limit=-1",
+        "/v1/history/kv/k?limit=0",
+        "/v1/blocks?limit=0",
+        "/v1/headers?from=0&limit=0",
+        "/v1/views/x",
+        "/v1/evidence/%FF",
     ];
     for path in paths {
         assert_refused(&node.get(path).await, 400, "BAD_REQUEST");

@@ -8,14 +8,14 @@ use crypto::Digest;
 use ledger::{AttestedHeader, Ledger, LedgerError, StoredBlock};
 use serde::Deserialize;
 
-use super::extract::{Asked, Named};
+use super::extract::{Asked, Named, limit};
 use super::{OCTETS, State, accepts, octets};
 use crate::api::error::Failure;
 use crate::api::present;
 use crate::api::types::{BlockAnswer, ErrorAnswer};
 
-const DEFAULT_LIMIT: u64 = 20;
-const MAX_LIMIT: u64 = 100;
+const DEFAULT_LIMIT: usize = 20;
+const MAX_LIMIT: usize = 100;
 
 /// A list ends with the block that brings its transactions to so many bytes:
 /// whoever wants more asks on from there.
@@ -25,7 +25,13 @@ const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
 #[derive(Deserialize)]
 pub(super) struct Part {
     from: Option<u64>,
-    limit: Option<u64>,
+    limit: Option<usize>,
+}
+
+impl Part {
+    fn limit(&self) -> Result<usize, Failure> {
+        limit(self.limit.or(Some(DEFAULT_LIMIT)), MAX_LIMIT)
+    }
 }
 
 /// How long to wait for it to be committed and attested.
@@ -96,10 +102,9 @@ pub(super) async fn list(
     extract::State(state): extract::State<State>,
     Asked(part): Asked<Part>,
 ) -> Result<Json<Vec<BlockAnswer>>, Failure> {
-    let limit = part.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
+    let count = part.limit()?;
     let blocks = state.read(move |ledger| {
         let tip = ledger.tip().number;
-        let count = usize::try_from(limit).unwrap_or(usize::MAX);
         if let Some(from) = part.from {
             return Ok(those_that_fit(ledger, (from..=tip).take(count))?);
         }
@@ -119,12 +124,12 @@ pub(super) async fn headers(
     extract::State(state): extract::State<State>,
     Asked(part): Asked<Part>,
 ) -> Result<Json<Vec<AttestedHeader>>, Failure> {
-    let limit = part.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
+    let count = part.limit()?;
     let headers = state.read(move |ledger| {
         let tip = ledger.tip().number;
-        let from = part.from.unwrap_or((tip + 1).saturating_sub(limit));
+        let from = part.from.unwrap_or((tip + 1).saturating_sub(count as u64));
         let mut headers = Vec::new();
-        for number in (from..=tip).take(usize::try_from(limit).unwrap_or(usize::MAX)) {
+        for number in (from..=tip).take(count) {
             headers.extend(ledger.attested_header(number)?);
         }
         Ok(headers)

@@ -3,14 +3,14 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{self, FromRequest, Path, Request};
+use axum::extract::{self, FromRequest, Request};
 use axum::http::StatusCode;
 use consensus::byzantine::Modes;
 
+use super::extract::Named;
 use super::{State, Whole};
 use crate::api::error::Failure;
 use crate::api::types::{CutBody, EvidenceAnswer, EvidenceListAnswer, FaultBody};
-use crate::evidence::evidence_id;
 use crate::fault::NotForTesting;
 use crate::network::PeerId;
 
@@ -26,10 +26,10 @@ pub(super) async fn list(extract::State(state): extract::State<State>) -> Json<E
 
 /// One contradiction, with the bytes that prove it.
 #[utoipa::path(get, path = "/v1/evidence/{id}", params(("id" = String, Path)),
-    responses((status = 200, body = EvidenceAnswer), (status = 404)))]
+    responses((status = 200, body = EvidenceAnswer), (status = 400), (status = 404)))]
 pub(super) async fn get(
     extract::State(state): extract::State<State>,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Result<Json<EvidenceAnswer>, Failure> {
     let found = state.services.evidence.list();
     let mut named = found.iter().filter(|(known, _)| known.to_string() == id);
@@ -38,7 +38,6 @@ pub(super) async fn get(
         .ok_or_else(|| Failure::not_found("this node holds no evidence of this id"))?;
     let mut answer = EvidenceAnswer::of(evidence);
     answer.bytes = Some(hex::encode(evidence.encode()));
-    debug_assert_eq!(answer.id, evidence_id(evidence).to_string());
     Ok(Json(answer))
 }
 

@@ -174,7 +174,7 @@ pub(super) async fn history(
             block: part.from_block.unwrap_or(0),
             index: part.from_index.unwrap_or(0),
         },
-        max_entries: part.limit.unwrap_or(MAX_HISTORY).min(MAX_HISTORY),
+        max_entries: limit(part.limit, MAX_HISTORY)?,
         max_bytes: MAX_ANSWER_BYTES,
     };
     let answer = state.read(move |ledger| {

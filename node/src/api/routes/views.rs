@@ -1,17 +1,18 @@
 //! Why a view came about, as this node saw it.
 
 use axum::Json;
-use axum::extract::{self, Path};
+use axum::extract;
 
 use super::State;
-use crate::api::types::{NodeName, ViewAnswer, ViewEventAnswer};
+use super::extract::Named;
+use crate::api::types::{ErrorAnswer, NodeName, ViewAnswer, ViewEventAnswer};
 
 /// What this node recorded of the way into a view, in the order of its clock.
 #[utoipa::path(get, path = "/v1/views/{view}", params(("view" = u64, Path)),
-    responses((status = 200, body = ViewAnswer)))]
+    responses((status = 200, body = ViewAnswer), (status = 400, body = ErrorAnswer)))]
 pub(super) async fn view(
     extract::State(state): extract::State<State>,
-    Path(view): Path<u64>,
+    Named(view): Named<u64>,
 ) -> Json<ViewAnswer> {
     let services = &state.services;
     let replica = services.genesis.replica(services.id);
