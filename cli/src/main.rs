@@ -47,7 +47,13 @@ fn main() -> ExitCode {
         Err(error) => Err(Failure::failed("cannot start").cause(error)),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => match output::lost() {
+            Some(error) => fail(
+                Format::Text,
+                &Failure::failed("what there was to say could not be written").cause(error),
+            ),
+            None => ExitCode::SUCCESS,
+        },
         Err(failure) => fail(format, &failure),
     }
 }

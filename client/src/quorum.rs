@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use crypto::SigningKey;
-use futures::future::join_all;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use node::api::types::{ErrorBody, EvaluateAnswer, StateAnswer, StateRangeAnswer};
 use node::api::{ApiClient, ClientError};
 use serde::Serialize;
@@ -18,6 +19,10 @@ const ATTEMPTS: usize = 50;
 
 /// The pause before they are asked again.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// How long the others are waited for once a quorum has answered, and not alike: one
+/// that stands still is not to make everybody wait.
+const GRACE: Duration = Duration::from_millis(250);
 
 /// An answer that says after which block it is the answer: its height, and the hash
 /// of the block, are part of what must be alike.
@@ -92,7 +97,8 @@ impl Client {
         self.agreed(async |node| node.evaluate(&signed).await).await
     }
 
-    /// The answer that a quorum of nodes gives to a question, at one height.
+    /// The answer that a quorum of nodes gives to a question, at one height. Nobody
+    /// is waited for whom the others suffice.
     ///
     /// # Errors
     ///
@@ -103,43 +109,86 @@ impl Client {
         question: impl AsyncFn(&ApiClient) -> Result<T, ClientError>,
     ) -> Result<Answered<T>, Error> {
         let quorum = self.genesis().attesters().quorum();
-        let mut last = None;
-        let mut said: Vec<Said<T>> = Vec::new();
+        let mut round = Round::default();
         for _ in 0..ATTEMPTS {
-            said.clear();
-            last = None;
-            let answers = join_all(self.nodes().iter().map(|node| question(node.api())));
-            for (node, answer) in self.nodes().iter().zip(answers.await) {
-                let what = match answer {
-                    Ok(answer) => Ok(answer),
-                    Err(ClientError::Refused { status, body }) if status < 500 && status != 429 => {
-                        Err((status, body))
-                    }
-                    Err(error) => {
-                        last = Some(error);
-                        continue;
-                    }
+            round = Round::default();
+            let nodes = self.nodes().iter();
+            let mut answers: FuturesUnordered<_> = nodes
+                .map(async |node| (node.name(), question(node.api()).await))
+                .collect();
+            loop {
+                let grace = if round.answered < quorum {
+                    Duration::MAX
+                } else {
+                    GRACE
                 };
-                let name = node.name().to_owned();
-                match said.iter_mut().find(|it| it.what == what) {
-                    Some(alike) => alike.nodes.push(name),
-                    None => said.push(Said {
-                        what,
-                        nodes: vec![name],
-                    }),
+                let next = tokio::time::timeout(grace, answers.next()).await;
+                let Ok(Some((name, answer))) = next else {
+                    break;
+                };
+                if let Some(Said { what, mut nodes }) = round.take(name, answer, quorum) {
+                    let answer = what.map_err(|(status, body)| Error::Refused { status, body })?;
+                    nodes.sort_unstable();
+                    return Ok(Answered {
+                        answer,
+                        answered_by: nodes,
+                    });
                 }
-            }
-            if let Some(at) = said.iter().position(|it| it.nodes.len() >= quorum) {
-                let Said { what, nodes } = said.swap_remove(at);
-                let answer = what.map_err(|(status, body)| Error::Refused { status, body })?;
-                return Ok(Answered {
-                    answer,
-                    answered_by: nodes,
-                });
             }
             tokio::time::sleep(PAUSE).await;
         }
-        Err(no_quorum(quorum, &said, last))
+        Err(no_quorum(quorum, &round.said, round.last))
+    }
+}
+
+/// What has come so far of asking every node once.
+struct Round<T> {
+    said: Vec<Said<T>>,
+    /// How many have answered or refused.
+    answered: usize,
+    /// Why the last one did not that did not.
+    last: Option<ClientError>,
+}
+
+impl<T> Default for Round<T> {
+    fn default() -> Self {
+        Self {
+            said: Vec::new(),
+            answered: 0,
+            last: None,
+        }
+    }
+}
+
+impl<T: Answer> Round<T> {
+    /// Adds the answer of a node; returns what a quorum says, if it is that.
+    fn take(
+        &mut self,
+        node: &str,
+        answer: Result<T, ClientError>,
+        quorum: usize,
+    ) -> Option<Said<T>> {
+        let what = match answer {
+            Ok(answer) => Ok(answer),
+            Err(ClientError::Refused { status, body }) if status < 500 && status != 429 => {
+                Err((status, body))
+            }
+            Err(error) => {
+                self.last = Some(error);
+                return None;
+            }
+        };
+        self.answered += 1;
+        let alike = self.said.iter().position(|it| it.what == what);
+        let at = alike.unwrap_or_else(|| {
+            self.said.push(Said {
+                what,
+                nodes: Vec::new(),
+            });
+            self.said.len() - 1
+        });
+        self.said[at].nodes.push(node.to_owned());
+        (self.said[at].nodes.len() >= quorum).then(|| self.said.swap_remove(at))
     }
 }
 

@@ -32,8 +32,6 @@ pub enum PlantedBug {
     JoinOne,
     /// No number of VIEW-CHANGEs is enough to follow.
     JoinNobody,
-    /// Timeouts double without end.
-    NoCap,
     /// Nothing is synced before what it permits is sent.
     NoSync,
     /// A restarted replica does not know what had prepared.

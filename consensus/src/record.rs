@@ -20,13 +20,14 @@ pub enum Record {
     PrePrepared(Proposed),
     /// The batch prepared, a COMMIT for it may be sent.
     Prepared(PreparedCertificate),
-    /// The batch that `Prepared` is about, when `PrePrepared` is about another
-    /// one of a later view: whoever reports it as prepared can also produce it.
-    PreparedBatch {
-        /// Its sequence number.
+    /// What was voted for in earlier views than `PrePrepared` is of, the batch
+    /// that `Prepared` is about among it: whoever voted for a batch can also
+    /// produce it.
+    VotedBefore {
+        /// Their sequence number.
         sequence: SequenceNumber,
-        /// The batch.
-        batch: Batch,
+        /// The batches, the newest last.
+        batches: Vec<Batch>,
     },
     /// The proof of the low watermark, kept with the records that it makes needless.
     Stable(CheckpointCertificate),
@@ -64,7 +65,7 @@ impl Record {
             Self::NewView(_) => (SequenceNumber(0), 3),
             Self::PrePrepared(proposed) => (proposed.pre_prepare.body.sequence, 1),
             Self::Prepared(certificate) => (certificate.pre_prepare.body.sequence, 2),
-            Self::PreparedBatch { sequence, .. } => (*sequence, 3),
+            Self::VotedBefore { sequence, .. } => (*sequence, 3),
         };
         let mut key = [0; 9];
         key[..8].copy_from_slice(&sequence.0.to_be_bytes());

@@ -13,7 +13,7 @@ use common::Network;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use crypto::{Digest, encode, merkle};
 use ledger::{
-    CheckedTransaction, EndorsementPolicy, Identity, Limits, OrderedBatch, Transaction,
+    Budget, CheckedTransaction, EndorsementPolicy, Identity, Limits, OrderedBatch, Transaction,
     UncheckedTransaction, check_transactions, validate,
 };
 
@@ -99,7 +99,7 @@ fn validation(criterion: &mut Criterion) {
     let ledger = network.open(folder.path());
     let state = ledger.snapshot().unwrap();
     criterion.bench_function("validate one transaction", |bencher| {
-        bencher.iter(|| validate(&state, black_box(&transaction), 1));
+        bencher.iter(|| validate(&state, black_box(&transaction), 1, &mut Budget::default()));
     });
 }
 

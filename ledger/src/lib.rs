@@ -67,7 +67,7 @@ pub use transaction::{
     Transaction, TransactionHash, UncheckedTransaction, UnsignedTransaction, check_each,
     check_together, check_transactions,
 };
-pub use validation::{Reason, Shortfall, ValidationCode, Verdict, validate};
+pub use validation::{Budget, Reason, Shortfall, ValidationCode, Verdict, validate};
 pub use verify::{
     BlockSource, ChainProblem, ChainReport, SourceError, verify_chain, verify_folder,
 };

@@ -18,10 +18,10 @@ pub const MAX_ARGS: usize = 64;
 pub const MAX_KEYS: usize = 1024;
 /// Most ranges a transaction reads.
 pub const MAX_RANGES: usize = 16;
-/// Most rows that a range may yield: a range is read again by every node when
-/// the transaction is validated.
+/// Most rows that the ranges of a transaction may yield together: they are read again
+/// by every node when it is validated.
 pub const MAX_RANGE_ROWS: usize = 10_000;
-/// Most bytes of keys and values that a range may yield.
+/// Most bytes of keys and values that they may yield.
 pub const MAX_RANGE_BYTES: usize = 8 * 1024 * 1024;
 /// Most events of a transaction.
 pub const MAX_EVENTS: usize = 64;

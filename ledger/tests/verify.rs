@@ -99,7 +99,7 @@ fn a_database_of_another_layout_is_refused_by_its_number_and_left_as_it_is() {
     for error in [error, verified] {
         let told = error.to_string();
         assert!(
-            told.contains("has layout 9, and this version reads layout 11"),
+            told.contains("has layout 9, and this version reads layout 12"),
             "{told}"
         );
         assert!(told.contains("use the version that wrote it"), "{told}");

@@ -94,8 +94,8 @@ struct Entry<R> {
     /// How many transactions were held when it came: they go first.
     ahead: usize,
     last_forwarded: Instant,
-    /// Whether it was sent on to everybody.
-    spread: bool,
+    /// When it came, or was last sent on to everybody.
+    last_spread: Instant,
 }
 
 /// The pool.
@@ -143,7 +143,7 @@ impl<R: Request> Pool<R> {
             since: now,
             ahead: self.entries.len(),
             last_forwarded: now,
-            spread: false,
+            last_spread: now,
         };
         self.entries.insert(hash, entry);
     }
@@ -254,20 +254,18 @@ impl<R: Request> Pool<R> {
         Some(self.entries[hash].transaction.id())
     }
 
-    /// The oldest transactions held for longer than `after` and not returned
-    /// here before: the others may not know that they wait.
+    /// The oldest transactions that came longer than `after` ago, and were not
+    /// returned here since: the others may not know that they wait.
     pub(crate) fn untold(&mut self, now: Instant, after: Duration, limit: usize) -> Vec<Arc<R>> {
-        let mut overdue = Vec::new();
+        let mut untold = Vec::new();
         for hash in self.arrived.values().take(limit) {
             let entry = self.entries.get_mut(hash).expect("what arrived is held");
-            if now.saturating_duration_since(entry.since) < after {
-                break;
-            }
-            if !std::mem::replace(&mut entry.spread, true) {
-                overdue.push(entry.transaction.clone());
+            if now.saturating_duration_since(entry.last_spread) >= after {
+                entry.last_spread = now;
+                untold.push(entry.transaction.clone());
             }
         }
-        overdue
+        untold
     }
 
     /// The oldest waiting transactions that were last sent on longer than
@@ -382,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_for_long_is_spread_once() {
+    fn what_is_held_for_long_is_spread_once_per_pause() {
         let (mut pool, budget) = pool();
         let hash = insert(&mut pool, &budget, 1);
         pool.mark_ordered(&[hash]);
@@ -390,8 +388,11 @@ mod tests {
         assert_eq!(ahead, 0);
         let pause = Duration::from_mins(1);
         assert!(pool.untold(start, pause, 10).is_empty());
-        assert_eq!(pool.untold(start + pause, pause, 10).len(), 1);
-        assert!(pool.untold(start + pause, pause, 10).is_empty());
+        for times in 1..=2 {
+            let later = start + pause * times;
+            assert_eq!(pool.untold(later, pause, 10).len(), 1);
+            assert!(pool.untold(later, pause, 10).is_empty());
+        }
     }
 
     #[test]

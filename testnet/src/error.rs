@@ -103,6 +103,16 @@ pub enum TestnetError {
         /// The node.
         name: String,
     },
+    /// Somebody else has the place of a node that was to be started.
+    #[error(
+        "{name} is stopped, and another process answers at {api}: it may have been started by hand"
+    )]
+    AnsweredByAnother {
+        /// Which one.
+        name: String,
+        /// Where its API would be.
+        api: String,
+    },
     /// The node does not run.
     #[error("{name} is not running: `logothete testnet restart {name}` starts it")]
     NotRunning {

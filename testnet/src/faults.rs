@@ -73,11 +73,13 @@ impl Testnet {
     }
 
     /// Stops a node if it runs, and starts it again on its data. Returns when
-    /// it answers.
+    /// it answers and is connected to the others that run, or some seconds after it
+    /// answers.
     ///
     /// # Errors
     ///
-    /// When it ends at once, or does not answer within `within`.
+    /// When it ends at once, or does not answer within `within`, or another process
+    /// answers where it would.
     pub async fn restart(
         &self,
         node: &NodeEntry,
@@ -86,8 +88,24 @@ impl Testnet {
     ) -> Result<Stopped, TestnetError> {
         let _lock = self.folder.lock()?;
         let stopped = self.stop(node, grace).await?;
+        let url = format!("{}/healthz", node.api);
+        if self.http.get(url).send().await.is_ok() {
+            return Err(TestnetError::AnsweredByAnother {
+                name: node.name.clone(),
+                api: node.api.clone(),
+            });
+        }
         self.start(node)?;
         self.wait_answering(&[node], within).await?;
+        let mut running = Vec::new();
+        for other in self.folder.nodes() {
+            if let Some(process) = self.folder.process(other)?
+                && !process.is_paused()
+            {
+                running.push(other);
+            }
+        }
+        Testnet::await_connections(&running).await;
         Ok(stopped)
     }
 

@@ -45,16 +45,17 @@ impl Testnet {
         self.wait_for("/healthz", nodes, within).await
     }
 
-    /// Returns when all nodes are connected to all others, or after a while without: a
-    /// quorum suffices to begin, but whoever is not connected yet misses the beginning, and
-    /// has to catch up.
+    /// Returns when all of `nodes` are connected to each other, or after a while without:
+    /// a quorum suffices to begin, but whoever is not connected yet misses the beginning,
+    /// and has to catch up.
     pub(crate) async fn await_connections(nodes: &[&NodeEntry]) {
+        let ids: Vec<u32> = nodes.iter().map(|node| node.id).collect();
         let all = async {
             for node in nodes {
                 let Ok(client) = ApiClient::new(&node.api) else {
                     continue;
                 };
-                while !is_connected_to_all(&client).await {
+                while !is_connected_to(&client, &ids).await {
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -108,7 +109,10 @@ impl Testnet {
     }
 }
 
-async fn is_connected_to_all(node: &ApiClient) -> bool {
+async fn is_connected_to(node: &ApiClient, ids: &[u32]) -> bool {
     let status = node.status().await;
-    status.is_ok_and(|status| status.peers.iter().all(|peer| peer.connected))
+    status.is_ok_and(|status| {
+        let mut peers = status.peers.iter().filter(|peer| ids.contains(&peer.id));
+        peers.all(|peer| peer.connected)
+    })
 }

@@ -200,7 +200,7 @@ pub(crate) enum TestnetCommand {
     #[command(
         after_help = "Modes, also several joined by +: none, silent, delay=MS, drop=NODES, \
         lose=PERCENT, equivocate, wrong-digest, censor=CLIENT, corrupt-signatures, replay, lie-view-change, \
-        lie-sync, lie-endorsement, skip-sequences, wrong-times, invent-requests, flood, chaotic"
+        keep-back, lie-sync, lie-endorsement, skip-sequences, wrong-times, invent-requests, flood, chaotic"
     )]
     Fault {
         /// Name or number

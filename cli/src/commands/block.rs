@@ -115,7 +115,7 @@ pub(crate) async fn get(global: &Global, block: &str) -> Outcome {
             .collect();
         let rows = block.transactions.iter().map(|it| {
             [
-                short(&it.transaction_id).to_owned(),
+                it.transaction_id.clone(),
                 it.code.clone(),
                 format!("{} {}", it.contract, it.function),
                 it.args.first().cloned().unwrap_or_default(),

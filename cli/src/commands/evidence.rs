@@ -13,7 +13,7 @@ use super::steps::read_text;
 use crate::args::{EvidenceCommand, Global};
 use crate::exit::{Failure, Outcome};
 use crate::network::Network;
-use crate::output::{short, table};
+use crate::output::table;
 
 pub(crate) async fn run(global: &Global, command: EvidenceCommand) -> Outcome {
     match command {
@@ -62,7 +62,7 @@ async fn list(global: &Global) -> Outcome {
         }
         let rows = rows.iter().map(|(evidence, nodes)| {
             [
-                short(&evidence.id).to_owned(),
+                evidence.id.clone(),
                 evidence.replica.to_string(),
                 evidence.message.clone(),
                 nodes.join(", "),

@@ -87,7 +87,7 @@ pub(crate) async fn light(
         )];
         lines.extend(receipts.iter().map(|(_, of)| {
             let (id, block) = (of.transaction_id.to_string(), of.header.number);
-            format!("{} is {} in block {block}", short(&id), of.code)
+            format!("{} is {} in block {block}", id, of.code)
         }));
         lines.join("\n")
     });

@@ -6,7 +6,7 @@ use node::api::types::ListingAnswer;
 use crate::args::{Global, ListArgs};
 use crate::exit::Outcome;
 use crate::network::Network;
-use crate::output::{short, table};
+use crate::output::table;
 
 pub(crate) async fn list(global: &Global, args: ListArgs) -> Outcome {
     let network = Network::open(global)?;
@@ -30,7 +30,7 @@ pub(crate) async fn list(global: &Global, args: ListArgs) -> Outcome {
             let it = &listed.transaction;
             [
                 format!("{}.{}", listed.block, listed.index),
-                short(&it.transaction_id).to_owned(),
+                it.transaction_id.clone(),
                 it.code.clone(),
                 format!("{} {}", it.contract, it.function),
                 it.args.first().cloned().unwrap_or_default(),

@@ -14,7 +14,6 @@ use super::steps::write_transaction;
 use crate::args::{Global, Identity};
 use crate::exit::{Failure, Outcome};
 use crate::network::Network;
-use crate::output::short;
 
 /// What became of a transaction. These names are a promise.
 #[derive(Debug, Serialize)]
@@ -90,22 +89,14 @@ fn tell(global: &Global, submitted: &Submitted) -> Outcome {
             submitted.transaction_id, submitted.block
         );
         global.output.print(submitted, |it| {
-            format!(
-                "{} {} in block {}",
-                short(&it.transaction_id),
-                it.code,
-                it.block
-            )
+            format!("{} {} in block {}", it.transaction_id, it.code, it.block)
         });
         return Err(Failure::invalid(submitted.code, message).shown());
     }
     global.output.print(submitted, |it| {
         let mut text = format!(
             "{} {} in block {} ({} ms, receipt verified)",
-            short(&it.transaction_id),
-            it.code,
-            it.block,
-            it.latency_ms
+            it.transaction_id, it.code, it.block, it.latency_ms
         );
         if !it.response.is_empty() {
             text = format!("{text}\n{}", it.response);

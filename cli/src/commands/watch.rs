@@ -6,7 +6,7 @@ use node::api::types::BlockEvent;
 use crate::args::{Global, WatchArgs};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::network::Network;
-use crate::output::{Format, short, table};
+use crate::output::{Format, is_unread, short, table};
 
 pub(crate) async fn watch(global: &Global, args: WatchArgs) -> Outcome {
     let network = Network::open(global)?;
@@ -33,6 +33,9 @@ pub(crate) async fn watch(global: &Global, args: WatchArgs) -> Outcome {
         if global.output == Format::Json || !is_bookmark {
             global.output.print(&block, show);
         }
+        if is_unread() {
+            return Ok(());
+        }
     }
     let message = "the node has ended the stream";
     let failure = Failure::new(Exit::Unreachable, "UNREACHABLE", message).shown();
@@ -51,7 +54,7 @@ fn show(block: &BlockEvent) -> String {
             .collect();
         [
             "  ".to_owned(),
-            short(&it.transaction_id).to_owned(),
+            it.transaction_id.clone(),
             it.code.clone(),
             format!("{} {}", it.contract, it.function),
             events.join(" "),

@@ -24,6 +24,7 @@ impl Byzantine {
             Mode::WrongDigest => vec![self.wrong_digest(message)],
             Mode::CorruptSignatures => vec![corrupt(message)],
             Mode::LieViewChange => self.lie_about_views(to, message),
+            Mode::KeepBack => self.keep_back(message),
             Mode::LieSync => vec![self.lie_about_height(message)],
             Mode::SkipSequences => vec![self.skip_ahead(message)],
             Mode::WrongTimes => vec![self.wrong_time(message)],
@@ -227,6 +228,38 @@ impl Byzantine {
             body.prepared.pop();
         }
         Message::ViewChange(self.sign(body))
+    }
+
+    /// Of what prepared it says nothing in the first view change, and in all later
+    /// ones it tells of the first that prepared, which others may have given up. The
+    /// batch it shows nobody.
+    fn keep_back(&mut self, message: Message) -> Vec<Message> {
+        let vote = match message {
+            Message::ViewChange(vote) if vote.signer == self.id => vote,
+            Message::PrePrepare(of) if self.keeps_back(&of) => return Vec::new(),
+            other => return vec![other],
+        };
+        let mut body = vote.body.clone();
+        let low = body.stable.as_ref();
+        let low = low.map_or(SequenceNumber::GENESIS, |of| of.checkpoint.sequence);
+        self.kept_back.retain(|sequence, _| *sequence > low);
+        for certificate in std::mem::take(&mut body.prepared) {
+            let sequence = certificate.pre_prepare.body.sequence;
+            let first = self.kept_back.entry(sequence);
+            let (since, first) = first.or_insert_with(|| (body.view, certificate));
+            if *since < body.view {
+                body.prepared.push(first.clone());
+            }
+        }
+        vec![Message::ViewChange(self.sign(body))]
+    }
+
+    fn keeps_back(&self, proposed: &Proposed) -> bool {
+        let PrePrepare {
+            sequence, digest, ..
+        } = proposed.pre_prepare.body;
+        let kept_back = self.kept_back.get(&sequence);
+        kept_back.is_some_and(|(_, of)| of.pre_prepare.body.digest == digest)
     }
 
     /// A NEW-VIEW that leaves out what it must begin with, or begins with what

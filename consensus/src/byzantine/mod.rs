@@ -9,7 +9,7 @@ mod flood;
 mod lies;
 mod mode;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crypto::codec;
@@ -18,7 +18,7 @@ use crypto::{Digest, Domain, NetworkId, Signature, SigningKey};
 pub use mode::{Mode, ModeError, Modes};
 
 use crate::message::{Body, Signed};
-use crate::{Config, Message, ReplicaId, View};
+use crate::{Config, Message, PreparedCertificate, ReplicaId, SequenceNumber, View};
 
 /// How many messages are remembered to be replayed.
 const REMEMBERED: usize = 64;
@@ -53,6 +53,9 @@ pub struct Byzantine {
     drawn: u64,
     /// What was said before, to be said again.
     said: VecDeque<Message>,
+    /// What prepared first at each sequence number, and the view on the way to which
+    /// nothing was said of it.
+    kept_back: BTreeMap<SequenceNumber, (View, PreparedCertificate)>,
 }
 
 impl Byzantine {
@@ -76,6 +79,7 @@ impl Byzantine {
             seed,
             drawn: 0,
             said: VecDeque::new(),
+            kept_back: BTreeMap::new(),
         }
     }
 

@@ -31,6 +31,8 @@ pub enum Mode {
     /// Conceals what prepared, wants views without reason, begins views with
     /// something else than what follows.
     LieViewChange,
+    /// Conceals what prepared, and tells of it views later.
+    KeepBack,
     /// Says that it is further than it is, and hands out altered blocks.
     LieSync,
     /// Endorses other effects and another answer than those of the call.
@@ -78,8 +80,8 @@ pub enum ModeError {
 impl Mode {
     /// All modes as they are written.
     pub const NAMES: &'static str = "none, silent, delay=MS, drop=NODES, lose=PERCENT, equivocate, wrong-digest, \
-         censor=CLIENT, corrupt-signatures, replay, lie-view-change, lie-sync, lie-endorsement, \
-         skip-sequences, wrong-times, invent-requests, flood, chaotic";
+         censor=CLIENT, corrupt-signatures, replay, lie-view-change, keep-back, lie-sync, \
+         lie-endorsement, skip-sequences, wrong-times, invent-requests, flood, chaotic";
 
     /// The longest delay, in milliseconds.
     const MAX_DELAY_MS: u64 = 60_000;
@@ -173,6 +175,7 @@ impl FromStr for Mode {
             "corrupt-signatures" => Self::CorruptSignatures,
             "replay" => Self::Replay,
             "lie-view-change" => Self::LieViewChange,
+            "keep-back" => Self::KeepBack,
             "lie-sync" => Self::LieSync,
             "lie-endorsement" => Self::LieEndorsement,
             "skip-sequences" => Self::SkipSequences,
@@ -218,6 +221,7 @@ impl fmt::Display for Mode {
             Self::CorruptSignatures => f.write_str("corrupt-signatures"),
             Self::Replay => f.write_str("replay"),
             Self::LieViewChange => f.write_str("lie-view-change"),
+            Self::KeepBack => f.write_str("keep-back"),
             Self::LieSync => f.write_str("lie-sync"),
             Self::LieEndorsement => f.write_str("lie-endorsement"),
             Self::SkipSequences => f.write_str("skip-sequences"),
@@ -254,7 +258,7 @@ mod tests {
             "equivocate+replay",
             "silent+flood",
             "censor=alice",
-            "lie-view-change+lie-sync+lie-endorsement+chaotic",
+            "lie-view-change+keep-back+lie-sync+lie-endorsement+chaotic",
             "wrong-digest+corrupt-signatures+skip-sequences+wrong-times+invent-requests",
         ] {
             assert_eq!(text.parse::<Modes>().unwrap().to_string(), text);

@@ -74,8 +74,8 @@ impl Log {
         self.slots.entry(sequence).or_default()
     }
 
-    /// A new view begins in every slot; the batches of the last one that did not
-    /// prepare, by their sequence numbers.
+    /// A new view begins in every slot; the batches of the last one that this
+    /// replica did not vote for, by their sequence numbers.
     pub(crate) fn begin_view(&mut self) -> BTreeMap<SequenceNumber, Batch> {
         let batches = self
             .slots

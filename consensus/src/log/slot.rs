@@ -99,9 +99,18 @@ pub(crate) struct Slot {
     /// The certificate of the latest view in which a batch prepared here. It was
     /// made durable before this replica's COMMIT was sent.
     pub(crate) prepared: Option<PreparedCertificate>,
-    /// The batch that `prepared` is about, when `held` is not about it.
-    pub(crate) prepared_batch: Option<Batch>,
+    /// What this replica voted for in earlier views, the newest last; among it the
+    /// batch that `prepared` is about, when `held` is not about it. Any of them may
+    /// have prepared at a replica that says so only views later, as a faulty one
+    /// does when it likes: whoever voted can produce it until it is below the low
+    /// watermark (the log of the paper, 4.3).
+    pub(crate) voted_before: Vec<Batch>,
 }
+
+/// How many requests the batches that were voted for in earlier views may have
+/// together; they are 2 MiB. Beyond that the oldest are forgotten, which takes
+/// some dozens of views in which full batches are proposed and none is executed.
+const MAX_REQUESTS_BEFORE: usize = 64 * 1024;
 
 impl Slot {
     /// The certificate, if it is of this view.
@@ -112,25 +121,55 @@ impl Slot {
     }
 
     /// A new view begins: what was voted in the last one counts no more. Returns
-    /// the batch that was proposed in it, unless it prepared and is kept.
+    /// the batch that was proposed in it, unless this replica voted for it and
+    /// keeps it.
     pub(crate) fn begin_view(&mut self) -> Option<Batch> {
         self.reproposed = None;
         self.prepares = Votes::default();
         self.commits = Votes::default();
         let held = self.held.take()?;
         let prepared = self.prepared.as_ref().map(|of| of.pre_prepare.body.digest);
-        if prepared == Some(held.digest()) {
-            self.prepared_batch = Some(held.proposed.batch);
-            return None;
+        if !held.voted {
+            return Some(held.proposed.batch);
         }
-        Some(held.proposed.batch)
+        self.keep(held.proposed.batch);
+        let requests = |of: &Slot| -> usize {
+            let batches = of.voted_before.iter();
+            // An empty one takes room too.
+            batches.map(|batch| batch.requests.len() + 1).sum()
+        };
+        while requests(self) > MAX_REQUESTS_BEFORE
+            && let Some(oldest) = self.voted_before.iter().position(|of| {
+                // Digests are made anew: only here, where hardly anybody comes.
+                prepared != Some(of.digest())
+            })
+        {
+            self.voted_before.remove(oldest);
+        }
+        None
+    }
+
+    /// This replica voted for `batch` in a view that is over.
+    pub(crate) fn keep(&mut self, batch: Batch) {
+        self.voted_before.retain(|of| *of != batch);
+        self.voted_before.push(batch);
+    }
+
+    /// The batch of this digest, if this replica voted for it in an earlier view.
+    pub(crate) fn voted_for(&self, digest: BatchDigest) -> Option<&Batch> {
+        let newest_first = self.voted_before.iter().rev();
+        newest_first.into_iter().find(|of| of.digest() == digest)
     }
 
     /// Whether nothing is known here any more.
     pub(crate) fn is_empty(&self) -> bool {
+        self.is_of_the_past() && self.prepared.is_none() && self.voted_before.is_empty()
+    }
+
+    /// Whether nothing is known here of the current view.
+    pub(crate) fn is_of_the_past(&self) -> bool {
         self.reproposed.is_none()
             && self.held.is_none()
-            && self.prepared.is_none()
             && self.prepares.is_empty()
             && self.commits.is_empty()
     }

@@ -3,7 +3,7 @@
 use super::Replica;
 use crate::certificate::strictly_ascending;
 use crate::log::{Held, Slot};
-use crate::{Batch, SequenceNumber, Watermarks};
+use crate::{SequenceNumber, Watermarks};
 
 impl Replica {
     /// Asserts what must hold between steps. Costs a walk over the log: for
@@ -64,10 +64,9 @@ impl Replica {
         }
         if let Some(certificate) = &slot.prepared {
             let body = certificate.pre_prepare.body;
-            let held = slot.held.as_ref().map(Held::digest);
-            let kept = slot.prepared_batch.as_ref().map(Batch::digest);
+            let is_held = slot.held.as_ref().map(Held::digest) == Some(body.digest);
             assert!(
-                [held, kept].contains(&Some(body.digest)),
+                is_held || slot.voted_for(body.digest).is_some(),
                 "what prepared can be produced"
             );
             assert!(strictly_ascending(&certificate.prepares), "a signer once");

@@ -82,8 +82,8 @@ impl Replica {
     }
 
     /// Puts what the new view re-proposes into the slots of this replica's
-    /// window that do not have it yet, with its batch where that is known: it
-    /// prepared here, it is among `batches`, or it is the null request.
+    /// window that do not have it yet, with its batch where that is known: this
+    /// replica voted for it, it is among `batches`, or it is the null request.
     pub(super) fn install(&mut self, mut batches: BTreeMap<SequenceNumber, Batch>) {
         let watermarks = self.watermarks();
         let mut installed = Vec::new();
@@ -99,10 +99,9 @@ impl Replica {
             if slot.held.is_some() {
                 continue;
             }
-            let is_it = |batch: &mut Batch| batch.digest() == digest;
             let batch = slot
-                .prepared_batch
-                .take_if(is_it)
+                .voted_for(digest)
+                .cloned()
                 .or_else(|| batches.remove(&sequence).filter(|of| of.digest() == digest))
                 .or_else(|| Some(Batch::null()).filter(|of| of.digest() == digest));
             if let Some(batch) = batch {

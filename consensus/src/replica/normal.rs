@@ -315,16 +315,16 @@ impl Replica {
         }
     }
 
-    /// Makes durable that this replica stands by a batch. Should another batch
-    /// have prepared here in an earlier view, that one is kept as well.
+    /// Makes durable that this replica stands by a batch. What it voted for in
+    /// earlier views is kept as well.
     fn stand_by(&mut self, proposed: Proposed) {
         let sequence = proposed.pre_prepare.body.sequence;
-        let earlier = self
-            .log
-            .get(sequence)
-            .and_then(|of| of.prepared_batch.clone());
-        if let Some(batch) = earlier {
-            self.emit(Effect::Persist(Record::PreparedBatch { sequence, batch }));
+        let slot = self.log.get(sequence);
+        let before = slot.into_iter().flat_map(|slot| &slot.voted_before);
+        let others = before.filter(|batch| **batch != proposed.batch);
+        let batches: Vec<Batch> = others.cloned().collect();
+        if !batches.is_empty() {
+            self.emit(Effect::Persist(Record::VotedBefore { sequence, batches }));
         }
         self.emit(Effect::Persist(Record::PrePrepared(proposed)));
     }
@@ -409,7 +409,6 @@ impl Replica {
             let commit = self.sign(commit);
             let slot = self.log.slot(sequence);
             slot.prepared = Some(certificate.clone());
-            slot.prepared_batch = None;
             let added = slot.commits.add(commit.clone());
             assert_eq!(added, Added::New, "a replica commits once");
             self.emit(Effect::Persist(Record::Prepared(certificate)));

@@ -22,8 +22,7 @@ struct Found {
     new_view: Option<Signed<NewView>>,
     pre_prepared: Vec<Proposed>,
     prepared: Vec<PreparedCertificate>,
-    /// Batches that are not of the view resumed.
-    batches: BTreeMap<SequenceNumber, Vec<Batch>>,
+    voted_before: Vec<(SequenceNumber, Vec<Batch>)>,
 }
 
 impl Found {
@@ -39,25 +38,12 @@ impl Found {
                 Record::NewView(new_view) => found.new_view = Some(new_view),
                 Record::PrePrepared(proposed) => found.pre_prepared.push(proposed),
                 Record::Prepared(certificate) => found.prepared.push(certificate),
-                Record::PreparedBatch { sequence, batch } => {
-                    found.batches.entry(sequence).or_default().push(batch);
+                Record::VotedBefore { sequence, batches } => {
+                    found.voted_before.push((sequence, batches));
                 }
             }
         }
         found
-    }
-
-    #[cfg(feature = "planted-bugs")]
-    fn has_prepared(&self, sequence: SequenceNumber) -> bool {
-        let mut prepared = self.prepared.iter();
-        prepared.any(|of| of.pre_prepare.body.sequence == sequence)
-    }
-
-    /// The batch of this certificate, unless it is that of the view resumed.
-    fn batch_of(&self, certificate: &PreparedCertificate) -> Option<Batch> {
-        let body = certificate.pre_prepare.body;
-        let mut batches = self.batches.get(&body.sequence)?.iter();
-        batches.find(|batch| batch.digest() == body.digest).cloned()
     }
 }
 
@@ -69,22 +55,40 @@ impl Replica {
         }
         self.adopt(with_stable(position, found.stable.take()));
         self.recover_view(&mut found);
+        let low = self.watermarks().low;
+        for (sequence, batches) in std::mem::take(&mut found.voted_before) {
+            if sequence > low {
+                self.log.slot(sequence).voted_before = batches;
+            }
+        }
         for proposed in std::mem::take(&mut found.pre_prepared) {
-            self.recover_pre_prepared(proposed, &mut found);
+            #[cfg(feature = "planted-bugs")]
+            if planted!(ForgetProposed) && self.is_only_proposed(&proposed, &found) {
+                continue;
+            }
+            self.recover_pre_prepared(proposed);
         }
-        for certificate in std::mem::take(&mut found.prepared) {
-            let batch = found.batch_of(&certificate);
-            self.recover_prepared(certificate, batch);
+        for certificate in found.prepared {
+            self.recover_prepared(certificate);
         }
-        let batches = found.batches.into_iter();
-        let newest = batches.filter_map(|(sequence, mut of)| Some((sequence, of.pop()?)));
-        self.install(newest.collect());
+        self.install(BTreeMap::new());
         for sequence in self.log.sequences() {
             if sequence > self.last_executed {
                 self.resume(sequence);
             }
         }
         self.end_listening();
+    }
+
+    /// Whether this replica proposed that in the view resumed, and it did not prepare.
+    #[cfg(feature = "planted-bugs")]
+    fn is_only_proposed(&self, proposed: &Proposed, found: &Found) -> bool {
+        let Signed { body, signer, .. } = &proposed.pre_prepare;
+        let mut prepared = found.prepared.iter();
+        self.is_active()
+            && body.view == self.view
+            && *signer == self.id()
+            && !prepared.any(|of| of.pre_prepare.body.sequence == body.sequence)
     }
 
     /// The view it was in, or on its way to.
@@ -101,22 +105,17 @@ impl Replica {
 
     /// A PRE-PREPARE of the view resumed has this replica's vote already; of one
     /// of an earlier view only the batch matters.
-    fn recover_pre_prepared(&mut self, proposed: Proposed, found: &mut Found) {
+    fn recover_pre_prepared(&mut self, proposed: Proposed) {
         let body = proposed.pre_prepare.body;
         assert!(body.view <= self.view, "no vote before its view is entered");
         if body.sequence <= self.watermarks().low {
             return;
         }
         if body.view < self.view || !self.is_active() {
-            let batches = found.batches.entry(body.sequence).or_default();
-            batches.push(proposed.batch);
+            self.log.slot(body.sequence).keep(proposed.batch);
             return;
         }
         let signer = proposed.pre_prepare.signer;
-        #[cfg(feature = "planted-bugs")]
-        if planted!(ForgetProposed) && signer == self.id() && !found.has_prepared(body.sequence) {
-            return;
-        }
         let executed = body.sequence <= self.last_executed;
         let held = Held {
             proposed,
@@ -138,7 +137,7 @@ impl Replica {
         }
     }
 
-    fn recover_prepared(&mut self, certificate: PreparedCertificate, batch: Option<Batch>) {
+    fn recover_prepared(&mut self, certificate: PreparedCertificate) {
         let body = certificate.pre_prepare.body;
         if body.sequence <= self.watermarks().low || planted!(ForgetPrepared) {
             return;
@@ -153,12 +152,8 @@ impl Replica {
                 body.view < self.view || !active,
                 "what prepared was pre-prepared"
             );
-            let held = self.log.held(body.sequence);
-            let is_held = held.is_some_and(|held| held.digest() == body.digest);
-            assert!(is_held || batch.is_some(), "what prepared can be produced");
             let slot = self.log.slot(body.sequence);
             slot.prepared = Some(certificate);
-            slot.prepared_batch = batch.filter(|_| !is_held);
             return;
         };
         let prepare: Prepare = held.prepare();

@@ -79,7 +79,10 @@ impl Replica {
         let slots = self
             .log
             .iter()
-            .filter(|(sequence, slot)| *sequence > self.last_executed || unprepared(slot))
+            .filter(|(sequence, slot)| {
+                let is_ahead = *sequence > self.last_executed;
+                (is_ahead && !slot.is_of_the_past()) || unprepared(slot)
+            })
             .filter(|_| self.is_active())
             .map(|(sequence, slot)| SlotStatus {
                 sequence,

@@ -65,11 +65,7 @@ impl Replica {
             .checked_shl(self.suspicion.doublings)
             .unwrap_or(u32::MAX);
         let timeout = self.config.request_timeout.saturating_mul(factor);
-        let timeout = if planted!(NoCap) {
-            timeout
-        } else {
-            timeout.min(self.config.request_timeout_cap)
-        };
+        let timeout = timeout.min(self.config.request_timeout_cap);
         if self.suspicion.disconnected.contains(&self.primary()) {
             timeout / DISCONNECTED_DIVISOR
         } else {
@@ -147,7 +143,7 @@ impl Replica {
         let reached = 1_u32
             .checked_shl(doublings)
             .is_none_or(|factor| timeout.saturating_mul(factor) >= cap);
-        if !reached || planted!(NoCap) {
+        if !reached {
             self.suspicion.doublings += 1;
         }
     }
@@ -164,7 +160,9 @@ impl Replica {
         if !self.is_active() {
             return;
         }
-        if !self.suspects() && self.suspicion.others.is_empty() {
+        // So few may all lie.
+        let others_are_calm = self.suspicion.others.len() < self.config.replicas.weak_quorum();
+        if !self.suspects() && others_are_calm {
             self.suspicion.settled = true;
             self.suspicion.doublings = self.suspicion.doublings.saturating_sub(1);
         }

@@ -19,6 +19,9 @@ pub(super) struct ViewChanges {
     /// The newest VIEW-CHANGE of every replica, for views that are not over:
     /// one each, whatever they send.
     newest: BTreeMap<ReplicaId, Signed<ViewChange>>,
+    /// On the way to `view`: those for it of replicas whose newest is for a later
+    /// one. A replica that lied and does so no more comes back like this.
+    come_back: BTreeMap<ReplicaId, Signed<ViewChange>>,
     /// Whether the timer runs that ends the wait for the NEW-VIEW.
     timed: bool,
     /// The NEW-VIEW by which the current view began; none in view 0.
@@ -66,6 +69,7 @@ impl Replica {
         state.timed = false;
         state.new_view = None;
         state.uninstalled.clear();
+        state.come_back.clear();
         state.newest.retain(|_, vote| vote.body.view >= view);
     }
 
@@ -104,6 +108,7 @@ impl Replica {
         let state = &mut self.view_changes;
         state.changing = false;
         state.timed = false;
+        state.come_back.clear();
         state.newest.retain(|_, vote| vote.body.view > view);
         state.uninstalled = new_view.body.pre_prepares.iter().cloned().collect();
         state.last_reproposed = last;
@@ -136,26 +141,35 @@ impl Replica {
             .collect()
     }
 
-    /// A VIEW-CHANGE counts for its signer's newest view; one for a view that
-    /// has begun is late.
+    /// A VIEW-CHANGE counts for its signer's newest view, and for the one that
+    /// this replica is on its way to; one for a view that has begun is late.
     pub(super) fn on_view_change(&mut self, vote: Signed<ViewChange>) {
         let (signer, view) = (vote.signer, vote.body.view);
         let late = view < self.view || (view == self.view && self.is_active());
         if signer == self.id() || late {
             return;
         }
-        if let Some(known) = self.view_changes.newest.get(&signer) {
-            if known.body.view == view && known.body != vote.body {
+        let state = &mut self.view_changes;
+        let newest = state.newest.get(&signer);
+        let is_newest = newest.is_none_or(|newest| newest.body.view < view);
+        let of_view = newest.into_iter().chain(state.come_back.get(&signer));
+        if let Some(known) = of_view.into_iter().find(|known| known.body.view == view) {
+            if known.body != vote.body {
                 let (known, vote) = (Box::new(known.clone()), Box::new(vote));
                 self.tell(Evidence::ViewChange(known, vote));
-                return;
             }
-            if known.body.view >= view {
-                return;
-            }
+            return;
+        }
+        if !is_newest && view != self.view {
+            return;
         }
         self.compare_with_own(&vote);
-        self.view_changes.newest.insert(signer, vote);
+        let kept = if is_newest {
+            &mut self.view_changes.newest
+        } else {
+            &mut self.view_changes.come_back
+        };
+        kept.insert(signer, vote);
         self.join();
         self.progress_view_change();
     }
@@ -202,8 +216,13 @@ impl Replica {
 
     /// The VIEW-CHANGEs for the view that this replica is on its way to.
     pub(super) fn collected(&self) -> Vec<&Signed<ViewChange>> {
-        let for_view = |vote: &&Signed<ViewChange>| vote.body.view == self.view;
-        self.view_changes.newest.values().filter(for_view).collect()
+        let state = &self.view_changes;
+        let for_view = |(signer, newest)| -> Option<&Signed<ViewChange>> {
+            let come_back = state.come_back.get(signer);
+            let votes = [newest].into_iter().chain(come_back);
+            votes.into_iter().find(|vote| vote.body.view == self.view)
+        };
+        state.newest.iter().filter_map(for_view).collect()
     }
 
     /// Once a quorum has left for this view or a later one, the view is given so

@@ -138,7 +138,7 @@ impl SimulationConfig {
         if dice.chance(0.3) {
             config.faults.states_altered.extend(altered);
         }
-        config.faults.draw_inventions(&mut dice);
+        config.faults.draw_further_lies(&mut dice);
         config
     }
 
@@ -192,14 +192,12 @@ impl Faults {
     }
 
     /// Some of the liars name requests that there are not, beside what they do.
-    fn draw_inventions(&mut self, dice: &mut Dice) {
-        for modes in self.byzantine.values_mut() {
-            if dice.chance(0.15) {
-                *modes = modes
-                    .iter()
-                    .cloned()
-                    .chain([Mode::InventRequests])
-                    .collect();
+    fn draw_further_lies(&mut self, dice: &mut Dice) {
+        for lie in [Mode::InventRequests, Mode::KeepBack] {
+            for modes in self.byzantine.values_mut() {
+                if dice.chance(0.15) {
+                    *modes = modes.iter().cloned().chain([lie.clone()]).collect();
+                }
             }
         }
     }

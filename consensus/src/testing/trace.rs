@@ -192,10 +192,9 @@ impl Note {
                 let body = &certificate.pre_prepare.body;
                 Self::named("Prepared").vote(body.view, body.sequence, body.digest)
             }
-            Record::PreparedBatch { sequence, batch } => Self {
+            Record::VotedBefore { sequence, .. } => Self {
                 sequence: Some(*sequence),
-                batch: Some(batch.digest()),
-                ..Self::named("PreparedBatch")
+                ..Self::named("VotedBefore")
             },
             Record::Stable(certificate) => Self {
                 sequence: Some(certificate.checkpoint.sequence),

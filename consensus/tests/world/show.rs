@@ -156,8 +156,9 @@ impl Names {
 
     fn record(&mut self, record: &Record) -> String {
         match record {
-            Record::PreparedBatch { sequence, batch } => {
-                format!("PREPARED-BATCH {sequence} {}", self.batch(batch))
+            Record::VotedBefore { sequence, batches } => {
+                let batches: Vec<_> = batches.iter().map(|batch| self.batch(batch)).collect();
+                format!("VOTED-BEFORE {sequence} {}", batches.join(" "))
             }
             Record::Stable(certificate) => format!("STABLE {}", self.certificate(certificate)),
             Record::ViewChange(vote) => self.view_change(&vote.body),

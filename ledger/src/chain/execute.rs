@@ -17,7 +17,7 @@ use crate::rwset::{Event, Version};
 use crate::state::{Overlay, StateView};
 use crate::store::{BlockWrite, IndexRow, IndexedTransaction, Location, Positions, StateChange};
 use crate::transaction::CheckedTransaction;
-use crate::validation::{ValidationCode, Verdict, validate};
+use crate::validation::{Budget, ValidationCode, Verdict, validate};
 
 /// The block that the next one follows.
 #[derive(Clone, Debug)]
@@ -88,6 +88,7 @@ impl Executed {
 /// What grows while the transactions of a batch are executed one after the other.
 struct Execution<'a> {
     overlay: Overlay<'a>,
+    budget: Budget,
     accumulator: StateAccumulator,
     bodies: Vec<Arc<[u8]>>,
     verdicts: Vec<Verdict>,
@@ -109,6 +110,7 @@ pub(crate) fn execute(
     let (sequence, agreed_ms, name) = (batch.sequence, batch.timestamp_ms, batch.name);
     let mut execution = Execution {
         overlay: Overlay::new(view),
+        budget: Budget::default(),
         accumulator: accumulator.clone(),
         bodies: Vec::with_capacity(batch.transactions.len()),
         verdicts: Vec::with_capacity(batch.transactions.len()),
@@ -149,7 +151,7 @@ impl Execution<'_> {
         count: u64,
     ) -> Result<(), LedgerError> {
         let (id, hash) = (transaction.id(), transaction.hash());
-        let verdict = validate(&self.overlay, transaction, version.block)?;
+        let verdict = validate(&self.overlay, transaction, version.block, &mut self.budget)?;
         let code = verdict.code;
         self.bodies.push(transaction.bytes().clone());
         self.results.push(TransactionResult::new(

@@ -25,6 +25,8 @@ pub struct Context<'a> {
     transaction_id: TransactionId,
     reads: BTreeMap<String, Option<Version>>,
     ranges: BTreeMap<(String, String), Vec<(String, Version)>>,
+    range_rows: usize,
+    range_bytes: usize,
     writes: BTreeMap<String, Option<Vec<u8>>>,
     policies: BTreeMap<String, Option<EndorsementPolicy>>,
     events: Vec<Event>,
@@ -44,6 +46,8 @@ impl<'a> Context<'a> {
             transaction_id,
             reads: BTreeMap::new(),
             ranges: BTreeMap::new(),
+            range_rows: 0,
+            range_bytes: 0,
             writes: BTreeMap::new(),
             policies: BTreeMap::new(),
             events: Vec::new(),
@@ -90,7 +94,7 @@ impl<'a> Context<'a> {
     ///
     /// # Errors
     ///
-    /// When the range holds more than a transaction may read.
+    /// When the ranges that were read hold more than a transaction may read.
     pub fn range(
         &mut self,
         start: &str,
@@ -101,13 +105,13 @@ impl<'a> Context<'a> {
         if !end.is_empty() && start >= end {
             return Ok(Vec::new());
         }
-        let mut bytes = 0_usize;
         let (mut rows, mut versions) = (Vec::new(), Vec::new());
         for row in self.view.range(self.namespace, start, end) {
             let (key, row) = row?;
-            bytes = bytes.saturating_add(row.length_under(&key));
-            at_most("rows of a range", rows.len() + 1, MAX_RANGE_ROWS)?;
-            at_most("bytes of a range", bytes, MAX_RANGE_BYTES)?;
+            self.range_rows += 1;
+            self.range_bytes += row.length_under(&key);
+            at_most("rows of ranges", self.range_rows, MAX_RANGE_ROWS)?;
+            at_most("bytes of ranges", self.range_bytes, MAX_RANGE_BYTES)?;
             let found = self.view.with_value(self.namespace, &key, row)?;
             versions.push((key.clone(), found.version));
             rows.push((key, found.value));

@@ -5,30 +5,35 @@
 //! questions: which of its nested expressions to meet, and whether the members
 //! then suffice for all principals that are to be filled, each member for one.
 //! The second is a flow, answered exactly. The first is a search that in
-//! ordinary policies ends at the first try; it is bounded, for all policies of a
-//! transaction together, and one at which the bound is reached counts as not met,
-//! on every node alike.
+//! ordinary policies ends at the first try; it is bounded, and a policy at which the
+//! bound is reached counts as not met, on every node alike.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Principal, Rule};
 use crate::identity::Identity;
 
-/// Steps of the search after which a policy counts as not met.
-const MAX_STEPS: usize = 4096;
-
-/// Further steps for every policy: a transaction may write a thousand keys, each
-/// with an ordinary one of its own.
+/// Steps of the search for every policy: a transaction may write a thousand keys, each
+/// with an ordinary one of its own, whatever the others of its block take.
 const STEPS_EACH: usize = 32;
 
-/// How far it is still searched for the policies of one transaction.
-pub(crate) struct Effort {
+/// Further steps for all policies of a transaction together.
+const MAX_STEPS: usize = 4096;
+
+/// How far it is still searched for the policies of one transaction, beyond the steps
+/// that each has, and for those of a block.
+pub(crate) struct Effort<'b> {
     steps: usize,
+    of_block: &'b mut usize,
 }
 
-impl Default for Effort {
-    fn default() -> Self {
-        Self { steps: MAX_STEPS }
+impl<'b> Effort<'b> {
+    /// For a transaction of a block that has so many steps left.
+    pub(crate) fn within(of_block: &'b mut usize) -> Self {
+        Self {
+            steps: MAX_STEPS,
+            of_block,
+        }
     }
 }
 
@@ -39,7 +44,7 @@ type Amounts<'a> = BTreeMap<&'a Principal, usize>;
 pub(super) fn meets<'a>(
     rule: &Rule,
     endorsers: impl IntoIterator<Item = &'a Identity>,
-    effort: &mut Effort,
+    effort: &mut Effort<'_>,
 ) -> bool {
     let mut keys = BTreeSet::new();
     let members: Vec<Principal> = endorsers
@@ -51,9 +56,10 @@ pub(super) fn meets<'a>(
     for member in &members {
         *supply.entry(member).or_default() += 1;
     }
+    let further = effort.steps.min(*effort.of_block);
     let mut search = Search {
         supply,
-        steps: effort.steps.saturating_add(STEPS_EACH),
+        steps: further + STEPS_EACH,
     };
     let met = search.supply_can_meet(rule)
         && if is_flat(rule) {
@@ -65,7 +71,9 @@ pub(super) fn meets<'a>(
                 demands: Vec::new(),
             })
         };
-    effort.steps = search.steps;
+    let taken = further.saturating_sub(search.steps);
+    effort.steps -= taken;
+    *effort.of_block -= taken;
     met
 }
 

@@ -110,14 +110,15 @@ impl EndorsementPolicy {
     /// `AND('org1.peer', 'org1.peer')` therefore takes two peers of the organisation.
     #[must_use]
     pub fn satisfied_by<'a>(&self, endorsers: impl IntoIterator<Item = &'a Identity>) -> bool {
-        self.satisfied_within(endorsers, &mut Effort::default())
+        let mut of_no_block = usize::MAX;
+        self.satisfied_within(endorsers, &mut Effort::within(&mut of_no_block))
     }
 
-    /// The same of one of several policies, for all of which there is one effort.
+    /// The same of one of several policies, for which there is one effort.
     pub(crate) fn satisfied_within<'a>(
         &self,
         endorsers: impl IntoIterator<Item = &'a Identity>,
-        effort: &mut Effort,
+        effort: &mut Effort<'_>,
     ) -> bool {
         meet::meets(&self.rule, endorsers, effort)
     }

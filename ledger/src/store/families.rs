@@ -142,7 +142,7 @@ pub(crate) struct TipRow {
 }
 
 /// The version of this layout. Another one is refused, not guessed at.
-pub(crate) const FORMAT: u32 = 11;
+pub(crate) const FORMAT: u32 = 12;
 
 /// The keys of [`Family::Meta`].
 pub(crate) mod meta {

@@ -9,6 +9,7 @@
 //! What deliberately does not live here: form and signatures, which a
 //! [`CheckedTransaction`] has already, and applying the writes (`chain`).
 
+mod budget;
 mod code;
 mod mvcc;
 mod policy;
@@ -17,6 +18,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub use budget::Budget;
 pub use code::ValidationCode;
 pub use verdict::{Reason, Shortfall, Verdict};
 
@@ -40,6 +42,9 @@ use crate::transaction::{CheckedTransaction, Transaction};
 /// 6. every key it has read has the version it had,
 /// 7. every range it has read holds the same keys and versions.
 ///
+/// What checking takes is taken from the `budget` of the block; where that is spent, a
+/// policy that takes long to search counts as not met and a range as changed.
+///
 /// A call of the system needs no endorsers to be believed: instead of 4 and 5,
 /// and after 6 and 7, it is executed here, and must do what the transaction says.
 ///
@@ -50,8 +55,9 @@ pub fn validate(
     view: &dyn StateView,
     transaction: &CheckedTransaction,
     number: u64,
+    budget: &mut Budget,
 ) -> Result<Verdict, StoreError> {
-    match check(view, transaction, number) {
+    match check(view, transaction, number, budget) {
         Ok(()) => Ok(Verdict::VALID),
         Err(Stop::Verdict(verdict)) => Ok(verdict),
         Err(Stop::Store(error)) => Err(error),
@@ -83,7 +89,12 @@ impl From<StoreError> for Stop {
     }
 }
 
-fn check(view: &dyn StateView, transaction: &CheckedTransaction, number: u64) -> Result<(), Stop> {
+fn check(
+    view: &dyn StateView,
+    transaction: &CheckedTransaction,
+    number: u64,
+    budget: &mut Budget,
+) -> Result<(), Stop> {
     let body = transaction.transaction();
     let proposal = &body.proposal;
     if let Some(place) = view.place_of(&transaction.id())? {
@@ -104,9 +115,9 @@ fn check(view: &dyn StateView, transaction: &CheckedTransaction, number: u64) ->
             let code = ValidationCode::ContractVersionMismatch;
             return Err(Stop::because(code, Reason::Contract { agreed, since }));
         }
-        policy::check(view, body, &definition, since)?;
+        policy::check(view, body, (&definition, since), &mut budget.search)?;
     }
-    mvcc::check(view, &proposal.contract, &body.rwset)?;
+    mvcc::check(view, &proposal.contract, &body.rwset, &mut budget.ranges)?;
     if let Some(system) = system
         && !executes_to(view, system, &creator.identity, transaction)?
     {

@@ -1,8 +1,8 @@
 //! Whether what a transaction has read is still as it was.
 
+use super::budget::Ranges;
 use super::verdict::Reason;
 use super::{Stop, ValidationCode};
-use crate::names::{MAX_RANGE_BYTES, MAX_RANGE_ROWS};
 use crate::rwset::{RangeRead, ReadWriteSet, Version};
 use crate::state::StateView;
 use crate::store::StoreError;
@@ -13,6 +13,7 @@ pub(super) fn check(
     view: &dyn StateView,
     namespace: &str,
     rwset: &ReadWriteSet,
+    of_block: &mut Ranges,
 ) -> Result<(), Stop> {
     for (read, position) in rwset.reads.iter().zip(0..) {
         let found = view.version(namespace, &read.key)?;
@@ -21,8 +22,10 @@ pub(super) fn check(
             return Err(Stop::because(code, Reason::Read { position, found }));
         }
     }
+    let mut own = Ranges::of_a_transaction();
     for (range, position) in rwset.ranges.iter().zip(0..) {
-        let rows = versions(view, namespace, range)?;
+        let may_read = |bytes| own.take(bytes) && of_block.take(bytes);
+        let rows = versions(view, namespace, range, may_read)?;
         if rows.as_ref().map(RangeRead::digest) != Some(range.result) {
             let rows = rows.unwrap_or_default();
             let newest = rows.into_iter().map(|(_, version)| version).max();
@@ -33,20 +36,17 @@ pub(super) fn check(
     Ok(())
 }
 
-/// What a range holds now; none when that is more than can have been read.
+/// What a range holds now; none when that is more than may be read.
 fn versions(
     view: &dyn StateView,
     namespace: &str,
     range: &RangeRead,
+    mut may_read: impl FnMut(usize) -> bool,
 ) -> Result<Option<Vec<(String, Version)>>, StoreError> {
-    let (mut rows, mut bytes) = (Vec::new(), 0_usize);
+    let mut rows = Vec::new();
     for row in view.range(namespace, &range.start, &range.end) {
-        if rows.len() == MAX_RANGE_ROWS {
-            return Ok(None);
-        }
         let (key, row) = row?;
-        bytes = bytes.saturating_add(row.length_under(&key));
-        if bytes > MAX_RANGE_BYTES {
+        if !may_read(row.length_under(&key)) {
             return Ok(None);
         }
         rows.push((key, row.version));

@@ -21,10 +21,11 @@ use crate::transaction::Transaction;
 pub(super) fn check(
     view: &dyn StateView,
     body: &Transaction,
-    definition: &ContractDefinition,
-    since: Version,
+    (definition, since): (&ContractDefinition, Version),
+    steps_of_block: &mut usize,
 ) -> Result<(), Stop> {
-    let mut endorsers = Endorsers::look_up(view, &body.endorsements)?;
+    let effort = Effort::within(steps_of_block);
+    let mut endorsers = Endorsers::look_up(view, &body.endorsements, effort)?;
     let (namespace, touched) = (&body.proposal.contract, body.rwset.touched());
     if touched.is_empty() || !view.is_guarded(namespace) {
         return endorsers.meet(&definition.policy, None, since);
@@ -45,22 +46,26 @@ pub(super) fn check(
 }
 
 /// Who endorsed, as the state says.
-struct Endorsers {
+struct Endorsers<'b> {
     /// Strangers and revoked keys count for nothing, but do not spoil the
     /// endorsements of others.
     counted: Vec<(u8, Arc<Member>)>,
     strangers: Vec<u8>,
     revoked: Vec<u8>,
-    effort: Effort,
+    effort: Effort<'b>,
 }
 
-impl Endorsers {
-    fn look_up(view: &dyn StateView, endorsements: &[Endorsement]) -> Result<Self, StoreError> {
+impl<'b> Endorsers<'b> {
+    fn look_up(
+        view: &dyn StateView,
+        endorsements: &[Endorsement],
+        effort: Effort<'b>,
+    ) -> Result<Self, StoreError> {
         let mut endorsers = Self {
             counted: Vec::with_capacity(endorsements.len()),
             strangers: Vec::new(),
             revoked: Vec::new(),
-            effort: Effort::default(),
+            effort,
         };
         for (endorsement, position) in endorsements.iter().zip(0..) {
             match view.member(&endorsement.endorser)? {

@@ -85,7 +85,7 @@ impl<R: Request> Driver<R> {
         }
         let proposer = self.replica.primary();
         let in_time = if fresh {
-            self.check_time(batch)
+            self.check_proposal(batch)
         } else {
             Ok(())
         };
@@ -116,8 +116,12 @@ impl<R: Request> Driver<R> {
         self.records.put(record);
     }
 
-    /// A primary may not run ahead of this node's clock by more than agreed.
-    fn check_time(&self, batch: &Batch) -> Result<(), String> {
+    /// What a primary has chosen itself: it may not run ahead of this node's clock
+    /// by more than agreed, nor fill disks with blocks that hold nothing.
+    fn check_proposal(&self, batch: &Batch) -> Result<(), String> {
+        if batch.requests.is_empty() {
+            return Err("it holds nothing".to_owned());
+        }
         let ahead = u64::try_from(self.limits.max_timestamp_ahead.as_millis()).unwrap_or(u64::MAX);
         let now = clock::unix_ms();
         if batch.timestamp_ms <= now.saturating_add(ahead) {

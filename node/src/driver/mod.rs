@@ -453,7 +453,8 @@ impl<R: Request> Driver<R> {
 
     /// A backup sends on to the primary what has waited long: the client may
     /// have told only this node, or the message may have been lost. Before it
-    /// suspects the primary it sends it to everybody, so that all of them do.
+    /// suspects the primary it sends it to everybody, so that all of them do; and
+    /// again as long as it waits, for that may have been lost as well.
     fn forward_overdue(&mut self, now: Instant, after: Duration) {
         let Some(timeout) = self.replica.request_timeout() else {
             return;

@@ -122,26 +122,31 @@ fn take_in_bodies<R: Request>(
     let tip = SequenceNumber(ledger.tip().number);
     batches.forget(tip);
     for record in &found.records {
-        let (sequence, batch) = match record {
-            Record::PrePrepared(proposed) => (proposed.pre_prepare.body.sequence, &proposed.batch),
-            Record::PreparedBatch { sequence, batch } => (*sequence, batch),
+        let (sequence, voted_for) = match record {
+            Record::PrePrepared(proposed) => (
+                proposed.pre_prepare.body.sequence,
+                std::slice::from_ref(&proposed.batch),
+            ),
+            Record::VotedBefore { sequence, batches } => (*sequence, &batches[..]),
             _ => continue,
         };
         if sequence <= tip {
             continue;
         }
-        let mut bodies = Vec::new();
-        for hash in &batch.requests {
-            let Some(&body) = by_hash.get(hash) else {
-                let missing = format!("{hash} of the batch {sequence} is missing");
-                return Err(DriverError::BadBody(missing));
-            };
-            if !body.is_in(ledger)? {
-                pool.insert_named(body.clone(), now);
+        for batch in voted_for {
+            let mut bodies = Vec::new();
+            for hash in &batch.requests {
+                let Some(&body) = by_hash.get(hash) else {
+                    let missing = format!("{hash} of the batch {sequence} is missing");
+                    return Err(DriverError::BadBody(missing));
+                };
+                if !body.is_in(ledger)? {
+                    pool.insert_named(body.clone(), now);
+                }
+                bodies.push(body.clone());
             }
-            bodies.push(body.clone());
+            batches.hold(sequence, batch.digest(), bodies);
         }
-        batches.hold(sequence, batch.digest(), bodies);
     }
     Ok(())
 }

@@ -241,6 +241,27 @@ async fn what_waits_for_a_record_stays_where_that_cannot_be_written() {
     assert_eq!(bench.proposed().len(), 1, "it has not left");
 }
 
+/// A primary could otherwise fill the disks of all with blocks that nobody asked for.
+#[tokio::test]
+async fn a_batch_that_holds_nothing_is_refused_unless_a_new_view_takes_it_over() {
+    for (fresh, refused) in [(true, true), (false, false)] {
+        let mut bench = bench(3, |_| ()).await;
+        let batch = batch(&[]);
+        bench.driver.gather(vec![Effect::CheckBatch {
+            view: View(0),
+            sequence: SequenceNumber(1),
+            digest: batch.digest(),
+            batch,
+            fresh,
+        }]);
+        let answer = bench.driver.inputs.pop_front();
+        let Some(Input::BatchChecked { verdict, .. }) = answer else {
+            panic!("it is answered: {answer:?}")
+        };
+        assert_eq!(verdict.is_err(), refused);
+    }
+}
+
 /// The new primary knows a batch by name before it has all of its transactions.
 #[tokio::test]
 async fn a_primary_does_not_order_again_what_a_batch_names_that_it_waits_for() {
@@ -260,4 +281,25 @@ async fn a_primary_does_not_order_again_what_a_batch_names_that_it_waits_for() {
     bench.driver.gather(vec![Effect::ViewEntered(View(1))]);
     assert!(bench.driver.pool.waiting() > 0);
     assert!(bench.driver.batches.next_due().is_none());
+}
+
+/// What it voted for in views before may have prepared elsewhere: it can produce that,
+/// too.
+#[tokio::test]
+async fn after_a_restart_what_earlier_views_proposed_is_held_as_well() {
+    let (one, other) = (transaction(1, 0), transaction(2, 0));
+    let voted_for = [batch(&[&one]), batch(&[&other, &one])];
+    let sequence = SequenceNumber(1);
+    let bench = bench(1, |records| {
+        let bodies = [vec![one.clone()], vec![other.clone(), one.clone()]];
+        for (batch, bodies) in voted_for.iter().zip(&bodies) {
+            records.put_bodies(sequence, batch.digest(), bodies);
+        }
+        let batches = voted_for.to_vec();
+        records.put(&Record::VotedBefore { sequence, batches });
+    })
+    .await;
+    for batch in &voted_for {
+        assert!(bench.driver.batches.holds(sequence, batch.digest()));
+    }
 }

@@ -6,7 +6,7 @@ use crypto::{Digest, NetworkId};
 
 /// The version of the peer protocol that this node speaks. It also changes when the same
 /// order leads to other blocks: replicas would find that out at the first of them only.
-pub const PROTOCOL_VERSION: u32 = 5;
+pub const PROTOCOL_VERSION: u32 = 6;
 
 /// The longest hello that is read: later versions may say more.
 pub(super) const MAX_HELLO_BYTES: usize = 1024;
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_hello_has_these_bytes() {
-        let mut expected = vec![5, 0, 0, 0];
+        let mut expected = vec![6, 0, 0, 0];
         expected.extend([7; 32]);
         assert_eq!(HELLO.to_bytes().to_vec(), expected);
     }
@@ -105,9 +105,10 @@ mod tests {
         let other = Hello { network: theirs }.to_bytes();
         let expected = HelloError::OtherNetwork { ours, theirs };
         assert_eq!(HELLO.check(&other), Err(expected));
-        let later = [&[6, 0, 0, 0][..], b"whatever a later version says"].concat();
-        let expected = HelloError::OtherVersion { theirs: 6 };
-        assert_eq!(HELLO.check(&later), Err(expected));
+        let later = PROTOCOL_VERSION + 1;
+        let bytes = [&later.to_le_bytes()[..], b"whatever a later version says"].concat();
+        let expected = HelloError::OtherVersion { theirs: later };
+        assert_eq!(HELLO.check(&bytes), Err(expected));
     }
 
     proptest! {

@@ -72,6 +72,9 @@ pub(super) struct Lines {
     total: Option<u64>,
     label: Option<Arc<str>>,
     seen: HashMap<[u8; 32], u64>,
+    /// Nothing is read after what could not be: it would be the rest of a line, or the
+    /// same error for ever.
+    has_failed: bool,
 }
 
 impl Lines {
@@ -92,6 +95,7 @@ impl Lines {
             total,
             label: label.map(Arc::from),
             seen: HashMap::new(),
+            has_failed: false,
         })
     }
 
@@ -101,16 +105,21 @@ impl Lines {
     }
 
     fn read(&mut self) -> Option<Result<String, String>> {
+        if self.has_failed {
+            return None;
+        }
         let mut text = String::new();
         let mut limited = (&mut self.reader).take(MAX_LINE_BYTES);
-        match limited.read_line(&mut text) {
-            Ok(0) => None,
+        let failed = match limited.read_line(&mut text) {
+            Ok(0) => return None,
             Ok(length) if length as u64 == MAX_LINE_BYTES => {
-                Some(Err(format!("it is longer than {MAX_LINE_BYTES} bytes")))
+                format!("it is longer than {MAX_LINE_BYTES} bytes, and what follows is not read")
             }
-            Ok(_) => Some(Ok(text)),
-            Err(error) => Some(Err(error.to_string())),
-        }
+            Ok(_) => return Some(Ok(text)),
+            Err(error) => format!("it cannot be read, nor what follows: {error}"),
+        };
+        self.has_failed = true;
+        Some(Err(failed))
     }
 }
 

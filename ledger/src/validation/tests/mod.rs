@@ -1,6 +1,7 @@
 //! The verdicts, one by one and in their order. The conflicts between
 //! transactions are compared with a reference in `model`.
 
+mod budget;
 mod guarded;
 mod model;
 mod reasons;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 use crypto::{Digest, SigningKey, encode};
 
-use super::{ValidationCode, Verdict, validate};
+use super::{Budget, ValidationCode, Verdict};
 use crate::block::Attesters;
 use crate::chain::{Executed, GenesisState, OrderedBatch, Parent, execute};
 use crate::digest::StateAccumulator;
@@ -22,6 +23,7 @@ use crate::proposal::{NO_EXPIRY, Proposal};
 use crate::row::VersionedValue;
 use crate::rwset::{KeyPolicy, RangeRead, Read, ReadWriteSet, Version, Write};
 use crate::state::{CONTRACTS, MEMBERS, MemoryState, Overlay, StateView};
+use crate::store::StoreError;
 use crate::transaction::{
     CheckedTransaction, Limits, Transaction, UncheckedTransaction, check_transactions,
 };
@@ -218,6 +220,15 @@ const fn at(block: u64, index: u32) -> Version {
     Version { block, index }
 }
 
+/// The verdict on the only transaction of a block.
+fn validate(
+    view: &dyn StateView,
+    transaction: &CheckedTransaction,
+    number: u64,
+) -> Result<Verdict, StoreError> {
+    super::validate(view, transaction, number, &mut Budget::default())
+}
+
 fn verdict(chain: &Chain, draft: &Draft) -> ValidationCode {
     validate(&chain.state, &draft.checked(), 1).unwrap().code
 }
@@ -275,8 +286,9 @@ fn a_transaction_may_take_effect_up_to_its_last_block() {
     let mut draft = Draft::new(1);
     draft.valid_until_block = 5;
     let verdict = |number| {
-        let verdict = validate(&chain.state, &draft.checked(), number);
-        verdict.unwrap().code
+        validate(&chain.state, &draft.checked(), number)
+            .unwrap()
+            .code
     };
     assert_eq!(verdict(5), ValidationCode::Valid);
     assert_eq!(verdict(6), ValidationCode::Expired);

@@ -99,12 +99,15 @@ impl ClientError {
         matches!(self, Self::Refused { status: 429, .. })
     }
 
-    /// Whether the node may have done what it was asked, although it did not say so.
+    /// Whether the node may have done what it was asked, although it did not say so. One
+    /// that stops may have passed on what it was given.
     #[must_use]
     pub fn may_have_arrived(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable { sent: true, .. } | Self::Nonsense { .. }
+            Self::Unreachable { sent: true, .. }
+                | Self::Nonsense { .. }
+                | Self::Refused { status: 500.., .. }
         )
     }
 }
@@ -129,6 +132,8 @@ impl ApiClient {
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
             .no_proxy()
+            // A node that sends its clients elsewhere lies.
+            .redirect(reqwest::redirect::Policy::none())
             .build();
         let base = base.trim_end_matches('/').to_owned();
         match http {
