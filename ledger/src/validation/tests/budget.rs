@@ -1,7 +1,18 @@
 //! What one client can make all replicas do at a time.
 
+use super::super::Budget;
 use super::*;
+use crate::store::StoreError;
 use ValidationCode::{EndorsementPolicyFailure, PhantomReadConflict, Valid};
+
+/// The verdict on the only transaction of a block.
+pub(super) fn validate(
+    view: &dyn StateView,
+    transaction: &CheckedTransaction,
+    number: u64,
+) -> Result<Verdict, StoreError> {
+    super::super::validate(view, transaction, number, &mut Budget::default())
+}
 
 /// A chain whose `kv` has so many keys, and the versions of all of them.
 fn filled(count: u32) -> (Chain, Vec<(String, Version)>) {

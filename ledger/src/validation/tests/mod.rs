@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use crypto::{Digest, SigningKey, encode};
 
-use super::{Budget, ValidationCode, Verdict};
+use self::budget::validate;
+use super::{ValidationCode, Verdict};
 use crate::block::Attesters;
 use crate::chain::{Executed, GenesisState, OrderedBatch, Parent, execute};
 use crate::digest::StateAccumulator;
@@ -23,7 +24,6 @@ use crate::proposal::{NO_EXPIRY, Proposal};
 use crate::row::VersionedValue;
 use crate::rwset::{KeyPolicy, RangeRead, Read, ReadWriteSet, Version, Write};
 use crate::state::{CONTRACTS, MEMBERS, MemoryState, Overlay, StateView};
-use crate::store::StoreError;
 use crate::transaction::{
     CheckedTransaction, Limits, Transaction, UncheckedTransaction, check_transactions,
 };
@@ -218,15 +218,6 @@ impl Draft {
 
 const fn at(block: u64, index: u32) -> Version {
     Version { block, index }
-}
-
-/// The verdict on the only transaction of a block.
-fn validate(
-    view: &dyn StateView,
-    transaction: &CheckedTransaction,
-    number: u64,
-) -> Result<Verdict, StoreError> {
-    super::validate(view, transaction, number, &mut Budget::default())
 }
 
 fn verdict(chain: &Chain, draft: &Draft) -> ValidationCode {
