@@ -157,8 +157,8 @@ impl Slot {
 
     /// The batch of this digest, if this replica voted for it in an earlier view.
     pub(crate) fn voted_for(&self, digest: BatchDigest) -> Option<&Batch> {
-        let newest_first = self.voted_before.iter().rev();
-        newest_first.into_iter().find(|of| of.digest() == digest)
+        let mut newest_first = self.voted_before.iter().rev();
+        newest_first.find(|of| of.digest() == digest)
     }
 
     /// Whether nothing is known here any more.

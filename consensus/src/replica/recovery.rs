@@ -153,6 +153,11 @@ impl Replica {
                 "what prepared was pre-prepared"
             );
             let slot = self.log.slot(body.sequence);
+            let is_held = slot.held.as_ref().map(Held::digest) == Some(body.digest);
+            assert!(
+                is_held || slot.voted_for(body.digest).is_some(),
+                "what prepared can be produced"
+            );
             slot.prepared = Some(certificate);
             return;
         };
