@@ -3,7 +3,9 @@
 
 mod world;
 
-use consensus::message::{Status, ViewChange};
+use std::time::Duration;
+
+use consensus::message::ViewChange;
 use consensus::{
     Input, Message, PreparedCertificate, Replica, ReplicaId, SequenceNumber, Timer, View,
 };
@@ -56,35 +58,44 @@ fn all_leave(world: &mut World) {
     world.run(&[LIAR]);
 }
 
+fn propose(world: &mut World, id: ReplicaId, timestamp_ms: u64) {
+    let input = Input::Propose {
+        timestamp_ms,
+        requests: vec![request("a")],
+    };
+    world.step(id, input);
+}
+
 fn propose_where_there_is_room(world: &mut World, timestamp_ms: u64) {
     for id in CORRECT {
         if replica(world, id).room() > 0 {
-            let requests = vec![request("a")];
-            world.step(
-                id,
-                Input::Propose {
-                    timestamp_ms,
-                    requests,
-                },
-            );
+            propose(world, id, timestamp_ms);
         }
     }
     world.run(&[LIAR]);
+}
+
+/// That the liar wants this view, with what it says that prepared at it.
+fn wants(view: u64, prepared: Vec<PreparedCertificate>) -> Message {
+    let vote = ViewChange {
+        view: View(view),
+        stable: None,
+        prepared,
+    };
+    Message::ViewChange(sign(vote, LIAR))
+}
+
+/// The longest timeout that one of the others has for its primary.
+fn longest_timeout(world: &World) -> Option<Duration> {
+    let timeouts = CORRECT.map(|id| replica(world, id).request_timeout());
+    timeouts.into_iter().flatten().max()
 }
 
 /// A batch prepares at the liar alone, which says nothing of it; the others go on in
 /// view 1, and some vote for another batch there.
 fn kept_back(world: &mut World) -> PreparedCertificate {
     let [zero, one, two] = CORRECT;
-    let requests = vec![request("a")];
-    let timestamp_ms = 5;
-    world.step(
-        zero,
-        Input::Propose {
-            timestamp_ms,
-            requests,
-        },
-    );
+    propose(world, zero, 5);
     to_one_alone(world, one);
     let pre_prepare = world.nodes[0].sent.iter().find_map(|sent| match sent {
         Message::PrePrepare(proposed) => Some(proposed.pre_prepare.clone()),
@@ -110,15 +121,7 @@ fn kept_back(world: &mut World) -> PreparedCertificate {
         let replica = replica(world, id);
         assert!(replica.is_active() && replica.view() == View(1));
     }
-    let requests = vec![request("a")];
-    let timestamp_ms = 6;
-    world.step(
-        one,
-        Input::Propose {
-            timestamp_ms,
-            requests,
-        },
-    );
+    propose(world, one, 6);
     to_one_alone(world, zero);
     PreparedCertificate {
         pre_prepare: pre_prepare.expect("it was proposed"),
@@ -143,13 +146,7 @@ fn a_certificate_that_was_kept_back_stops_nobody() {
         let mut world = with_a_liar();
         let certificate = kept_back(&mut world);
         for view in 2..20 {
-            let prepared = vec![certificate.clone()];
-            let tells = ViewChange {
-                view: View(view),
-                stable: None,
-                prepared,
-            };
-            says(&mut world, &Message::ViewChange(sign(tells, LIAR)));
+            says(&mut world, &wants(view, vec![certificate.clone()]));
             all_leave(&mut world);
             for id in CORRECT.into_iter().filter(|_| restarts) {
                 world.start(id);
@@ -173,8 +170,7 @@ fn timeouts_double_up_to_their_cap() {
     let mut longest = Vec::new();
     for _ in 0..40 {
         all_leave(&mut world);
-        let timeouts = CORRECT.map(|id| replica(&world, id).request_timeout());
-        longest.extend(timeouts.into_iter().flatten().max());
+        longest.extend(longest_timeout(&world));
     }
     assert!(longest.is_sorted(), "{longest:?}");
     assert_eq!(longest.first(), Some(&config.request_timeout));
@@ -189,25 +185,13 @@ fn one_that_always_suspects_keeps_no_timeout_long() {
         for view in 1..9 {
             all_leave(&mut world);
             for _ in 0..4 {
-                let status = Status {
-                    view: View(view),
-                    changing: None,
-                    suspects,
-                    listening: false,
-                    last_executed: SequenceNumber::GENESIS,
-                    low: SequenceNumber::GENESIS,
-                    asks: false,
-                    slots: Vec::new(),
-                    uncertified: Vec::new(),
-                };
-                says(&mut world, &Message::Status(status));
+                says(&mut world, &world::status(View(view), suspects));
                 for id in CORRECT {
                     world.step(id, Input::TimerFired(Timer::FallBack));
                 }
             }
         }
-        let timeouts = CORRECT.map(|id| replica(&world, id).request_timeout());
-        timeouts.into_iter().flatten().max()
+        longest_timeout(&world)
     };
     assert_eq!(timeout_after(true), timeout_after(false));
 }
@@ -217,15 +201,7 @@ fn one_that_always_suspects_keeps_no_timeout_long() {
 #[test]
 fn whoever_wanted_a_far_view_and_wants_the_next_one_counts() {
     let mut world = with_a_liar();
-    let wants = |view| {
-        let vote = ViewChange {
-            view: View(view),
-            stable: None,
-            prepared: Vec::new(),
-        };
-        Message::ViewChange(sign(vote, LIAR))
-    };
-    says(&mut world, &wants(1_000_000));
+    says(&mut world, &wants(1_000_000, Vec::new()));
     let [zero, one, two] = CORRECT;
     world.node(zero).replica = None;
     world.step(one, Input::Overdue(true));
@@ -240,11 +216,11 @@ fn whoever_wanted_a_far_view_and_wants_the_next_one_counts() {
         world.deliver(Envelope {
             from: LIAR,
             to,
-            message: wants(1),
+            message: wants(1, Vec::new()),
         });
     }
     world.run(&[zero, LIAR]);
     assert!(is_in_view(&world, one) && is_in_view(&world, two));
-    says(&mut world, &wants(1));
+    says(&mut world, &wants(1, Vec::new()));
     assert!(is_in_view(&world, one), "what is late changes nothing");
 }

@@ -128,25 +128,28 @@ impl Slot {
         self.prepares = Votes::default();
         self.commits = Votes::default();
         let held = self.held.take()?;
-        let prepared = self.prepared.as_ref().map(|of| of.pre_prepare.body.digest);
         if !held.voted {
             return Some(held.proposed.batch);
         }
         self.keep(held.proposed.batch);
-        let requests = |of: &Slot| -> usize {
-            let batches = of.voted_before.iter();
-            // An empty one takes room too.
-            batches.map(|batch| batch.requests.len() + 1).sum()
-        };
-        while requests(self) > MAX_REQUESTS_BEFORE
-            && let Some(oldest) = self.voted_before.iter().position(|of| {
-                // Digests are made anew: only here, where hardly anybody comes.
-                prepared != Some(of.digest())
-            })
+        self.forget_oldest();
+        None
+    }
+
+    /// Forgets the oldest of what was voted for before, but not what prepared, while
+    /// it is more than it may be.
+    fn forget_oldest(&mut self) {
+        let prepared = self.prepared.as_ref().map(|of| of.pre_prepare.body.digest);
+        // An empty one takes room too.
+        let room = |batch: &Batch| batch.requests.len() + 1;
+        while self.voted_before.iter().map(room).sum::<usize>() > MAX_REQUESTS_BEFORE
+            && let Some(oldest) = self
+                .voted_before
+                .iter()
+                .position(|batch| prepared != Some(batch.digest()))
         {
             self.voted_before.remove(oldest);
         }
-        None
     }
 
     /// This replica voted for `batch` in a view that is over.
@@ -159,6 +162,12 @@ impl Slot {
     pub(crate) fn voted_for(&self, digest: BatchDigest) -> Option<&Batch> {
         let mut newest_first = self.voted_before.iter().rev();
         newest_first.find(|of| of.digest() == digest)
+    }
+
+    /// Whether the batch of this digest is here, of this view or of an earlier one.
+    pub(crate) fn can_produce(&self, digest: BatchDigest) -> bool {
+        let held = self.held.as_ref().map(Held::digest);
+        held == Some(digest) || self.voted_for(digest).is_some()
     }
 
     /// Whether nothing is known here any more.

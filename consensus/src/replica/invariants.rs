@@ -2,7 +2,7 @@
 
 use super::Replica;
 use crate::certificate::strictly_ascending;
-use crate::log::{Held, Slot};
+use crate::log::Slot;
 use crate::{SequenceNumber, Watermarks};
 
 impl Replica {
@@ -64,9 +64,8 @@ impl Replica {
         }
         if let Some(certificate) = &slot.prepared {
             let body = certificate.pre_prepare.body;
-            let is_held = slot.held.as_ref().map(Held::digest) == Some(body.digest);
             assert!(
-                is_held || slot.voted_for(body.digest).is_some(),
+                slot.can_produce(body.digest),
                 "what prepared can be produced"
             );
             assert!(strictly_ascending(&certificate.prepares), "a signer once");

@@ -153,9 +153,8 @@ impl Replica {
                 "what prepared was pre-prepared"
             );
             let slot = self.log.slot(body.sequence);
-            let is_held = slot.held.as_ref().map(Held::digest) == Some(body.digest);
             assert!(
-                is_held || slot.voted_for(body.digest).is_some(),
+                slot.can_produce(body.digest),
                 "what prepared can be produced"
             );
             slot.prepared = Some(certificate);

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{Hash, Hasher};
 
-use consensus::message::Status;
 use consensus::{
     Batch, BatchDigest, CheckpointDigest, Effect, Evidence, Input, Message, Position, Replica,
     ReplicaId, SequenceNumber, Start, Verified, Verifier, View,
@@ -182,17 +181,7 @@ impl Local {
         let view = self.replica.view();
         self.step(Input::Overdue(true));
         let message = Verifier::new(&world::config(Sizes::of(4), 0))
-            .verify(Message::Status(Status {
-                view,
-                changing: None,
-                suspects: true,
-                listening: false,
-                last_executed: SequenceNumber::GENESIS,
-                low: SequenceNumber::GENESIS,
-                asks: false,
-                slots: Vec::new(),
-                uncertified: Vec::new(),
-            }))
+            .verify(world::status(view, true))
             .unwrap();
         let from = self.someone_else();
         self.step(Input::Message { from, message });

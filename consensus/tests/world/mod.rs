@@ -13,7 +13,7 @@ use std::time::Duration;
 pub(crate) use node::Node;
 
 use consensus::journal::{self, Replay};
-use consensus::message::{Body, Checkpoint, PrePrepare, Proposed, Signed};
+use consensus::message::{Body, Checkpoint, PrePrepare, Proposed, Signed, Status};
 use consensus::{
     Batch, CheckpointCertificate, CheckpointDigest, Config, Effect, Input, Message, Record,
     Replica, ReplicaId, ReplicaSet, RequestDigest, SequenceNumber, Signer, Start, Verifier, View,
@@ -66,6 +66,22 @@ pub(crate) fn key(of: u8) -> SigningKey {
 pub(crate) fn sign<B: Body>(body: B, signer: ReplicaId) -> Signed<B> {
     let index = u8::try_from(signer.0).unwrap();
     Signed::sign(body, signer, &key(index), &NETWORK)
+}
+
+/// What a replica says that has done nothing yet, in a view whose primary it suspects or
+/// does not.
+pub(crate) fn status(view: View, suspects: bool) -> Message {
+    Message::Status(Status {
+        view,
+        changing: None,
+        suspects,
+        listening: false,
+        last_executed: SequenceNumber::GENESIS,
+        low: SequenceNumber::GENESIS,
+        asks: false,
+        slots: Vec::new(),
+        uncertified: Vec::new(),
+    })
 }
 
 pub(crate) fn request(name: &str) -> RequestDigest {
