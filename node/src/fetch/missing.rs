@@ -17,7 +17,7 @@ use crate::ingress::Arrival;
 use crate::network::{NetworkHandle, PeerId, RequestError};
 use crate::services::BoxFuture;
 
-/// How long one peer is given: on a slow line, shared with other answers, a batch takes its time.
+/// How long a peer is waited for that is silent.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// After how long another is asked beside it: well below the time that a request may

@@ -1,13 +1,13 @@
 //! What runs on every connection, in the order in which it may refuse one.
 
-use std::collections::HashSet;
-
 use libp2p::allow_block_list::{self, AllowedPeers};
 use libp2p::connection_limits::{self, ConnectionLimits};
+use libp2p::ping;
 use libp2p::swarm::NetworkBehaviour;
-use libp2p::{PeerId as TransportId, ping};
 
 use super::config::Limits;
+use super::handshakes::Handshakes;
+use super::peers::Peers;
 use super::substreams;
 
 /// How many connections one peer may have: two, since both sides may dial at
@@ -19,21 +19,22 @@ const MAX_CONNECTIONS_PER_PEER: u32 = 2;
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {
     admission: allow_block_list::Behaviour<AllowedPeers>,
+    handshakes: Handshakes,
     limits: connection_limits::Behaviour,
     ping: ping::Behaviour,
     pub(super) substreams: substreams::Behaviour,
 }
 
 impl Behaviour {
-    pub(super) fn new(peers: &HashSet<TransportId>, limits: &Limits) -> Self {
+    pub(super) fn new(peers: &Peers, limits: &Limits) -> Self {
         let mut admission = allow_block_list::Behaviour::<AllowedPeers>::default();
-        for peer in peers {
-            admission.allow_peer(*peer);
+        for peer in peers.iter() {
+            admission.allow_peer(peer.transport);
         }
-        let count = u32::try_from(peers.len()).unwrap_or(u32::MAX);
-        let pending = limits.max_pending_connections.saturating_add(count);
+        let addresses = peers.iter().flat_map(|peer| &peer.addresses);
+        let handshakes = Handshakes::new(addresses, peers.iter().count(), limits);
+        let count = u32::try_from(peers.iter().count()).unwrap_or(u32::MAX);
         let connections = ConnectionLimits::default()
-            .with_max_pending_incoming(Some(pending))
             .with_max_pending_outgoing(Some(count))
             .with_max_established(Some(count.saturating_mul(MAX_CONNECTIONS_PER_PEER)))
             .with_max_established_per_peer(Some(MAX_CONNECTIONS_PER_PEER));
@@ -42,6 +43,7 @@ impl Behaviour {
             .with_timeout(limits.ping_timeout);
         Self {
             admission,
+            handshakes,
             limits: connection_limits::Behaviour::new(connections),
             ping: ping::Behaviour::new(ping),
             substreams: substreams::Behaviour::default(),

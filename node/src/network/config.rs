@@ -71,8 +71,11 @@ pub struct Limits {
     /// How many bytes of responses one peer is served in a second; every request
     /// counts as some more. What goes beyond waits.
     pub max_served_bytes_per_second: u64,
-    /// How many connections may be in their handshake, besides one per peer.
-    pub max_pending_connections: u32,
+    /// How many connections that come from where no replica is known to be may be in
+    /// their handshake, besides one per peer.
+    pub max_pending_connections: usize,
+    /// How many that come from one address, known or not, besides one per peer.
+    pub max_pending_per_place: usize,
     /// From the first byte of a connection to the end of its handshake; when
     /// it is over, the connection is closed.
     pub handshake_timeout: Duration,
@@ -113,6 +116,7 @@ impl Default for Limits {
             max_served_per_peer: 4,
             max_served_bytes_per_second: 16 * 1024 * 1024,
             max_pending_connections: 64,
+            max_pending_per_place: 16,
             handshake_timeout: Duration::from_secs(10),
             hello_timeout: Duration::from_secs(10),
             serve_timeout: Duration::from_mins(1),

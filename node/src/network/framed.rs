@@ -1,8 +1,11 @@
 //! A stream of frames, and the hello that begins it in both directions.
 
+use std::time::Duration;
+
 use futures::StreamExt as _;
 use libp2p::Stream;
 use tokio::io::{AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::time::timeout;
 use tokio_util::bytes::{Bytes, BytesMut};
 use tokio_util::codec::{Encoder as _, FramedRead};
 use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt as _};
@@ -68,6 +71,22 @@ impl FrameReader {
         let theirs = self.next(MAX_HELLO_BYTES).await?;
         ours.check(&theirs)?;
         Ok(())
+    }
+
+    /// The next frame, if it has at most `limit` bytes and some of them come within every
+    /// `silence`: on a slow line a long one takes its time.
+    pub(super) async fn next_unless_silent(
+        &mut self,
+        limit: usize,
+        silence: Duration,
+    ) -> Result<Bytes, StreamError> {
+        loop {
+            let before = self.0.read_buffer().len();
+            match timeout(silence, self.next(limit)).await {
+                Err(_) if self.0.read_buffer().len() > before => {}
+                frame => return frame?,
+            }
+        }
     }
 
     /// The next frame, if it has at most `limit` bytes.

@@ -61,8 +61,9 @@ impl NetworkHandle {
         }
     }
 
-    /// Asks a peer on a stream of its own and waits for the response, at most
-    /// for `timeout`.
+    /// Asks a peer on a stream of its own and waits for the response, for `silence` at
+    /// the most as long as nothing of it comes, and for as long as
+    /// [`Limits::serve_timeout`](super::Limits::serve_timeout) while it does.
     ///
     /// # Errors
     ///
@@ -71,9 +72,9 @@ impl NetworkHandle {
         &self,
         to: PeerId,
         request: Bytes,
-        timeout: Duration,
+        silence: Duration,
     ) -> Result<Bytes, RequestError> {
-        request::ask(&self.shared, &self.opener, to, &request, timeout).await
+        request::ask(&self.shared, &self.opener, to, &request, silence).await
     }
 
     /// The longest frame of a class, in bytes.

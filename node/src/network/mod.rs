@@ -23,6 +23,7 @@ mod error;
 mod frame;
 mod framed;
 mod handle;
+mod handshakes;
 mod hello;
 mod inbox;
 mod incoming;

@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use libp2p::Stream;
-use tokio::sync::oneshot;
+use tokio::sync::{SemaphorePermit, oneshot};
+use tokio::time::timeout;
 use tokio_util::bytes::Bytes;
 
 use super::error::RequestError;
-use super::framed::{StreamError, framed};
+use super::framed::{FrameReader, FrameWriter, StreamError, framed};
 use super::peers::{PeerState, Shared, Wiring};
 use super::protocol::{PeerId, Protocol};
 use super::substreams::{OpenError, Opener};
@@ -24,13 +25,14 @@ pub struct InboundRequest {
     pub reply: oneshot::Sender<Bytes>,
 }
 
-/// Asks a peer and waits for its response.
+/// Asks a peer and waits for its response: for `silence` at the most as long as nothing of
+/// it comes, and no longer altogether than a peer may take to serve it.
 pub(super) async fn ask(
     shared: &Shared,
     opener: &Opener,
     to: PeerId,
     request: &[u8],
-    timeout: Duration,
+    silence: Duration,
 ) -> Result<Bytes, RequestError> {
     let peer = shared.peers.get(to);
     let peer = peer.ok_or(RequestError::UnknownPeer { peer: to })?;
@@ -39,14 +41,10 @@ pub(super) async fn ask(
         let size = request.len();
         return Err(RequestError::TooLarge { size, limit });
     }
-    let exchange = tokio::time::timeout(timeout, exchange(shared, opener, peer, request));
     tokio::select! {
         biased;
         () = shared.stop.cancelled() => Err(RequestError::Stopped),
-        response = exchange => response.unwrap_or(Err(RequestError::Timeout {
-            peer: to,
-            after: timeout,
-        })),
+        response = exchange(shared, opener, peer, request, silence) => response,
     }
 }
 
@@ -55,36 +53,65 @@ async fn exchange(
     opener: &Opener,
     peer: &PeerState,
     request: &[u8],
+    silence: Duration,
 ) -> Result<Bytes, RequestError> {
+    let late = |after| RequestError::Timeout {
+        peer: peer.id,
+        after,
+    };
+    let begun = timeout(silence, begin(shared, opener, peer, request)).await;
+    let (mut reader, _open) = begun.map_err(|_| late(silence))??;
+    let limits = &shared.limits;
+    let response = reader.next_unless_silent(limits.max_response_bytes, silence);
+    let response = timeout(limits.serve_timeout, response).await;
+    response
+        .map_err(|_| late(limits.serve_timeout))?
+        .map_err(|error| match error {
+            StreamError::Silent => late(silence),
+            other => failed(peer, other),
+        })
+}
+
+/// A stream on which a peer has been asked, and what must be kept until it has answered.
+async fn begin<'a>(
+    shared: &Shared,
+    opener: &Opener,
+    peer: &'a PeerState,
+    request: &[u8],
+) -> Result<(FrameReader, (FrameWriter, SemaphorePermit<'a>)), RequestError> {
     let not_connected = || RequestError::NotConnected { peer: peer.id };
     if peer.is_cut() {
         return Err(not_connected());
     }
     peer.connection().ok_or_else(not_connected)?;
     let room = peer.requesting.acquire().await;
-    let _room = room.expect("the room for requests is never closed");
+    let room = room.expect("the room for requests is never closed");
     let connection = peer.connection().ok_or_else(not_connected)?;
-    let exchange = async {
+    let begin = async {
         let stream = opener.open(peer.transport, connection, Protocol::Fetch);
         let (mut reader, mut writer) = framed(stream.await?);
         writer.say_hello(shared.hello).await?;
         let limit = shared.limits.max_request_bytes;
         writer.write(request, limit).await?;
         reader.hear_hello(shared.hello).await?;
-        reader.next(shared.limits.max_response_bytes).await
+        Ok((reader, (writer, room)))
     };
-    exchange.await.map_err(|error| match error {
+    begin.await.map_err(|error| failed(peer, error))
+}
+
+fn failed(peer: &PeerState, error: StreamError) -> RequestError {
+    match error {
         StreamError::Hello(source) => RequestError::Hello {
             peer: peer.id,
             source,
         },
-        StreamError::Open(OpenError::Closed) => not_connected(),
+        StreamError::Open(OpenError::Closed) => RequestError::NotConnected { peer: peer.id },
         StreamError::Ended => RequestError::Refused { peer: peer.id },
         other => RequestError::Failed {
             peer: peer.id,
             reason: other.to_string(),
         },
-    })
+    }
 }
 
 /// What a request counts, in bytes of a response: little is work as well, and a
@@ -107,7 +134,7 @@ pub(super) async fn serve(
         reader.hear_hello(wiring.shared.hello).await?;
         reader.next(limits.max_request_bytes).await
     };
-    let bytes = tokio::time::timeout(limits.hello_timeout, begin).await??;
+    let bytes = timeout(limits.hello_timeout, begin).await??;
     let answer = async {
         let (reply, response) = oneshot::channel();
         let from = peer.id;
@@ -127,5 +154,5 @@ pub(super) async fn serve(
         writer.finish().await?;
         response.map(drop).ok_or(StreamError::Ended)
     };
-    tokio::time::timeout(limits.serve_timeout, answer).await?
+    timeout(limits.serve_timeout, answer).await?
 }

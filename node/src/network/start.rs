@@ -1,7 +1,6 @@
 //! The beginning: everything is checked, the listeners come up, and every
 //! task and channel of the network is made here.
 
-use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -122,8 +121,7 @@ fn swarm(
     let with_names = peers.iter().any(|peer| peer.addresses.iter().any(has_name));
     let timeout = config.limits.handshake_timeout;
     let transport = transport(&keypair, timeout, with_names)?;
-    let admitted: HashSet<_> = peers.iter().map(|peer| peer.transport).collect();
-    let behaviour = Behaviour::new(&admitted, &config.limits);
+    let behaviour = Behaviour::new(peers, &config.limits);
     let tasks = tasks.clone();
     let executor = move |task: Pin<Box<dyn Future<Output = ()> + Send>>| drop(tasks.spawn(task));
     let settings = swarm::Config::with_executor(executor)

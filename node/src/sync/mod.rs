@@ -26,7 +26,7 @@ use crate::network::{NetworkHandle, PeerId};
 use back_fill::Gaps;
 use sources::Sources;
 
-/// How long one peer is given for one answer.
+/// How long a peer is waited for that is silent.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often certificates that passed this node by are looked for.

@@ -7,6 +7,7 @@ mod common;
 mod exchange;
 mod reconnection;
 mod refusal;
+mod relay;
 mod requests;
 mod shutdown;
 mod slow_peers;

@@ -1,87 +1,10 @@
 //! Peers that come back, from either side, are met again.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-
 use crate::common::{Setup, TestNode, in_order_of_dialling, multiaddress, socket, soon};
-
-/// A fixed address in front of a node that may move, and a switch that makes
-/// everything under way stand still.
-struct Relay {
-    address: SocketAddr,
-    target: Arc<Mutex<SocketAddr>>,
-    flowing: watch::Sender<bool>,
-}
-
-impl Relay {
-    async fn to(target: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let target = Arc::new(Mutex::new(target));
-        let (flowing, flow) = watch::channel(true);
-        let current = Arc::clone(&target);
-        tokio::spawn(async move {
-            while let Ok((near, _)) = listener.accept().await {
-                let target = *current.lock().unwrap();
-                tokio::spawn(relay(near, target, flow.clone()));
-            }
-        });
-        Self {
-            address,
-            target,
-            flowing,
-        }
-    }
-}
-
-async fn relay(near: TcpStream, target: SocketAddr, flow: watch::Receiver<bool>) {
-    let Ok(far) = TcpStream::connect(target).await else {
-        return;
-    };
-    let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
-    tokio::select! {
-        () = copy(near_in, far_out, flow.clone()) => {}
-        () = copy(far_in, near_out, flow) => {}
-    }
-}
-
-async fn copy(
-    from: tokio::net::tcp::OwnedReadHalf,
-    to: tokio::net::tcp::OwnedWriteHalf,
-    mut flow: watch::Receiver<bool>,
-) {
-    let mut buffer = [0; 16 * 1024];
-    loop {
-        if flow.wait_for(|flowing| *flowing).await.is_err() || from.readable().await.is_err() {
-            return;
-        }
-        if !*flow.borrow() {
-            continue;
-        }
-        let size = match from.try_read(&mut buffer) {
-            Ok(0) => return,
-            Ok(size) => size,
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
-            Err(_) => return,
-        };
-        let mut rest = &buffer[..size];
-        while !rest.is_empty() {
-            if to.writable().await.is_err() {
-                return;
-            }
-            match to.try_write(rest) {
-                Ok(written) => rest = &rest[written..],
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(_) => return,
-            }
-        }
-    }
-}
+use crate::relay::{Flow, Relay};
 
 #[tokio::test]
 async fn a_node_that_dials_is_met_again_after_its_restart() {
@@ -199,10 +122,10 @@ async fn a_host_that_falls_silent_is_noticed_and_met_again() {
     let mut dialling = setup.start(dials, &addresses).await;
     dialling.await_connected([listens]).await;
     listening.await_connected([dials]).await;
-    relay.flowing.send_replace(false);
+    relay.flow.send_replace(Flow::Stopped);
     dialling.await_disconnected(listens).await;
     listening.await_disconnected(dials).await;
-    relay.flowing.send_replace(true);
+    relay.flow.send_replace(Flow::Free);
     dialling.await_connected([listens]).await;
     listening.await_connected([dials]).await;
 }

@@ -2,17 +2,17 @@
 //! connection or stream, and nobody else notices.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use crypto::Digest;
 use node::network::{Class, NetworkError, Peer, PeerId};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_util::bytes::Bytes;
 
 use crate::common::{
-    Setup, TestNode, in_order_of_dialling, key, multiaddress, socket, soon, start, until,
+    PATIENCE, Setup, TestNode, in_order_of_dialling, key, multiaddress, socket, soon, start, until,
 };
 
 /// Reads until the other side closes.
@@ -95,6 +95,38 @@ async fn connections_that_say_nothing_are_bounded_in_number_and_time() {
     for stream in silent {
         closed(stream).await;
     }
+    let addresses = BTreeMap::from([(listens, node.address())]);
+    let peer = setup.start(dials, &addresses).await;
+    node.await_connected([dials]).await;
+    peer.reach(&mut node, 1).await;
+}
+
+/// Only here can one come from many addresses without setting them up.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn strangers_in_many_places_leave_room_for_a_replica() {
+    let mut setup = Setup::new(2);
+    setup.limits.max_pending_connections = 8;
+    setup.limits.max_pending_per_place = 2;
+    setup.limits.handshake_timeout = PATIENCE;
+    let [dials, listens] = in_order_of_dialling(2)[..] else {
+        unreachable!()
+    };
+    // Where the other one is known to be, and does not listen.
+    let known = BTreeMap::from([(dials, "/ip4/127.0.0.1/tcp/1".parse().unwrap())]);
+    let mut node = setup.start(listens, &known).await;
+    let mut silent = Vec::new();
+    for place in 2..10 {
+        for _ in 0..5 {
+            let socket_of = TcpSocket::new_v4().unwrap();
+            let from = SocketAddr::from(([127, 0, 0, place], 0));
+            socket_of.bind(from).unwrap();
+            silent.push(socket_of.connect(socket(&node.address())).await.unwrap());
+        }
+    }
+    let refused = || node.handle.counters().connections_over_limit();
+    until("most were refused", || refused() >= 30).await;
+    // Some of them are in their handshake still, for as long as they may be.
     let addresses = BTreeMap::from([(listens, node.address())]);
     let peer = setup.start(dials, &addresses).await;
     node.await_connected([dials]).await;

@@ -8,7 +8,8 @@ use node::network::{Class, InboundRequest, NetworkHandle, PeerId, RequestError};
 use tokio::sync::mpsc;
 use tokio_util::bytes::Bytes;
 
-use crate::common::{PATIENCE, Setup, TestNode, soon};
+use crate::common::{PATIENCE, Setup, TestNode, in_order_of_dialling, multiaddress, socket, soon};
+use crate::relay::{Flow, PIECE_BYTES, Relay};
 
 async fn pair(setup: &Setup) -> (TestNode, TestNode) {
     let mut nodes = setup.start_all().await;
@@ -41,6 +42,40 @@ async fn a_request_has_its_response_whatever_its_size() {
         assert!(response.iter().all(|byte| *byte == 7));
     }
     assert_eq!(server.handle.counters().requests_served(), 4);
+}
+
+/// A node on a slow line would otherwise never catch up.
+#[tokio::test]
+async fn a_response_may_take_its_time_as_long_as_it_comes() {
+    let setup = Setup::new(2);
+    let [dials, listens] = in_order_of_dialling(2)[..] else {
+        unreachable!()
+    };
+    let server = setup.start(listens, &BTreeMap::new()).await;
+    let relay = Relay::to(socket(&server.address())).await;
+    let addresses = BTreeMap::from([(listens, multiaddress(relay.address))]);
+    let mut asking = setup.start(dials, &addresses).await;
+    asking.await_connected([listens]).await;
+    tokio::spawn(serve_sizes(server.requests));
+    let pause = Duration::from_millis(100);
+    relay.flow.send_replace(Flow::Slow(pause));
+    let pieces = 60;
+    let size = pieces * u32::try_from(PIECE_BYTES).unwrap();
+    let silence = Duration::from_secs(3);
+    assert!(pause * pieces >= silence * 2);
+    let ask = || {
+        let request = Bytes::copy_from_slice(&size.to_be_bytes());
+        asking.handle.request(server.id, request, silence)
+    };
+    assert_eq!(ask().await.unwrap().len(), usize::try_from(size).unwrap());
+    // It is given up where nothing comes any more.
+    let stop = async {
+        tokio::time::sleep(pause * 10).await;
+        relay.flow.send_replace(Flow::Stopped);
+    };
+    let (response, ()) = tokio::join!(ask(), stop);
+    let error = response.unwrap_err();
+    assert!(matches!(error, RequestError::Timeout { after, .. } if after == silence));
 }
 
 #[tokio::test]
