@@ -7,6 +7,7 @@
 //! executed; it asks through [`Services`](crate::services::Services). Whatever a
 //! client sends is bounded before it is read.
 
+mod answers;
 pub mod client;
 mod creator;
 mod error;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::map_response;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -15,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use super::answers::Answers;
 use super::routes;
 use super::stream::ClientStream;
 use crate::services::Services;
@@ -60,9 +62,14 @@ pub struct ApiLimits {
     /// From the moment a connection is ready for a request to the end of the
     /// request's headers; when it is over, the connection is closed.
     pub header_timeout: Duration,
-    /// How long a client may take nothing of its answer; when it is over, the
-    /// connection is closed.
+    /// How long a client may take for [`ApiLimits::min_taken_bytes`] of its answer, or for
+    /// what is left of it; when it is over, the connection is closed.
     pub stall_timeout: Duration,
+    /// See there.
+    pub min_taken_bytes: usize,
+    /// How many bytes large answers may have together that wait to be taken; who asks
+    /// for more is refused.
+    pub max_answer_bytes: usize,
 }
 
 impl Default for ApiLimits {
@@ -72,6 +79,8 @@ impl Default for ApiLimits {
             max_body_bytes: 1024 * 1024,
             header_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(30),
+            min_taken_bytes: 128 * 1024,
+            max_answer_bytes: 256 * 1024 * 1024,
         }
     }
 }
@@ -109,7 +118,9 @@ impl Api {
 
     /// Serves until `stop` is cancelled, and a little longer for calls under way.
     pub async fn serve(self, services: Services, limits: ApiLimits, stop: CancellationToken) {
-        let router = routes::router(services, limits.max_body_bytes, stop.clone());
+        let answers = Answers::new(limits.max_answer_bytes);
+        let router = routes::router(services, limits.max_body_bytes, stop.clone())
+            .layer(map_response(move |answer| answers.clone().hold(answer)));
         let places = Arc::new(Semaphore::new(limits.max_connections));
         let graceful = GracefulShutdown::new();
         loop {
@@ -122,7 +133,7 @@ impl Api {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
-            let stream = ClientStream::new(stream, limits.stall_timeout);
+            let stream = ClientStream::new(stream, limits.stall_timeout, limits.min_taken_bytes);
             serve_connection(stream, place, router.clone(), &graceful, &limits);
         }
         if tokio::time::timeout(GRACE, graceful.shutdown())

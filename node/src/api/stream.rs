@@ -1,5 +1,5 @@
-//! A client's connection that is cut when the client stops taking what it asked
-//! for: otherwise a few idle readers hold every place, and the answers for them.
+//! A client's connection that is cut when the client takes what it asked for too slowly:
+//! otherwise a few readers hold every place, and the answers for them.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -10,38 +10,54 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
-/// A connection with a bound on how long its client may take nothing.
+/// A connection with a bound on how slowly its client may take its answers.
 pub(super) struct ClientStream {
     stream: TcpStream,
     timeout: Duration,
-    /// Since when nothing more could be written; none while it can.
-    stalled: Option<Pin<Box<Sleep>>>,
+    min_bytes: usize,
+    /// Runs while the client is behind with taking.
+    behind: Option<Behind>,
+}
+
+/// A client has not taken all that was to be written.
+struct Behind {
+    timeout: Pin<Box<Sleep>>,
+    /// What it has taken since, in bytes.
+    taken: usize,
 }
 
 impl ClientStream {
-    pub(super) fn new(stream: TcpStream, timeout: Duration) -> Self {
+    /// A client must take `min_bytes` within `timeout`, or all there is.
+    pub(super) fn new(stream: TcpStream, timeout: Duration, min_bytes: usize) -> Self {
         Self {
             stream,
             timeout,
-            stalled: None,
+            min_bytes,
+            behind: None,
         }
     }
 
-    /// Writes, or fails when the client has been taking nothing for too long.
+    /// Writes, or fails when the client has been taking too little for too long.
     fn write(
         &mut self,
         context: &mut Context<'_>,
         write: impl FnOnce(Pin<&mut TcpStream>, &mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         if let Poll::Ready(written) = write(Pin::new(&mut self.stream), context) {
-            self.stalled = None;
+            if let (Some(behind), Ok(bytes)) = (&mut self.behind, &written) {
+                behind.taken = behind.taken.saturating_add(*bytes);
+                if behind.taken >= self.min_bytes {
+                    self.behind = None;
+                }
+            }
             return Poll::Ready(written);
         }
         let timeout = self.timeout;
-        let stalled = self
-            .stalled
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
-        ready!(stalled.as_mut().poll(context));
+        let behind = self.behind.get_or_insert_with(|| Behind {
+            timeout: Box::pin(tokio::time::sleep(timeout)),
+            taken: 0,
+        });
+        ready!(behind.timeout.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -79,11 +95,53 @@ impl AsyncWrite for ClientStream {
         self.stream.is_write_vectored()
     }
 
+    /// Called when there is nothing left to write.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.behind = None;
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(2);
+    const ANSWER_BYTES: usize = 24 * 1024 * 1024;
+
+    /// Writes a long answer to one who never takes nothing for long.
+    async fn write_to_slow_reader(min_bytes: usize) -> io::Result<()> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let mut reader = TcpStream::connect(listener.local_addr()?).await?;
+        let (writer, _) = listener.accept().await?;
+        let mut writer = ClientStream::new(writer, TIMEOUT, min_bytes);
+        let answer = vec![7; ANSWER_BYTES];
+        let writing = async move {
+            writer.write_all(&answer).await?;
+            writer.shutdown().await
+        };
+        let mut drop_of_it = vec![0; 64 * 1024];
+        let reading = async {
+            while reader.read(&mut drop_of_it).await? > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            io::Result::Ok(())
+        };
+        let (written, _) = tokio::join!(writing, reading);
+        written
+    }
+
+    #[tokio::test]
+    async fn who_takes_an_answer_by_drops_is_cut_off_and_who_takes_it_slowly_is_not() {
+        let cut_off = write_to_slow_reader(ANSWER_BYTES).await.unwrap_err();
+        assert_eq!(cut_off.kind(), io::ErrorKind::TimedOut);
+        write_to_slow_reader(1).await.unwrap();
     }
 }
