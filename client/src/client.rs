@@ -216,6 +216,11 @@ impl Client {
         &self.network.nodes
     }
 
+    /// The node at this place, counted round.
+    pub(crate) fn node(&self, place: usize) -> &Node {
+        &self.nodes()[place % self.nodes().len()]
+    }
+
     /// All nodes, beginning with the first, those last that did not answer lately.
     pub(crate) fn in_turn(&self) -> Vec<&Node> {
         let (before, rest) = self.nodes().split_at(self.first);

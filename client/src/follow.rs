@@ -12,7 +12,7 @@ use node::api::ClientError;
 use node::api::types::SubmitAnswer;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::client::{Client, Node};
 use crate::error::Error;
@@ -20,6 +20,12 @@ use crate::order::{Word, hand_in, receipt_at};
 
 /// How long a node is asked to wait for the next block.
 const WAIT: Duration = Duration::from_secs(10);
+
+/// How long a node is waited for before the next one is asked beside it.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// A block that was there already when it was asked for comes within this time.
+const AT_ONCE: Duration = Duration::from_millis(100);
 
 /// The pause after a node did not answer.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -171,23 +177,38 @@ impl Drop for Blocks<'_> {
 async fn follow(client: Client, mut next: u64, waiting: Waiting) {
     let mut at = 0_usize;
     loop {
-        let node = &client.nodes()[at % client.nodes().len()];
-        match node.api().stored_block(next, Some(WAIT)).await {
-            Ok(stored) => match verified(&client, next, &stored) {
-                Some(results) => {
-                    tell(&waiting, &results);
-                    next = next.saturating_add(1);
-                }
-                // It lies, or is broken: another is followed.
-                None => at += 1,
-            },
-            Err(error) => {
-                // A node may be waiting for blocks that others have.
-                at += 1;
-                if !matches!(&error, ClientError::Refused { status: 404, .. }) {
-                    tokio::time::sleep(PAUSE).await;
-                }
+        let asked = Instant::now();
+        let (first, second) = (client.node(at), client.node(at + 1));
+        // One that shows what others have long had must not hold this up.
+        let beside = async {
+            sleep(SILENCE).await;
+            block(&client, second, next).await
+        };
+        let (shown, from) = tokio::select! {
+            shown = block(&client, first, next) => (shown, at),
+            Some(results) = beside => (Some(results), at + 1),
+        };
+        match shown {
+            Some(results) => {
+                tell(&waiting, &results);
+                next = next.saturating_add(1);
+                // Whether it was late or is the first to have it, the next one shows.
+                at = from + usize::from(asked.elapsed() > AT_ONCE);
             }
+            None => at += 1,
+        }
+    }
+}
+
+/// What became of the transactions in a block, if this node shows it in a while and a
+/// quorum attests it.
+async fn block(client: &Client, node: &Node, number: u64) -> Option<Vec<TransactionResult>> {
+    match node.api().stored_block(number, Some(WAIT)).await {
+        Ok(stored) => verified(client, number, &stored),
+        Err(ClientError::Refused { status: 404, .. }) => None,
+        Err(_) => {
+            sleep(PAUSE).await;
+            None
         }
     }
 }

@@ -119,6 +119,26 @@ async fn whoever_follows_the_blocks_begins_where_the_chain_is_and_not_where_a_li
     soon("the first block is asked for", begins).await;
 }
 
+/// Or everything that is waited for would be as late as that one likes.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_follows_the_blocks_does_not_stay_with_a_node_that_shows_them_late() {
+    const BLOCKS: usize = 12;
+    let network = Network::start().await;
+    let mut apis = network.apis.clone();
+    let late = Lie::ShowsBlocksLate(Duration::from_millis(700));
+    let (api, relay) = Relay::start(&apis[0], late).await;
+    apis[0] = api;
+    let client = network.client_at(&apis);
+    let follower = client.follow().await.unwrap();
+    for _ in 0..BLOCKS {
+        let signed = client.propose(&alice(), put("a")).await.unwrap();
+        let transaction = client.endorse(&signed, &alice()).await.unwrap();
+        let code = client.order_by(&follower, transaction, PATIENCE).await;
+        assert_eq!(code.unwrap(), ValidationCode::Valid);
+    }
+    assert!(relay.blocks_asked_for() <= BLOCKS / 2);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_follows_the_blocks_learns_every_verdict() {
     let network = Network::start().await;

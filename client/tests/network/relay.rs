@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -40,6 +41,8 @@ pub(crate) enum Lie {
     NoRoomAtFirst(AtomicBool),
     /// It says that it has a certified block of the far future.
     FarAhead,
+    /// It shows blocks that much later than it has them.
+    ShowsBlocksLate(Duration),
     /// It takes transactions and throws them away.
     ThrowsAway,
     /// It shows this receipt for every transaction, as if others had written in
@@ -79,6 +82,13 @@ impl Relay {
 
     pub(crate) fn was_asked(&self, path: &str) -> bool {
         self.asked.lock().unwrap().contains(path)
+    }
+
+    /// How many different blocks were asked for.
+    pub(crate) fn blocks_asked_for(&self) -> usize {
+        let asked = self.asked.lock().unwrap();
+        let of_blocks = asked.iter().filter(|path| path.starts_with("/v1/blocks/"));
+        of_blocks.count()
     }
 
     pub(crate) fn handed_in(&self) -> Vec<Vec<u8>> {
@@ -178,6 +188,11 @@ async fn answer(State(relay): State<Arc<Relay>>, request: Request) -> Response {
         && matches!(relay.lie, Lie::PassesOnAndRefuses)
     {
         return refusal(StatusCode::FORBIDDEN, "UNKNOWN_CREATOR");
+    }
+    if let Lie::ShowsBlocksLate(late) = relay.lie
+        && path.starts_with("/v1/blocks/")
+    {
+        tokio::time::sleep(late).await;
     }
     if path == "/v1/proposals" && status.is_success() {
         bytes = relay.endorsed(&bytes);
