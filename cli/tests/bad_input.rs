@@ -92,7 +92,7 @@ fn a_transaction_that_is_not_what_was_signed_is_refused_with_the_reason() {
     );
     assert_eq!(status, 202);
     let id = format!("tx={}", good.proposal.id());
-    network.ok(&["wait", "--for", &id, "--node", "node0"]);
+    network.ok(&["wait", "--for", &id, "--node", "node2"]);
     let again = post(&api, "/v1/transactions", OCTETS, &form);
     assert_eq!(again.0, 200, "committed already");
     drop(key);
